@@ -1,0 +1,259 @@
+//! Calls: those under way and those in the ledger.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+};
+use serde::Deserialize;
+use tollgate_core::{Call, CallId, Operation, UnixMs, cost};
+use tollgate_gateway::LiveCall;
+use tollgate_ledger::{Bodies, CALLS_LIMIT_MAX, CallFilter, CallQuery};
+use tollgate_wire::{coding, conversation};
+use utoipa::IntoParams;
+
+use super::{
+    ApiError, convert,
+    packets::{page, parse_call},
+    view::{
+        BodyView, CallDetail, CallPage, CallState, CallView, CallerDetail, ConversationView,
+        CostLineView, PacketPage, PriceView, TimingView,
+    },
+};
+use crate::App;
+
+/// Calls in a page unless asked otherwise, and at most: as many as the ledger gives at once.
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = CALLS_LIMIT_MAX;
+/// The longest body that is shown as text; the rest can be had from the ledger itself.
+const BODY_SHOWN_BYTES_MAX: usize = 4 << 20;
+
+/// Which calls to send.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CallsQuery {
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// Only calls older than this one (its id): the `next` of the page before.
+    pub before: Option<String>,
+    /// Only calls that began at this time or later.
+    pub since_ms: Option<i64>,
+    /// Only calls of this program.
+    pub program: Option<String>,
+    /// Only calls of this project, by its name or folder.
+    pub project: Option<String>,
+    /// Only calls to this provider.
+    pub provider: Option<String>,
+    /// Only calls for this model, as asked for or as served.
+    pub model: Option<String>,
+    /// Only calls in this state.
+    #[param(inline)]
+    pub state: Option<CallState>,
+    /// Only calls with this text in their program, project, model, provider, path or error.
+    pub text: Option<String>,
+}
+
+/// Calls, newest first. The first page also has the calls under way.
+///
+/// # Errors
+/// When `before` is not an id.
+#[utoipa::path(get, path = "/calls", params(CallsQuery), responses((status = 200, body = CallPage)))]
+pub async fn list_calls(
+    State(app): State<Arc<App>>,
+    Query(query): Query<CallsQuery>,
+) -> Result<Json<CallPage>, ApiError> {
+    let before = query.before.as_deref().map(parse_call).transpose()?;
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let mut calls = if before.is_none() { live_calls(&app, &query) } else { Vec::new() };
+    if query.state != Some(CallState::Live) {
+        app.written().await;
+        let reader = app.reader();
+        let asked = ledger_query(&query, before, limit);
+        let settled = super::blocking(move || Ok(reader.calls(&asked)?)).await?;
+        let full = settled.len() == limit;
+        let next = settled.last().filter(|_| full).map(|it| it.id.to_string());
+        // A call that was settled meanwhile is in both: the ledger's word counts.
+        calls.retain(|live| !settled.iter().any(|it| it.id.to_string() == live.id));
+        calls.extend(settled.iter().map(CallView::from));
+        return Ok(Json(CallPage { calls, next }));
+    }
+    Ok(Json(CallPage { calls, next: None }))
+}
+
+fn live_calls(app: &App, query: &CallsQuery) -> Vec<CallView> {
+    let now = app.clock().now();
+    let live = app.gateway().live();
+    let wanted = live.iter().filter(|it| is_of_project(it, query.project.as_deref()));
+    let mut calls: Vec<_> = wanted.map(|it| convert::live_call(it, now)).collect();
+    calls.retain(|it| is_wanted(it, query));
+    calls.reverse();
+    calls
+}
+
+/// By name or by folder, as in the ledger.
+fn is_of_project(call: &LiveCall, asked: Option<&str>) -> bool {
+    let project = call.caller.as_ref().and_then(|it| it.project.as_ref());
+    asked.is_none_or(|asked| project.is_some_and(|it| it.name == asked || it.root == asked))
+}
+
+/// The ledger filters its own; this is the same for calls that are not there yet.
+fn is_wanted(call: &CallView, query: &CallsQuery) -> bool {
+    let same = |asked: &Option<String>, has: Option<&String>| {
+        asked.as_ref().is_none_or(|asked| has.is_some_and(|it| it == asked))
+    };
+    let caller = call.caller.as_ref();
+    let text = query.text.as_ref().is_none_or(|text| {
+        let text = text.to_lowercase();
+        let places = [
+            caller.map(|it| it.program.as_str()),
+            caller.and_then(|it| it.project.as_deref()),
+            call.model_asked.as_deref(),
+            call.provider.as_deref(),
+            Some(call.path.as_str()),
+        ];
+        places.into_iter().flatten().any(|it| it.to_lowercase().contains(&text))
+    });
+    query.state.is_none_or(|it| it == call.state)
+        && query.since_ms.is_none_or(|it| call.started_at_ms >= it)
+        && same(&query.program, caller.map(|it| &it.program))
+        && same(&query.provider, call.provider.as_ref())
+        && same(&query.model, call.model_asked.as_ref())
+        && text
+}
+
+fn ledger_query(query: &CallsQuery, before: Option<CallId>, limit: usize) -> CallQuery {
+    use tollgate_core::call::Outcome;
+    CallQuery {
+        since: query.since_ms.map(UnixMs),
+        until: None,
+        before,
+        limit,
+        filter: CallFilter {
+            program: query.program.clone(),
+            project: query.project.clone(),
+            provider: query.provider.clone(),
+            model: query.model.clone(),
+            outcome: query.state.and_then(|it| match it {
+                CallState::Live => None,
+                CallState::Finished => Some(Outcome::Finished),
+                CallState::Failed => Some(Outcome::Failed),
+                CallState::Cancelled => Some(Outcome::Cancelled),
+            }),
+            text: query.text.clone(),
+            ..CallFilter::default()
+        },
+    }
+}
+
+/// One call with its caller, timing, bill, bodies and flows.
+///
+/// # Errors
+/// When there is no such call.
+#[utoipa::path(get, path = "/calls/{id}", params(("id" = String, Path)), responses((status = 200, body = CallDetail)))]
+pub async fn get_call(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<CallDetail>, ApiError> {
+    let id = parse_call(&id)?;
+    app.written().await;
+    let reader = app.reader();
+    let settled = super::blocking(move || Ok((reader.call(id)?, reader.bodies(id)?))).await?;
+    let detail = match settled {
+        (Some(call), bodies) => {
+            let app = Arc::clone(&app);
+            super::blocking(move || Ok(detail(&app, &call, bodies))).await?
+        }
+        (None, _) => live_detail(&app, id).ok_or(ApiError::NotFound("call"))?,
+    };
+    Ok(Json(detail))
+}
+
+fn live_detail(app: &App, id: CallId) -> Option<CallDetail> {
+    let live = app.gateway().live().into_iter().find(|it| it.id == id)?;
+    Some(CallDetail {
+        call: convert::live_call(&live, app.clock().now()),
+        caller: live.caller.as_deref().map(CallerDetail::from),
+        timing: TimingView { headers_us: live.headers_us, ..TimingView::default() },
+        cost_lines: Vec::new(),
+        price: None,
+        request: None,
+        response: None,
+        conversation: None,
+        flows: flows(app, id),
+    })
+}
+
+fn detail(app: &App, call: &Call, bodies: Option<Bodies>) -> CallDetail {
+    let price =
+        call.price_id.as_deref().and_then(|it| app.prices().rows().find(|row| row.id == it));
+    let bill = price.and_then(|it| cost::price(&call.usage, it).ok());
+    let lines = bill.map(|it| it.lines.iter().map(CostLineView::from).collect());
+    let shown = bodies.map(|it| Shown::new(&it));
+    let conversation = shown.as_ref().zip(call.format).and_then(|(it, format)| {
+        let answer = it.answer.as_deref().unwrap_or_default();
+        let bodies = conversation::Bodies { format, request: &it.request, response: answer };
+        generates(call).then(|| conversation(bodies))
+    });
+    CallDetail {
+        call: CallView::from(call),
+        caller: call.caller.as_ref().map(CallerDetail::from),
+        timing: TimingView::from(&call.timing),
+        cost_lines: lines.unwrap_or_default(),
+        price: price.map(PriceView::from),
+        request: shown.as_ref().map(|it| view(&it.request, call.request_bytes)),
+        response: shown
+            .as_ref()
+            .and_then(|it| it.answer.as_deref())
+            .map(|it| view(it, call.response_bytes)),
+        conversation: conversation.map(ConversationView::from),
+        flows: flows(app, call.id),
+    }
+}
+
+fn generates(call: &Call) -> bool {
+    matches!(call.operation, Operation::Generate | Operation::CountTokens | Operation::Embed)
+}
+
+/// The bodies of a call, decompressed.
+struct Shown {
+    request: Vec<u8>,
+    /// `None` when the body's compression is not known here.
+    answer: Option<Vec<u8>>,
+}
+
+impl Shown {
+    fn new(bodies: &Bodies) -> Self {
+        let encoding = bodies.response_content_encoding.as_deref();
+        let answer = coding::decode(&bodies.response, encoding, BODY_SHOWN_BYTES_MAX);
+        Self { request: bodies.request.to_vec(), answer }
+    }
+}
+
+fn view(body: &[u8], bytes: u64) -> BodyView {
+    let shown = body.get(..BODY_SHOWN_BYTES_MAX).unwrap_or(body);
+    let kept = u64::try_from(body.len()).unwrap_or(u64::MAX);
+    BodyView {
+        text: String::from_utf8_lossy(shown).into_owned(),
+        bytes,
+        truncated: shown.len() < body.len() || kept < bytes,
+    }
+}
+
+fn flows(app: &App, call: CallId) -> Vec<super::view::FlowView> {
+    let offset = app.capture().boot_to_unix_us();
+    app.capture().flows_of_call(call).iter().map(|it| convert::flow(it, offset)).collect()
+}
+
+/// The kept packets of a call, on both legs, oldest first.
+///
+/// # Errors
+/// When the id cannot be read.
+#[utoipa::path(get, path = "/calls/{id}/packets", params(("id" = String, Path)), responses((status = 200, body = PacketPage)))]
+pub async fn get_call_packets(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<PacketPage>, ApiError> {
+    let packets = app.capture().packets_of_call(parse_call(&id)?);
+    Ok(Json(page(&app, &packets)))
+}

@@ -1,0 +1,347 @@
+//! From the inner rooms' types to what the admin API says.
+
+use tollgate_core::{
+    Call, Caller, PicoUsd, UnixMs, Usage,
+    call::{CostUnknown, ErrorCode, Outcome, Timing},
+    caller::CallerSource,
+    cost::{CostKind, CostLine},
+    price::PriceRow,
+};
+use tollgate_flows::{
+    packet::layer::{Field, Layer},
+    row::{FlowRow, PacketRow},
+};
+use tollgate_gateway::LiveCall;
+use tollgate_ledger::{Sums, TokenSums};
+use tollgate_wire::conversation::{Conversation, Part, Role};
+
+use super::view::{
+    AncestorView, CallState, CallView, CallerDetail, CallerView, ConversationView, CostLineView,
+    CostRowView, FieldView, FlowView, LayerView, MessageView, PacketView, PartView, PriceView,
+    TimingView, UsageView,
+};
+
+/// Money as the API says it: whole pico-dollars.
+#[must_use]
+pub fn money(amount: PicoUsd) -> String {
+    amount.0.to_string()
+}
+
+impl From<&TokenSums> for UsageView {
+    fn from(it: &TokenSums) -> Self {
+        Self {
+            input: Some(it.input),
+            cache_read: Some(it.cache_read),
+            cache_write_5m: Some(it.cache_write_5m),
+            cache_write_1h: Some(it.cache_write_1h),
+            output: Some(it.output),
+            reasoning: Some(it.reasoning),
+        }
+    }
+}
+
+/// Sums of calls with one key.
+#[must_use]
+pub fn cost_row(key: Option<String>, sums: &Sums) -> CostRowView {
+    CostRowView {
+        key,
+        calls: sums.calls,
+        failed: sums.failed_calls,
+        unknown_cost: sums.unknown_cost_calls,
+        unknown_usage: sums.unknown_usage_calls,
+        cost_pico_usd: money(sums.cost),
+        usage: UsageView::from(&sums.tokens),
+    }
+}
+
+impl From<&Usage> for UsageView {
+    fn from(it: &Usage) -> Self {
+        Self {
+            input: it.input,
+            cache_read: it.cache_read,
+            cache_write_5m: it.cache_write_5m,
+            cache_write_1h: it.cache_write_1h,
+            output: it.output,
+            reasoning: it.reasoning,
+        }
+    }
+}
+
+impl From<&Caller> for CallerView {
+    fn from(it: &Caller) -> Self {
+        Self {
+            pid: it.process.pid,
+            program: it.program.clone(),
+            project: it.project.as_ref().map(|it| it.name.clone()),
+            user: it.user.clone(),
+        }
+    }
+}
+
+impl From<&Caller> for CallerDetail {
+    fn from(it: &Caller) -> Self {
+        let ancestor = |it: &tollgate_core::caller::Ancestor| AncestorView {
+            pid: it.pid,
+            program: it.program.clone(),
+        };
+        Self {
+            pid: it.process.pid,
+            program: it.program.clone(),
+            exe: it.exe.clone(),
+            argv: it.argv.clone(),
+            cwd: it.cwd.clone(),
+            uid: it.uid,
+            user: it.user.clone(),
+            ancestors: it.ancestors.iter().map(ancestor).collect(),
+            cgroup: it.cgroup.clone(),
+            project: it.project.as_ref().map(|it| it.name.clone()),
+            project_root: it.project.as_ref().map(|it| it.root.clone()),
+            source: match it.source {
+                CallerSource::Helper => "helper",
+                CallerSource::SockDiag => "sock-diag",
+            }
+            .to_owned(),
+        }
+    }
+}
+
+impl From<&Call> for CallView {
+    fn from(it: &Call) -> Self {
+        Self {
+            id: it.id.to_string(),
+            started_at_ms: it.started_at_ms.0,
+            state: match it.outcome {
+                Outcome::Finished => CallState::Finished,
+                Outcome::Failed => CallState::Failed,
+                Outcome::Cancelled => CallState::Cancelled,
+            },
+            caller: it.caller.as_ref().map(CallerView::from),
+            provider: it.provider.clone(),
+            simulated: it.simulated,
+            format: it.format.map(|it| it.to_string()),
+            operation: it.operation.as_str().to_owned(),
+            method: it.method.clone(),
+            path: it.path.clone(),
+            model_asked: it.model_asked.clone(),
+            model_served: it.model_served.clone(),
+            streaming: it.streaming,
+            status: it.status,
+            error_code: it.error_code.map(|it| error_code(it).to_owned()),
+            error_message: it.error_message.clone(),
+            stop_reason: it.stop_reason.clone(),
+            usage: UsageView::from(&it.usage),
+            cost_pico_usd: it.cost.map(money),
+            cost_unknown: it.cost_unknown.map(|it| cost_unknown(it).to_owned()),
+            first_byte_us: it.timing.first_byte_us,
+            duration_us: it.timing.finished_us,
+            request_bytes: it.request_bytes,
+            response_bytes: it.response_bytes,
+        }
+    }
+}
+
+/// A call under way, as far as it is known at `now`.
+#[must_use]
+pub fn live_call(it: &LiveCall, now: UnixMs) -> CallView {
+    let so_far_ms = u64::try_from(now.0.saturating_sub(it.started_at_ms.0)).unwrap_or_default();
+    CallView {
+        id: it.id.to_string(),
+        started_at_ms: it.started_at_ms.0,
+        state: CallState::Live,
+        caller: it.caller.as_deref().map(CallerView::from),
+        provider: it.provider.as_deref().map(str::to_owned),
+        simulated: it.simulated,
+        format: it.format.map(|it| it.to_string()),
+        operation: it.operation.as_str().to_owned(),
+        method: it.method.to_string(),
+        path: it.path.to_string(),
+        model_asked: it.model_asked.as_deref().map(str::to_owned),
+        model_served: None,
+        streaming: it.streaming,
+        status: it.status,
+        error_code: it.error_code.map(|it| error_code(it).to_owned()),
+        error_message: None,
+        stop_reason: None,
+        usage: UsageView::default(),
+        cost_pico_usd: None,
+        cost_unknown: None,
+        first_byte_us: it.headers_us,
+        duration_us: so_far_ms.saturating_mul(1000),
+        request_bytes: it.request_bytes,
+        response_bytes: 0,
+    }
+}
+
+impl From<&Timing> for TimingView {
+    fn from(it: &Timing) -> Self {
+        Self {
+            received_us: it.received_us,
+            connected_us: it.connected_us,
+            connect_took_us: it.connect_took_us,
+            headers_us: it.headers_us,
+            first_byte_us: it.first_byte_us,
+            first_token_us: it.first_token_us,
+            finished_us: it.finished_us,
+        }
+    }
+}
+
+impl From<&CostLine> for CostLineView {
+    fn from(it: &CostLine) -> Self {
+        Self {
+            kind: cost_kind(it.kind).to_owned(),
+            count: it.count,
+            rate_pico_usd: money(it.rate),
+            amount_pico_usd: money(it.amount),
+        }
+    }
+}
+
+impl From<&PriceRow> for PriceView {
+    fn from(it: &PriceRow) -> Self {
+        Self {
+            id: it.id.clone(),
+            model: it.model.clone(),
+            source: it.source.clone(),
+            checked_on: it.checked_on.clone(),
+        }
+    }
+}
+
+impl From<Conversation> for ConversationView {
+    fn from(it: Conversation) -> Self {
+        let messages = it.messages.into_iter().map(|it| MessageView {
+            role: match it.role {
+                Role::System => "system",
+                Role::User => "user",
+                Role::Assistant => "assistant",
+                Role::Tool => "tool",
+            }
+            .to_owned(),
+            parts: it.parts.into_iter().map(PartView::from).collect(),
+        });
+        Self { messages: messages.collect(), answers: it.answers, tools: it.tools, cut: it.cut }
+    }
+}
+
+impl From<Part> for PartView {
+    fn from(it: Part) -> Self {
+        match it {
+            Part::Text { text } => Self::Text { text },
+            Part::Thinking { text } => Self::Thinking { text },
+            Part::ToolCall { id, name, arguments } => Self::ToolCall { id, name, arguments },
+            Part::ToolResult { id, name, text, is_error } => {
+                Self::ToolResult { id, name, text, is_error }
+            }
+            Part::Image { media_type, bytes, url } => Self::Image { media_type, bytes, url },
+            Part::Document { media_type, bytes, name } => {
+                Self::Document { media_type, bytes, name }
+            }
+            Part::Other { of, json } => Self::Other { of, json },
+        }
+    }
+}
+
+/// A packet's line; `boot_to_unix_us` is added to its time.
+#[must_use]
+pub fn packet(it: &PacketRow, boot_to_unix_us: i64) -> PacketView {
+    PacketView {
+        seq: it.seq,
+        at_us: i64::try_from(it.at_us_boot).unwrap_or(i64::MAX).saturating_add(boot_to_unix_us),
+        direction: it.direction.as_str().to_owned(),
+        leg: it.leg.as_str().to_owned(),
+        src: it.src.clone(),
+        dst: it.dst.clone(),
+        protocol: it.protocol.as_str().to_uppercase(),
+        length: it.length,
+        info: it.info.clone(),
+        program: it.program.clone(),
+        pid: it.pid,
+        call: it.call.map(|it| it.to_string()),
+        flow: it.flow.0,
+        host: it.host.clone(),
+    }
+}
+
+impl From<&Layer> for LayerView {
+    fn from(it: &Layer) -> Self {
+        let field = |it: &Field| FieldView {
+            name: it.name.to_string(),
+            value: it.value.clone(),
+            range: it.range.as_ref().map(|it| (it.start, it.end)),
+        };
+        Self {
+            name: it.name.to_owned(),
+            summary: it.summary.clone(),
+            fields: it.fields.iter().map(field).collect(),
+        }
+    }
+}
+
+/// A flow's line, seen from the side that connected; `boot_to_unix_us` is added to its times.
+#[must_use]
+pub fn flow(it: &FlowRow, boot_to_unix_us: i64) -> FlowView {
+    let micros =
+        |ns: u64| i64::try_from(ns / 1000).unwrap_or(i64::MAX).saturating_add(boot_to_unix_us);
+    let owner = it.client.owner.as_ref().or(it.server.owner.as_ref());
+    let sent_again = [it.client.retransmits, it.server.retransmits];
+    FlowView {
+        id: it.id.0,
+        leg: it.leg.as_str().to_owned(),
+        protocol: it.transport.as_str().to_uppercase(),
+        local: it.client.addr.to_string(),
+        remote: it.server.addr.to_string(),
+        host: it.host.clone(),
+        program: owner.map(|it| it.program.clone()),
+        pid: owner.map(|it| it.process.pid),
+        packets_out: it.client.packets_sent,
+        packets_in: it.server.packets_sent,
+        bytes_out: it.client.bytes_sent,
+        bytes_in: it.server.bytes_sent,
+        handshake_us: it.handshake_us,
+        srtt_us: it.client.srtt_us.or(it.server.srtt_us).map(u64::from),
+        retransmits: sent_again.into_iter().flatten().sum(),
+        first_at_us: micros(it.first_at_ns),
+        last_at_us: micros(it.last_at_ns),
+        closed: it.closed_at_ns.is_some(),
+    }
+}
+
+const fn error_code(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::MalformedBody => "malformed-body",
+        ErrorCode::BodyTooLarge => "body-too-large",
+        ErrorCode::UnknownPath => "unknown-path",
+        ErrorCode::UnknownProvider => "unknown-provider",
+        ErrorCode::NoCredential => "no-credential",
+        ErrorCode::Forbidden => "forbidden",
+        ErrorCode::ProviderUnreachable => "provider-unreachable",
+        ErrorCode::TlsFailure => "tls-failure",
+        ErrorCode::Timeout => "timeout",
+        ErrorCode::ProviderBroke => "provider-broke",
+    }
+}
+
+const fn cost_unknown(why: CostUnknown) -> &'static str {
+    match why {
+        CostUnknown::NoPrice => "no-price",
+        CostUnknown::NoUsage => "no-usage",
+        CostUnknown::KindNotPriced => "kind-not-priced",
+        CostUnknown::OutOfRange => "out-of-range",
+    }
+}
+
+const fn cost_kind(kind: CostKind) -> &'static str {
+    match kind {
+        CostKind::Input => "input",
+        CostKind::CacheRead => "cache-read",
+        CostKind::CacheWrite5m => "cache-write-5m",
+        CostKind::CacheWrite1h => "cache-write-1h",
+        CostKind::Output => "output",
+        CostKind::Reasoning => "reasoning",
+        CostKind::InputAudio => "input-audio",
+        CostKind::OutputAudio => "output-audio",
+        CostKind::Request => "request",
+        CostKind::WebSearch => "web-search",
+    }
+}

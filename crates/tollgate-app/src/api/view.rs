@@ -1,0 +1,647 @@
+//! What the admin API says: the shapes that the window, the console and the command line share.
+//!
+//! Money is text of whole pico-dollars (10⁻¹² US dollars), because a JavaScript number cannot hold
+//! every amount. `null` is unknown, never zero. Times are Unix milliseconds, or microseconds where
+//! the name ends in `_us`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Tokens by kind; see `tollgate_core::Usage`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UsageView {
+    /// Prompt tokens read afresh.
+    pub input: Option<u64>,
+    /// Prompt tokens read from a cache.
+    pub cache_read: Option<u64>,
+    /// Prompt tokens written to a five-minute cache.
+    pub cache_write_5m: Option<u64>,
+    /// Prompt tokens written to a one-hour cache.
+    pub cache_write_1h: Option<u64>,
+    /// Generated tokens, reasoning included.
+    pub output: Option<u64>,
+    /// The part of `output` that was reasoning.
+    pub reasoning: Option<u64>,
+}
+
+/// Where a call stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallState {
+    /// Not settled yet.
+    Live,
+    /// The provider answered in full; `status` may still be an error's.
+    Finished,
+    /// No answer, a refusal, or an answer that broke off.
+    Failed,
+    /// The client left.
+    Cancelled,
+}
+
+/// The caller in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallerView {
+    /// The process id.
+    pub pid: u32,
+    /// The readable name.
+    pub program: String,
+    /// The git project's name.
+    pub project: Option<String>,
+    /// The user's name.
+    pub user: Option<String>,
+}
+
+/// One call in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallView {
+    /// Its id (UUID version 7).
+    pub id: String,
+    /// When it began.
+    pub started_at_ms: i64,
+    /// Where it stands.
+    pub state: CallState,
+    /// Who asked; `null` when it could not be found.
+    pub caller: Option<CallerView>,
+    /// The provider's id.
+    pub provider: Option<String>,
+    /// Whether the built-in simulator answered: nobody is billed.
+    pub simulated: bool,
+    /// The wire format (`openai-chat`, …).
+    pub format: Option<String>,
+    /// What was asked for (`generate`, `embed`, …).
+    pub operation: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The path, without its query.
+    pub path: String,
+    /// The model asked for.
+    pub model_asked: Option<String>,
+    /// The model that answered.
+    pub model_served: Option<String>,
+    /// Whether the answer is an event stream.
+    pub streaming: bool,
+    /// The HTTP status sent to the client.
+    pub status: Option<u16>,
+    /// The gateway's own error, if it made one (`no-credential`, …).
+    pub error_code: Option<String>,
+    /// The error's text.
+    pub error_message: Option<String>,
+    /// Why the model stopped.
+    pub stop_reason: Option<String>,
+    /// Tokens.
+    pub usage: UsageView,
+    /// The cost in pico-dollars.
+    pub cost_pico_usd: Option<String>,
+    /// Why there is no cost: `no-price`, `no-usage`, `kind-not-priced` or `out-of-range`.
+    pub cost_unknown: Option<String>,
+    /// From the first byte of the request to the first byte of the answer.
+    pub first_byte_us: Option<u64>,
+    /// From the first byte of the request to the settlement; so far, for a live call.
+    pub duration_us: u64,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// Bytes of the answer's body.
+    pub response_bytes: u64,
+}
+
+/// A page of calls, newest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CallPage {
+    /// The calls.
+    pub calls: Vec<CallView>,
+    /// What to pass as `before` for the next page; `null` at the end.
+    pub next: Option<String>,
+}
+
+/// A process above the caller.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AncestorView {
+    /// Its process id.
+    pub pid: u32,
+    /// Its readable name.
+    pub program: String,
+}
+
+/// The caller in full.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CallerDetail {
+    /// The process id.
+    pub pid: u32,
+    /// The readable name.
+    pub program: String,
+    /// The executable.
+    pub exe: Option<String>,
+    /// The command line.
+    pub argv: Vec<String>,
+    /// The working directory.
+    pub cwd: Option<String>,
+    /// The user's id.
+    pub uid: u32,
+    /// The user's name.
+    pub user: Option<String>,
+    /// Parent first.
+    pub ancestors: Vec<AncestorView>,
+    /// The control group.
+    pub cgroup: Option<String>,
+    /// The project's name.
+    pub project: Option<String>,
+    /// The project's folder.
+    pub project_root: Option<String>,
+    /// How it was found: `helper` or `sock-diag`.
+    pub source: String,
+}
+
+/// When what happened, in microseconds since the call began.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct TimingView {
+    /// The whole request had arrived.
+    pub received_us: Option<u64>,
+    /// A connection to the provider was at hand.
+    pub connected_us: Option<u64>,
+    /// What connecting took; `null` when a pooled connection served.
+    pub connect_took_us: Option<u64>,
+    /// The provider's status line had arrived.
+    pub headers_us: Option<u64>,
+    /// The first byte of the answer's body had arrived.
+    pub first_byte_us: Option<u64>,
+    /// The first generated token had arrived.
+    pub first_token_us: Option<u64>,
+    /// The call was settled.
+    pub finished_us: u64,
+}
+
+/// One line of a bill.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CostLineView {
+    /// What is counted: `input`, `cache-read`, `output`, …
+    pub kind: String,
+    /// How many.
+    pub count: u64,
+    /// The price of one, in pico-dollars.
+    pub rate_pico_usd: String,
+    /// Their product, in pico-dollars.
+    pub amount_pico_usd: String,
+}
+
+/// The price row that a call was priced by.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PriceView {
+    /// Its id.
+    pub id: String,
+    /// The model it prices.
+    pub model: String,
+    /// Where it was found.
+    pub source: String,
+    /// On which day.
+    pub checked_on: String,
+}
+
+/// A body as text.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct BodyView {
+    /// The body after decompression, decoded as UTF-8 with replacement characters.
+    pub text: String,
+    /// How many bytes the body had on the wire.
+    pub bytes: u64,
+    /// Whether less than the whole body was kept or is shown.
+    pub truncated: bool,
+}
+
+/// One call in full.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CallDetail {
+    /// The call as in a list.
+    pub call: CallView,
+    /// The caller in full.
+    pub caller: Option<CallerDetail>,
+    /// When what happened.
+    pub timing: TimingView,
+    /// The bill, line by line; empty when the cost is unknown.
+    pub cost_lines: Vec<CostLineView>,
+    /// The price row.
+    pub price: Option<PriceView>,
+    /// The request's body; `null` when bodies are not kept or it was pruned.
+    pub request: Option<BodyView>,
+    /// The answer's body.
+    pub response: Option<BodyView>,
+    /// The conversation, when the format is known and the bodies are kept.
+    pub conversation: Option<ConversationView>,
+    /// The flows that carried it, client side first; empty without the helper.
+    pub flows: Vec<FlowView>,
+}
+
+/// What was said.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ConversationView {
+    /// Messages in order, the answer last.
+    pub messages: Vec<MessageView>,
+    /// How many of the messages, at the end, are the answer.
+    pub answers: usize,
+    /// Names of the tools that were offered.
+    pub tools: Vec<String>,
+    /// Whether something was left out or cut because it is too long.
+    pub cut: bool,
+}
+
+/// One message.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct MessageView {
+    /// `system`, `user`, `assistant`, `tool`, …
+    pub role: String,
+    /// Its parts.
+    pub parts: Vec<PartView>,
+}
+
+/// One part of a message.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum PartView {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// What the model thought.
+    Thinking {
+        /// The text; empty when the provider keeps it to itself.
+        text: String,
+    },
+    /// A call of a tool.
+    ToolCall {
+        /// The call's id, which its result repeats.
+        id: Option<String>,
+        /// The tool.
+        name: String,
+        /// Its arguments as JSON text.
+        arguments: String,
+    },
+    /// What a tool answered.
+    ToolResult {
+        /// The id of the call.
+        id: Option<String>,
+        /// The tool, where the format names it.
+        name: Option<String>,
+        /// The answer.
+        text: String,
+        /// Whether the tool failed.
+        is_error: bool,
+    },
+    /// An image.
+    Image {
+        /// Its media type.
+        media_type: Option<String>,
+        /// Its size, when it is in the body.
+        bytes: Option<u64>,
+        /// Its address, when it is not.
+        url: Option<String>,
+    },
+    /// A document.
+    Document {
+        /// Its media type.
+        media_type: Option<String>,
+        /// Its size, when it is in the body.
+        bytes: Option<u64>,
+        /// Its name or address.
+        name: Option<String>,
+    },
+    /// Anything else.
+    Other {
+        /// The format's word for it.
+        of: String,
+        /// As JSON text.
+        json: String,
+    },
+}
+
+/// One packet in a list.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PacketView {
+    /// Its number since the capture began.
+    pub seq: u64,
+    /// When the kernel saw it, in Unix microseconds.
+    pub at_us: i64,
+    /// `in` or `out`, as seen by the local socket.
+    pub direction: String,
+    /// `client` (program to gateway), `upstream` (gateway to provider), `direct` (around the
+    /// gateway) or `other`.
+    pub leg: String,
+    /// Source address and port.
+    pub src: String,
+    /// Destination address and port.
+    pub dst: String,
+    /// `TCP`, `UDP`, …, or the protocol inside: `TLS`, `DNS`, `HTTP`.
+    pub protocol: String,
+    /// Bytes of the IP packet.
+    pub length: u32,
+    /// One line for people.
+    pub info: String,
+    /// The program that owns the socket.
+    pub program: Option<String>,
+    /// Its process id.
+    pub pid: Option<u32>,
+    /// The call it belongs to.
+    pub call: Option<String>,
+    /// The flow it belongs to.
+    pub flow: u64,
+    /// The host's name, from SNI or DNS.
+    pub host: Option<String>,
+}
+
+/// A page of packets, oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PacketPage {
+    /// The packets.
+    pub packets: Vec<PacketView>,
+    /// The number of the newest packet there is.
+    pub newest: Option<u64>,
+    /// How many packets are kept.
+    pub kept: u64,
+}
+
+/// A field of a decoded layer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FieldView {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// Which bytes of the packet it stands in: first, and one after the last.
+    pub range: Option<(usize, usize)>,
+}
+
+/// A decoded layer.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LayerView {
+    /// `Frame`, `IPv4`, `TCP`, `TLS`, …
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// Its fields.
+    pub fields: Vec<FieldView>,
+}
+
+/// One packet in full.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PacketDetail {
+    /// The packet as in a list.
+    pub packet: PacketView,
+    /// Its layers, outermost first; the first holds what the kernel knew of it.
+    pub layers: Vec<LayerView>,
+    /// The captured bytes, from the IP header on, in base64.
+    pub bytes_base64: String,
+}
+
+/// One flow.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FlowView {
+    /// Its number.
+    pub id: u64,
+    /// `client`, `upstream`, `direct` or `other`.
+    pub leg: String,
+    /// `TCP` or `UDP`.
+    pub protocol: String,
+    /// The local end.
+    pub local: String,
+    /// The remote end.
+    pub remote: String,
+    /// The host's name, from SNI or DNS.
+    pub host: Option<String>,
+    /// The program that owns the local end.
+    pub program: Option<String>,
+    /// Its process id.
+    pub pid: Option<u32>,
+    /// Packets sent by the local end.
+    pub packets_out: u64,
+    /// Packets received by it.
+    pub packets_in: u64,
+    /// Bytes sent by it.
+    pub bytes_out: u64,
+    /// Bytes received by it.
+    pub bytes_in: u64,
+    /// From SYN to established.
+    pub handshake_us: Option<u64>,
+    /// The smoothed round-trip time.
+    pub srtt_us: Option<u64>,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// First packet, Unix microseconds.
+    pub first_at_us: i64,
+    /// Last packet, Unix microseconds.
+    pub last_at_us: i64,
+    /// Whether it is closed.
+    pub closed: bool,
+}
+
+/// A sum over calls.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct CostRowView {
+    /// What is summed over: the model, program, …; `null` when the calls have none.
+    pub key: Option<String>,
+    /// Calls.
+    pub calls: u64,
+    /// Calls that failed or answered with an error status.
+    pub failed: u64,
+    /// Calls whose cost is unknown: they are not in the cost.
+    pub unknown_cost: u64,
+    /// Calls that used tokens nobody counted: they are not in the usage.
+    pub unknown_usage: u64,
+    /// Known cost in pico-dollars.
+    pub cost_pico_usd: String,
+    /// Tokens, as far as known.
+    pub usage: UsageView,
+}
+
+/// A step of the cost chart.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CostStepView {
+    /// Where the step begins.
+    pub start_ms: i64,
+    /// Calls.
+    pub calls: u64,
+    /// Calls whose cost is unknown.
+    pub unknown_cost: u64,
+    /// Known cost in pico-dollars.
+    pub cost_pico_usd: String,
+}
+
+/// Costs over a time.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CostsView {
+    /// Sums by the key asked for, dearest first.
+    pub rows: Vec<CostRowView>,
+    /// The sum of all.
+    pub total: CostRowView,
+    /// Steps of equal length, oldest first; those without calls are left out.
+    pub steps: Vec<CostStepView>,
+    /// A step's length.
+    pub step_ms: i64,
+    /// Whether calls of the simulator are in the sums.
+    pub simulated: bool,
+}
+
+/// One program.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProgramView {
+    /// The readable name; `null` for calls whose caller could not be found.
+    pub program: Option<String>,
+    /// The executable last seen.
+    pub exe: Option<String>,
+    /// Process ids last seen, newest first.
+    pub pids: Vec<u32>,
+    /// Projects it worked in.
+    pub projects: Vec<String>,
+    /// Calls.
+    pub calls: u64,
+    /// Calls under way.
+    pub live: u64,
+    /// Calls that failed or answered with an error status.
+    pub failed: u64,
+    /// Calls whose cost is unknown.
+    pub unknown_cost: u64,
+    /// Known cost in pico-dollars.
+    pub cost_pico_usd: String,
+    /// Tokens, as far as known.
+    pub usage: UsageView,
+    /// First call.
+    pub first_seen_ms: Option<i64>,
+    /// Last call.
+    pub last_seen_ms: Option<i64>,
+    /// Packets captured of it; `null` without the helper.
+    pub packets: Option<u64>,
+    /// Bytes captured of it; `null` without the helper.
+    pub bytes: Option<u64>,
+}
+
+/// Whether the helper works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HelperState {
+    /// It is connected and capturing.
+    Connected,
+    /// There is none: callers are found by `sock_diag` and `/proc`, and there are no packets.
+    Absent,
+    /// It was there and is gone, or refused.
+    Failed,
+}
+
+/// One eBPF program of the helper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProbeView {
+    /// Its name.
+    pub name: String,
+    /// Whether it is attached.
+    pub attached: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// The helper.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HelperView {
+    /// Whether it works.
+    pub state: HelperState,
+    /// Why not, and what to do, in one sentence.
+    pub reason: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// SHA-256 of its eBPF object, in hexadecimal.
+    pub object_sha256: Option<String>,
+    /// Its programs.
+    pub probes: Vec<ProbeView>,
+}
+
+/// What the capture did with every packet: `seen = filtered + ring_full + delivered`.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct CaptureView {
+    /// Whether the capture is paused by the user.
+    pub paused: bool,
+    /// Packets that the kernel programs saw.
+    pub seen: u64,
+    /// Packets that are not of interest, counted only.
+    pub filtered: u64,
+    /// Packets lost because the kernel's ring was full.
+    pub ring_full: u64,
+    /// Packets handed to the helper.
+    pub delivered: u64,
+    /// Packets that the helper dropped because this program read too slowly.
+    pub reader_slow: u64,
+    /// Packets kept in memory now.
+    pub kept: u64,
+    /// At most so many are kept.
+    pub kept_max: u64,
+}
+
+/// The whole of what the header and the tray show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StatusView {
+    /// This program's version.
+    pub version: String,
+    /// Whether the gateway serves.
+    pub on: bool,
+    /// The address it serves on; `null` when off.
+    pub listen: Option<String>,
+    /// Whether the built-in simulator stands in for the providers.
+    pub simulated: bool,
+    /// Known cost since local midnight, in pico-dollars.
+    pub today_cost_pico_usd: String,
+    /// Calls since local midnight.
+    pub today_calls: u64,
+    /// Of them, calls whose cost is unknown.
+    pub today_unknown_cost: u64,
+    /// Calls under way.
+    pub live_calls: u64,
+    /// The helper.
+    pub helper: HelperView,
+    /// The capture.
+    pub capture: CaptureView,
+    /// Calls that could not be written to the ledger since the start.
+    pub ledger_lost: u64,
+}
+
+/// One finding of `tollgate doctor`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CheckView {
+    /// What was checked.
+    pub name: String,
+    /// `ok`, `warning` or `error`.
+    pub level: String,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// An event of the live stream.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum EventView {
+    /// A call began, moved on or was settled: the newest state replaces what was known of its id.
+    Call {
+        /// The call.
+        call: Box<CallView>,
+    },
+    /// Packets were captured (only when asked for, in batches).
+    Packets {
+        /// The packets, oldest first.
+        packets: Vec<PacketView>,
+        /// How many were left out of this batch because too many arrived.
+        skipped: u64,
+    },
+    /// The status changed.
+    Status {
+        /// The status.
+        status: Box<StatusView>,
+    },
+    /// Events were lost because the reader was too slow: fetch again.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
+
+/// An error of the admin API.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ErrorView {
+    /// What went wrong.
+    pub message: String,
+}

@@ -1,0 +1,538 @@
+//! Packets and flows: what the helper delivers, put together and kept for a while.
+//!
+//! One thread talks to the helper, reconnects when it is gone, and feeds the flow engine; readers
+//! look into the engine under a short lock. Without a helper the engine stays empty and
+//! [`Capture::helper`] says why.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use http::uri::Authority;
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::watch;
+use tollgate_core::{CallId, Caller, SocketCookie, UnixMs, caller::ProcessKey};
+use tollgate_flows::{
+    Config, Engine, Event, Filter,
+    engine::{PACKETS_KEPT, ROWS_PER_ANSWER_MAX},
+    event::CallSockets,
+    pcapng::{self, PcapngError, PcapngWriter},
+    row::{FlowRow, PacketDetail, PacketRow},
+};
+use tollgate_gateway::GatewayEvent;
+use tollgate_helper_protocol::{
+    Message, Reply, Request,
+    reply::{Hello, Status},
+    request::{Capture as CaptureRequest, REMOTE_PORTS_MAX, Topic},
+};
+
+use crate::{
+    api::view::{CaptureView, HelperState, HelperView, ProbeView},
+    helper::{Link, LinkError},
+    hub::{self, Hub},
+    procfs,
+};
+
+mod look;
+mod search;
+mod translate;
+
+use look::{Looks, owner_of};
+
+/// How long to wait before the helper is looked for again.
+const RECONNECT_PERIOD: Duration = Duration::from_secs(2);
+/// How often the helper's counters are asked for.
+const STATUS_PERIOD: Duration = Duration::from_secs(1);
+/// How often packets are given to those who watch.
+const BATCH_PERIOD: Duration = Duration::from_millis(100);
+/// Sockets whose packets are left out, at most.
+const IGNORED_MAX: usize = 4_096;
+/// Callers that are remembered by process.
+const CALLERS_MAX: usize = 4_096;
+
+/// Packets and flows.
+pub struct Capture {
+    socket: PathBuf,
+    hub: Arc<Hub>,
+    engine: Mutex<Engine>,
+    link: Mutex<LinkState>,
+    /// Changes after each batch of events.
+    fed: watch::Sender<()>,
+    callers: Mutex<HashMap<ProcessKey, Arc<Caller>>>,
+    /// When the calls under way began, since boot.
+    begun: Mutex<HashMap<CallId, u64>>,
+    /// Sockets of the console itself, both ends.
+    ignored: Mutex<HashSet<SocketCookie>>,
+    paused: AtomicBool,
+    gateway_port: AtomicU16,
+    provider_ports: Vec<u16>,
+    told: AtomicU64,
+    stopping: Mutex<bool>,
+    stopped: Condvar,
+    boot_to_unix_ns: i64,
+}
+
+#[derive(Default)]
+struct LinkState {
+    hello: Option<Hello>,
+    status: Option<Status>,
+    /// Whether it has been connected since the start.
+    was_there: bool,
+    problem: Option<String>,
+}
+
+/// Packets of one program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// How many.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Capture {
+    /// Starts the thread that looks for the helper at `socket`. `providers` are where the gateway
+    /// calls: their hosts tell LLM traffic from other, and packets to their ports are of interest.
+    #[must_use]
+    pub fn start(socket: PathBuf, hub: Arc<Hub>, providers: &[Authority]) -> Arc<Self> {
+        let hosts = providers.iter().map(|it| it.host().to_owned()).collect();
+        let mut provider_ports: Vec<u16> =
+            providers.iter().filter_map(Authority::port_u16).collect();
+        provider_ports.sort_unstable();
+        provider_ports.dedup();
+        let config = Config { provider_hosts: hosts, ..Config::default() };
+        let capture = Arc::new(Self {
+            socket,
+            hub,
+            engine: Mutex::new(Engine::new(config)),
+            link: Mutex::default(),
+            fed: watch::Sender::default(),
+            callers: Mutex::default(),
+            begun: Mutex::default(),
+            ignored: Mutex::default(),
+            paused: AtomicBool::new(false),
+            gateway_port: AtomicU16::new(0),
+            provider_ports,
+            told: AtomicU64::new(0),
+            stopping: Mutex::new(false),
+            stopped: Condvar::new(),
+            boot_to_unix_ns: boot_to_unix_ns(),
+        });
+        if let Some(own) = procfs::process_key(std::process::id()) {
+            capture.engine().push(Event::GatewayProcess(own));
+        }
+        let running = Arc::clone(&capture);
+        let spawned =
+            thread::Builder::new().name("capture".to_owned()).spawn(move || running.run());
+        if let Err(err) = spawned {
+            capture.link().problem = Some(format!("start the capture's thread: {err}"));
+        }
+        capture
+    }
+
+    /// Ends the thread; the helper sees the connection close.
+    pub fn stop(&self) {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stopped.notify_all();
+    }
+
+    fn run(&self) {
+        while !self.is_stopping() {
+            let ended = match Link::connect(&self.socket) {
+                Ok((link, hello)) => {
+                    tracing::info!(version = %hello.helper_version, "the helper is connected");
+                    self.follow(link, hello)
+                }
+                Err(err) => Err(err),
+            };
+            let mut link = self.link();
+            link.hello = None;
+            link.problem = ended.err().map(|err| err.to_string());
+            drop(link);
+            let stopping = self.stopping.lock().unwrap_or_else(PoisonError::into_inner);
+            // Woken early only to stop.
+            drop(self.stopped.wait_timeout_while(stopping, RECONNECT_PERIOD, |it| !*it));
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads from the helper until it is gone or the capture is stopped.
+    fn follow(&self, mut link: Link, hello: Hello) -> Result<(), LinkError> {
+        {
+            let mut state = self.link();
+            state.hello = Some(hello);
+            state.was_there = true;
+            state.problem = None;
+        }
+        let asked_port = self.gateway_port.load(Ordering::Relaxed);
+        link.send(Request::SetCapture(self.capture_of(asked_port)))?;
+        link.send(Request::Subscribe(vec![Topic::Packets, Topic::Sockets, Topic::Processes]))?;
+        link.send(Request::Snapshot)?;
+        self.bootstrap();
+        thread::scope(|scope| {
+            let (mut looks, asked) = Looks::new();
+            scope.spawn(|| self.look(asked));
+            self.listen(&mut link, asked_port, &mut looks)
+        })
+    }
+
+    fn listen(
+        &self,
+        link: &mut Link,
+        mut asked_port: u16,
+        looks: &mut Looks,
+    ) -> Result<(), LinkError> {
+        let mut messages = Vec::new();
+        let (mut asked, mut told) = (now(), now());
+        while !self.is_stopping() {
+            link.read(&mut messages)?;
+            if !messages.is_empty() {
+                self.feed(messages.drain(..), looks);
+            }
+            let port = self.gateway_port.load(Ordering::Relaxed);
+            if port != asked_port {
+                asked_port = port;
+                link.send(Request::SetCapture(self.capture_of(port)))?;
+            }
+            if asked.elapsed() >= STATUS_PERIOD {
+                asked = now();
+                link.send(Request::Status)?;
+            }
+            if told.elapsed() >= BATCH_PERIOD {
+                told = now();
+                self.tell_packets();
+            }
+        }
+        Ok(())
+    }
+
+    fn feed(&self, messages: impl Iterator<Item = Message>, looks: &mut Looks) {
+        let paused = self.paused.load(Ordering::Relaxed);
+        let ignored = self.ignored.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut events, mut owners) = (Vec::new(), Vec::new());
+        for message in messages {
+            match message {
+                Message::Event(event) => {
+                    if let tollgate_helper_protocol::Event::Lost(it) = &event {
+                        tracing::warn!(count = it.count, cause = ?it.cause, "events were lost");
+                    }
+                    let Some(event) = translate::event(event) else { continue };
+                    if let Event::Packet(it) = &event
+                        && (paused || ignored.contains(&it.cookie))
+                    {
+                        continue;
+                    }
+                    if let Event::Exec(it) = &event {
+                        // Another program now: what was known of the process no longer holds.
+                        looks.forget(it.process);
+                        self.callers().remove(&it.process);
+                    }
+                    owners.extend(owner_of(&event));
+                    events.push(event);
+                }
+                Message::Reply(_, Reply::Status(status)) => self.link().status = Some(*status),
+                Message::Reply(_, Reply::Refused(refusal)) => {
+                    tracing::warn!(refusal = %refusal.text, "the helper refused a request");
+                }
+                Message::Reply(
+                    _,
+                    Reply::Hello(_)
+                    | Reply::Done
+                    | Reply::CaptureSet(_)
+                    | Reply::SnapshotDone { .. }
+                    | Reply::Pong(_),
+                ) => {}
+            }
+        }
+        self.push(events);
+        owners.into_iter().for_each(|it| looks.ask(it));
+    }
+
+    fn push(&self, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut engine = self.engine();
+        for event in events {
+            engine.push(event);
+        }
+        drop(engine);
+        self.fed.send_replace(());
+    }
+
+    fn tell_packets(&self) {
+        let newest = self.newest();
+        if self.told.swap(newest, Ordering::Relaxed) != newest {
+            self.hub.send(hub::Event::Packets);
+        }
+    }
+
+    /// Joins a call's sockets to its packets.
+    pub fn call_event(&self, event: &GatewayEvent) {
+        let sockets = match event {
+            GatewayEvent::CallStarted(live) | GatewayEvent::CallUpdated(live) => {
+                let began = || boot_now_ns().saturating_sub(ns(live.started.elapsed()));
+                CallSockets {
+                    call: live.id,
+                    client_cookie: live.client_cookie,
+                    upstream_cookie: live.upstream_cookie,
+                    started_at_ns: *self.begun().entry(live.id).or_insert_with(began),
+                    finished_at_ns: None,
+                }
+            }
+            GatewayEvent::CallSettled(call) => {
+                let took_ns = call.timing.finished_us.saturating_mul(1000);
+                let began = self.begun().remove(&call.id);
+                let started_at_ns =
+                    began.unwrap_or_else(|| self.began_about(call.started_at_ms, took_ns));
+                CallSockets {
+                    call: call.id,
+                    client_cookie: call.client_cookie,
+                    upstream_cookie: call.upstream_cookie,
+                    started_at_ns,
+                    finished_at_ns: Some(started_at_ns.saturating_add(took_ns)),
+                }
+            }
+        };
+        self.engine().push(Event::CallSockets(sockets));
+    }
+
+    /// When a call began of which only the settlement is told: within its millisecond, and as long
+    /// ago as it took.
+    fn began_about(&self, started_at: UnixMs, took_ns: u64) -> u64 {
+        const MS_NS: u64 = 1_000_000;
+        let first = self.boot_ns(started_at.0);
+        boot_now_ns().saturating_sub(took_ns).clamp(first, first.saturating_add(MS_NS))
+    }
+
+    /// Says which port the gateway listens on: its packets are of interest.
+    pub fn set_gateway_port(&self, port: u16) {
+        self.gateway_port.store(port, Ordering::Relaxed);
+        self.engine().push(Event::GatewayPort(port));
+    }
+
+    /// Leaves out the packets of a connection to the console, which would otherwise show itself
+    /// showing packets. `client` is the browser's end, `own` ours. Blocks on `sock_diag`.
+    pub fn ignore(&self, client: SocketAddr, own: SocketAddr, cookie: Option<SocketCookie>) {
+        let browser = procfs::tcp_socket(client, own).ok().flatten().map(|it| it.cookie);
+        let mut ignored = self.ignored.lock().unwrap_or_else(PoisonError::into_inner);
+        if ignored.len() >= IGNORED_MAX {
+            ignored.clear();
+        }
+        ignored.extend(cookie.into_iter().chain(browser));
+    }
+
+    /// Leaves out new packets, or takes them again.
+    pub fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Forgets the packets that are kept.
+    pub fn clear(&self) {
+        self.engine().clear();
+    }
+
+    /// Kept packets after `after`, or the newest, oldest first.
+    #[must_use]
+    pub fn packets(&self, after: Option<u64>, limit: usize, filter: &Filter) -> Vec<PacketRow> {
+        match after {
+            Some(after) => self.engine().packets(after, limit, filter),
+            None => self.engine().newest_packets(limit, filter),
+        }
+    }
+
+    /// One kept packet.
+    #[must_use]
+    pub fn packet(&self, seq: u64) -> Option<PacketDetail> {
+        self.engine().packet(seq)
+    }
+
+    /// The kept packets of a call.
+    #[must_use]
+    pub fn packets_of_call(&self, call: CallId) -> Vec<PacketRow> {
+        self.engine().packets_of_call(call)
+    }
+
+    /// The flows that carried a call, the client's first.
+    #[must_use]
+    pub fn flows_of_call(&self, call: CallId) -> Vec<FlowRow> {
+        let engine = self.engine();
+        engine.flows_of_call(call).into_iter().filter_map(|it| engine.flow(it)).collect()
+    }
+
+    /// Flows, the one with the newest packet first.
+    #[must_use]
+    pub fn flows(&self, limit: usize) -> Vec<FlowRow> {
+        self.engine().flows(limit, &Filter::default())
+    }
+
+    /// The number of the newest packet; 0 before the first.
+    #[must_use]
+    pub fn newest(&self) -> u64 {
+        let counters = self.engine().counters();
+        counters.kept + counters.evicted + counters.cleared
+    }
+
+    /// The kept packets that pass, as a pcapng file.
+    ///
+    /// # Errors
+    /// When a packet cannot be written.
+    pub fn pcapng(&self, filter: &Filter) -> Result<Vec<u8>, PcapngError> {
+        let config = pcapng::Config {
+            boot_at_unix_ns: u64::try_from(self.boot_to_unix_ns).unwrap_or_default(),
+            application: format!("Tollgate {}", env!("CARGO_PKG_VERSION")),
+            interface_names: HashMap::new(),
+        };
+        let mut writer = PcapngWriter::new(Vec::new(), config)?;
+        let mut after = 0;
+        loop {
+            let rows = self.packets(Some(after), ROWS_PER_ANSWER_MAX, filter);
+            for row in &rows {
+                // Locked anew for each: a long export must not hold up the capture.
+                if let Some(packet) = self.packet(row.seq) {
+                    writer.write(&packet)?;
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == ROWS_PER_ANSWER_MAX => after = last.seq,
+                Some(_) | None => return Ok(writer.into_inner()),
+            }
+        }
+    }
+
+    /// Packets by program over the flows that are known now; `None` while there was no helper.
+    #[must_use]
+    pub fn traffic_by_program(&self) -> Option<HashMap<String, Traffic>> {
+        if !self.link().was_there {
+            return None;
+        }
+        let mut traffic: HashMap<String, Traffic> = HashMap::new();
+        for flow in self.flows(usize::MAX) {
+            let Some(owner) = flow.client.owner else { continue };
+            let sum = traffic.entry(owner.program).or_default();
+            sum.packets += flow.client.packets_sent + flow.server.packets_sent;
+            sum.bytes += flow.client.bytes_sent + flow.server.bytes_sent;
+        }
+        Some(traffic)
+    }
+
+    /// How the helper does.
+    #[must_use]
+    pub fn helper(&self) -> HelperView {
+        let link = self.link();
+        let state = match (&link.hello, link.was_there) {
+            (Some(_), _) => HelperState::Connected,
+            (None, true) => HelperState::Failed,
+            (None, false) => HelperState::Absent,
+        };
+        let probe = |it: &tollgate_helper_protocol::reply::Probe| ProbeView {
+            name: it.hook.clone(),
+            attached: it.refused.is_none(),
+            reason: it.refused.clone(),
+        };
+        let hello = link.hello.as_ref();
+        HelperView {
+            state,
+            reason: link.problem.clone(),
+            version: hello.map(|it| it.helper_version.clone()),
+            object_sha256: hello.map(|it| it.object_sha256.clone()),
+            probes: hello.map(|it| it.probes.iter().map(probe).collect()).unwrap_or_default(),
+        }
+    }
+
+    /// What became of every packet.
+    #[must_use]
+    pub fn counters(&self) -> CaptureView {
+        let engine = self.engine();
+        let kept = engine.counters().kept;
+        drop(engine);
+        let link = self.link();
+        let paused = self.paused.load(Ordering::Relaxed);
+        let view =
+            CaptureView { paused, kept, kept_max: PACKETS_KEPT as u64, ..CaptureView::default() };
+        let Some(status) = &link.status else { return view };
+        let both = |of: fn(&tollgate_helper_protocol::reply::PacketCounters) -> u64| {
+            of(&status.egress) + of(&status.ingress)
+        };
+        CaptureView {
+            seen: both(|it| it.seen),
+            filtered: both(|it| it.filtered + it.other_user + it.loopback + it.copy_failed),
+            ring_full: both(|it| it.ring_full),
+            delivered: both(|it| it.delivered),
+            reader_slow: status.connection.packets_dropped,
+            ..view
+        }
+    }
+
+    /// What to add to a time since boot for Unix microseconds.
+    #[must_use]
+    pub const fn boot_to_unix_us(&self) -> i64 {
+        self.boot_to_unix_ns / 1000
+    }
+
+    /// What is captured: the gateway's port, HTTPS, DNS, and the ports of other providers.
+    fn capture_of(&self, port: u16) -> CaptureRequest {
+        let gateway = if port == 0 { Vec::new() } else { vec![port] };
+        let mut capture = CaptureRequest::llm_traffic(gateway);
+        let others = self.provider_ports.iter().filter(|it| !capture.remote_ports.contains(it));
+        let others: Vec<_> = others.copied().collect();
+        capture.remote_ports.extend(others);
+        capture.remote_ports.truncate(REMOTE_PORTS_MAX);
+        capture
+    }
+
+    fn boot_ns(&self, unix_ms: i64) -> u64 {
+        let unix_ns = unix_ms.saturating_mul(1_000_000);
+        u64::try_from(unix_ns.saturating_sub(self.boot_to_unix_ns)).unwrap_or_default()
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn link(&self) -> MutexGuard<'_, LinkState> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begun(&self) -> MutexGuard<'_, HashMap<CallId, u64>> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn callers(&self) -> MutexGuard<'_, HashMap<ProcessKey, Arc<Caller>>> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn boot_now_ns() -> u64 {
+    nanos(ClockId::Boottime)
+}
+
+fn boot_to_unix_ns() -> i64 {
+    let signed = |id| i64::try_from(nanos(id)).unwrap_or(i64::MAX);
+    signed(ClockId::Realtime).saturating_sub(signed(ClockId::Boottime))
+}
+
+fn nanos(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,387 @@
+//! The configuration file: read raw, then made valid, so that no other room ever checks it.
+//!
+//! A mistake is reported with file, line, column and the accepted values. A key never stands in the
+//! file: only where to find it.
+
+use std::{fs, io, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+
+use serde::Deserialize;
+use tollgate_core::{
+    Format,
+    provider::{Auth, Catalogue, Endpoint, Provider},
+};
+use toml::Spanned;
+
+/// Where the gateway listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 4141);
+
+/// The longest configuration file that is read.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// Where a provider's credential is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// In this environment variable.
+    Env(String),
+    /// In the OS keyring, under this name.
+    Keyring(String),
+}
+
+/// How long to wait for a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// For the status line, once the request is sent.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of the answer.
+    pub idle: Option<Duration>,
+}
+
+/// A `[[providers]]` entry laid over the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderConfig {
+    /// The whole row.
+    pub provider: Provider,
+    /// The credential that replaces the client's own; `None`: the client's passes through.
+    pub credential: Option<CredentialSource>,
+    /// Timeouts.
+    pub patience: Patience,
+}
+
+/// A valid configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the gateway listens; always a loopback address.
+    pub listen: SocketAddr,
+    /// Whether bodies are kept in the ledger.
+    pub keep_bodies: bool,
+    /// Providers.
+    pub providers: Vec<ProviderConfig>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { listen: DEFAULT_LISTEN, keep_bodies: true, providers: Vec::new() }
+    }
+}
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is there and cannot be read.
+    #[error("read the configuration `{path}`")]
+    Read {
+        /// The file.
+        path: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The file's text is not acceptable.
+    #[error("{path}:{line}:{column}: {message}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads the file; a file that is not there is an empty one.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not acceptable.
+    pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Self, ConfigError> {
+        let text = match read_bounded(path) {
+            Ok(text) => text,
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => {
+                return Err(ConfigError::Read { path: path.display().to_string(), source });
+            }
+        };
+        Self::parse(&text, catalogue).map_err(|Mistake { at, message }| {
+            let (line, column) = line_and_column(&text, at);
+            ConfigError::Invalid { path: path.display().to_string(), line, column, message }
+        })
+    }
+
+    fn parse(text: &str, catalogue: &Catalogue) -> Result<Self, Mistake> {
+        let raw: Raw = toml::from_str(text).map_err(|err| Mistake {
+            at: err.span().map_or(0, |it| it.start),
+            message: err.message().to_owned(),
+        })?;
+        let listen = match raw.listen {
+            Some(it) => valid_listen(&it)?,
+            None => DEFAULT_LISTEN,
+        };
+        let keep_bodies = raw.ledger.keep_bodies.unwrap_or(true);
+        let mut providers: Vec<ProviderConfig> = Vec::new();
+        for it in raw.providers {
+            let at = it.id.span().start;
+            let provider = valid_provider(it, catalogue)?;
+            if providers.iter().any(|known| known.provider.id == provider.provider.id) {
+                let message = format!("provider `{}` stands here twice", provider.provider.id);
+                return Err(Mistake { at, message });
+            }
+            providers.push(provider);
+        }
+        Ok(Self { listen, keep_bodies, providers })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen: Option<Spanned<String>>,
+    #[serde(default)]
+    ledger: RawLedger,
+    #[serde(default)]
+    providers: Vec<RawProvider>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLedger {
+    keep_bodies: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawProvider {
+    id: Spanned<String>,
+    name: Option<String>,
+    format: Option<Vec<Spanned<String>>>,
+    base_url: Option<Spanned<String>>,
+    auth: Option<Spanned<String>>,
+    api_key: Option<Spanned<toml::Value>>,
+    first_byte_timeout_s: Option<u64>,
+    idle_timeout_s: Option<u64>,
+}
+
+struct Mistake {
+    at: usize,
+    message: String,
+}
+
+impl Mistake {
+    fn new<T>(spanned: &Spanned<T>, message: String) -> Self {
+        Self { at: spanned.span().start, message }
+    }
+}
+
+fn valid_listen(text: &Spanned<String>) -> Result<SocketAddr, Mistake> {
+    let addr = SocketAddr::from_str(text.get_ref()).map_err(|_| {
+        let message =
+            format!("`{}` is not ADDRESS:PORT, such as `{DEFAULT_LISTEN}`", text.get_ref());
+        Mistake::new(text, message)
+    })?;
+    check_loopback(addr).map_err(|message| Mistake::new(text, message))?;
+    Ok(addr)
+}
+
+/// Whether Tollgate may listen there.
+///
+/// # Errors
+/// For any address but a loopback one: whoever could reach it could use the providers' credentials.
+pub fn check_loopback(addr: SocketAddr) -> Result<(), String> {
+    if addr.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(format!(
+        "`{addr}` is not a loopback address: listening beyond this machine needs local keys and TLS, which this version does not have"
+    ))
+}
+
+fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderConfig, Mistake> {
+    let id = raw.id.get_ref().clone();
+    if id.is_empty() || !id.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it)) {
+        let message = format!("`{id}` is not a provider id: use letters, digits, `-`, `_` and `.`");
+        return Err(Mistake::new(&raw.id, message));
+    }
+    let known = catalogue.get(&id);
+    let endpoints = valid_endpoints(&raw, known)?;
+    let auth = match &raw.auth {
+        Some(text) => valid_auth(text)?,
+        None => known.map_or(Auth::Bearer, |it| it.auth.clone()),
+    };
+    let credential = raw.api_key.as_ref().map(valid_credential).transpose()?;
+    let mut provider = known.cloned().unwrap_or_else(|| Provider {
+        id: id.clone(),
+        name: id.clone(),
+        auth: Auth::Bearer,
+        headers: Vec::new(),
+        env: Vec::new(),
+        endpoints: Vec::new(),
+    });
+    provider.auth = auth;
+    provider.endpoints = endpoints;
+    if let Some(name) = raw.name {
+        provider.name = name;
+    }
+    let patience = Patience {
+        first_byte: raw.first_byte_timeout_s.map(Duration::from_secs),
+        idle: raw.idle_timeout_s.map(Duration::from_secs),
+    };
+    Ok(ProviderConfig { provider, credential, patience })
+}
+
+fn valid_endpoints(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<Endpoint>, Mistake> {
+    let Some(base_url) = &raw.base_url else {
+        let Some(known) = known else {
+            let message = format!(
+                "provider `{}` is not in the catalogue, so it needs `base_url` and `format`",
+                raw.id.get_ref()
+            );
+            return Err(Mistake::new(&raw.id, message));
+        };
+        return Ok(known.endpoints.clone());
+    };
+    let url = base_url.get_ref().trim_end_matches('/');
+    let parsed = url.parse::<http::Uri>().ok();
+    let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
+    if !matches!(scheme, Some("http" | "https")) || url.contains(['?', '#']) {
+        let message = format!("`{url}` is not an http(s) URL without a query");
+        return Err(Mistake::new(base_url, message));
+    }
+    let formats = match &raw.format {
+        Some(names) => names.iter().map(valid_format).collect::<Result<Vec<_>, _>>()?,
+        None => {
+            known.map(|it| it.endpoints.iter().map(|it| it.format).collect()).unwrap_or_default()
+        }
+    };
+    if formats.is_empty() {
+        let message = format!("provider `{}` needs `format`: {}", raw.id.get_ref(), format_names());
+        return Err(Mistake::new(&raw.id, message));
+    }
+    Ok(formats.into_iter().map(|format| Endpoint { format, base_url: url.to_owned() }).collect())
+}
+
+fn valid_format(name: &Spanned<String>) -> Result<Format, Mistake> {
+    Format::from_str(name.get_ref()).map_err(|_| {
+        let message = format!("no format `{}`: use {}", name.get_ref(), format_names());
+        Mistake::new(name, message)
+    })
+}
+
+fn format_names() -> String {
+    Format::ALL.map(|it| format!("`{it}`")).join(", ")
+}
+
+fn valid_auth(text: &Spanned<String>) -> Result<Auth, Mistake> {
+    match text.get_ref().as_str() {
+        "bearer" => Ok(Auth::Bearer),
+        "none" => Ok(Auth::None),
+        other => match other.strip_prefix("header:") {
+            Some(name) if http::HeaderName::from_str(name).is_ok() => {
+                Ok(Auth::Header(name.to_ascii_lowercase()))
+            }
+            _ => {
+                let message = format!("no auth `{other}`: use `bearer`, `none` or `header:NAME`");
+                Err(Mistake::new(text, message))
+            }
+        },
+    }
+}
+
+/// A text is refused without being repeated: it is most likely a key.
+fn valid_credential(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistake> {
+    let wrong = "a key never stands in this file: use `{ keyring = \"NAME\" }` or \
+                 `{ env = \"VARIABLE\" }`, or leave it out and the client's own key passes through";
+    let wrong = || Mistake::new(value, wrong.to_owned());
+    let table = value.get_ref().as_table().filter(|it| it.len() == 1).ok_or_else(wrong)?;
+    let (kind, name) = table.iter().next().ok_or_else(wrong)?;
+    let name = name.as_str().filter(|it| !it.is_empty()).ok_or_else(wrong)?.to_owned();
+    match kind.as_str() {
+        "env" => Ok(CredentialSource::Env(name)),
+        "keyring" => Ok(CredentialSource::Keyring(name)),
+        _ => Err(wrong()),
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.len() > CONFIG_BYTES_MAX {
+        let message = format!("longer than {CONFIG_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    fs::read_to_string(path)
+}
+
+fn line_and_column(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |it| it.chars().count()) + 1;
+    (line, column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        let catalogue = Catalogue::embedded().unwrap();
+        Config::parse(text, &catalogue).map_err(|it| {
+            let (line, column) = line_and_column(text, it.at);
+            format!("{line}:{column}: {}", it.message)
+        })
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn reads_the_documented_example() {
+        let config = parse(
+            r#"
+            listen = "127.0.0.1:4242"
+            [[providers]]
+            id = "openai"
+            api_key = { keyring = "openai" }
+            [[providers]]
+            id = "lab"
+            format = ["openai-chat"]
+            base_url = "http://127.0.0.1:8000/v1/"
+            auth = "none"
+            idle_timeout_s = 9
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.listen.port(), 4242);
+        let [openai, lab] = &config.providers[..] else { panic!("two providers") };
+        assert_eq!(openai.credential, Some(CredentialSource::Keyring("openai".to_owned())));
+        assert_eq!(openai.provider.endpoints[0].base_url, "https://api.openai.com/v1");
+        assert_eq!(lab.provider.endpoints[0].base_url, "http://127.0.0.1:8000/v1");
+        assert_eq!(lab.provider.auth, Auth::None);
+        assert_eq!(lab.patience.idle, Some(Duration::from_secs(9)));
+    }
+
+    #[test]
+    fn a_mistake_names_its_place_and_what_would_be_right() {
+        let check = |text: &str, start: &str, part: &str| {
+            let message = parse(text).unwrap_err();
+            assert!(message.starts_with(start) && message.contains(part), "{message}");
+        };
+        check("listen = 'home'", "1:10: ", "127.0.0.1:4141");
+        check("listen = '0.0.0.0:4141'", "1:10: ", "loopback");
+        check("lisen = 'x'", "1:1: ", "`listen`");
+        check("[[providers]]\nid = 'x y'", "2:6: ", "letters");
+        check("[[providers]]\nid = 'mine'", "2:6: ", "base_url");
+        let lab = "[[providers]]\nid = 'lab'\nbase_url = 'http://h/v1'\n";
+        check(&format!("{lab}format = ['chat']"), "4:11: ", "`openai-chat`");
+        check(lab, "2:6: ", "`format`");
+        check("[[providers]]\nid = 'openai'\nbase_url = 'ftp://x'", "3:12: ", "http(s)");
+        check("[[providers]]\nid = 'openai'\nauth = 'basic'", "3:8: ", "`header:NAME`");
+        check("[[providers]]\nid = 'openai'\n[[providers]]\nid = 'openai'", "4:6: ", "twice");
+    }
+
+    #[test]
+    fn a_key_in_the_file_is_refused_and_not_repeated() {
+        let message = parse("[[providers]]\nid = 'openai'\napi_key = 'sk-abc'").unwrap_err();
+        assert!(message.starts_with("3:11: ") && !message.contains("sk-abc"), "{message}");
+    }
+}

@@ -1,0 +1,134 @@
+//! `tollgate doctor`: each thing Tollgate needs, what was found, and what to do about it.
+
+use std::sync::Arc;
+
+use tollgate_ledger::SumQuery;
+
+use crate::{
+    App,
+    api::{
+        self,
+        view::{CheckView, HelperState},
+    },
+    paths::Paths,
+};
+
+/// The checks of a running gateway.
+pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
+    let mut checks = vec![listening(app).await, ledger(app).await];
+    checks.push(callers());
+    checks.extend(user());
+    checks.extend(helper(app));
+    checks.extend(app.problems().iter().map(|it| {
+        let name = format!("provider {}", it.provider);
+        check(&name, "error", it.problem.clone(), Some(it.remedy.clone()))
+    }));
+    if app.is_simulated() {
+        let found = "the built-in simulator answers instead of the providers; nobody is billed";
+        let remedy = "stop the demo and start `tollgate serve` to reach real providers";
+        checks.push(check("providers", "warning", found.to_owned(), Some(remedy.to_owned())));
+    }
+    checks
+}
+
+/// What can be said when no gateway runs.
+#[must_use]
+pub fn checks_without_gateway(paths: &Paths) -> Vec<CheckView> {
+    let found = format!("no gateway answers at `{}`", paths.admin_socket().display());
+    let remedy = "start one with `tollgate serve`, or open the app".to_owned();
+    let helper = if paths.helper_socket.exists() {
+        check("helper", "ok", format!("`{}` is there", paths.helper_socket.display()), None)
+    } else {
+        let found = format!("`{}` is not there", paths.helper_socket.display());
+        check("helper", "warning", found, Some(helper_remedy()))
+    };
+    vec![check("gateway", "error", found, Some(remedy)), callers(), helper]
+}
+
+/// What to do where there is no helper.
+fn helper_remedy() -> String {
+    let start = if crate::helper::can_start() {
+        "start it from the tray, or with `pkexec /usr/libexec/tollgate/start-helper`"
+    } else {
+        "install the package, or run `sudo target/debug/tollgate-helper --uid $(id -u) --socket \
+         /run/tollgate/helper.sock` from a build"
+    };
+    format!("{start}; without it there are no packets")
+}
+
+async fn listening(app: &App) -> CheckView {
+    match app.listening().await {
+        Some(listen) => check("gateway", "ok", format!("serves on `{listen}`"), None),
+        None => {
+            let remedy = Some("turn it on with `tollgate on`".to_owned());
+            check("gateway", "warning", "is turned off".to_owned(), remedy)
+        }
+    }
+}
+
+async fn ledger(app: &App) -> CheckView {
+    let path = app.paths().data.join("ledger.db");
+    let reader = app.reader();
+    let read = api::blocking(move || Ok(reader.totals(&SumQuery::default())?)).await;
+    match read {
+        Ok(totals) => {
+            let lost = app.ledger_lost();
+            let found = format!("`{}` holds {} calls", path.display(), totals.calls);
+            if lost == 0 {
+                return check("ledger", "ok", found, None);
+            }
+            let found = format!("{found}; {lost} could not be written");
+            check("ledger", "error", found, Some("is the disk full?".to_owned()))
+        }
+        Err(err) => {
+            let remedy = format!("look at `{}`", path.display());
+            check("ledger", "error", err.to_string(), Some(remedy))
+        }
+    }
+}
+
+/// Root's gateway would hand root's rights to whatever finds a hole in it.
+fn user() -> Option<CheckView> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let remedy = "run it as yourself: only the helper needs root".to_owned();
+    Some(check("user", "warning", "the gateway runs as root".to_owned(), Some(remedy)))
+}
+
+/// Whether the fallback for attribution works.
+fn callers() -> CheckView {
+    match crate::procfs::tcp_sockets() {
+        Ok(_) => check("callers", "ok", "`sock_diag` and `/proc` tell who calls".to_owned(), None),
+        Err(err) => {
+            let found = format!("`sock_diag` does not work here: {err}");
+            let remedy = "load the kernel module `inet_diag`, or install the helper".to_owned();
+            check("callers", "warning", found, Some(remedy))
+        }
+    }
+}
+
+fn helper(app: &App) -> Vec<CheckView> {
+    let helper = app.capture().helper();
+    let reason = || helper.reason.clone().unwrap_or_default();
+    let mut checks = vec![match helper.state {
+        HelperState::Connected => {
+            let version = helper.version.as_deref().unwrap_or("?");
+            check("helper", "ok", format!("version {version} is connected"), None)
+        }
+        HelperState::Absent | HelperState::Failed => {
+            check("helper", "warning", reason(), Some(helper_remedy()))
+        }
+    }];
+    let missing = helper.probes.iter().filter(|it| !it.attached);
+    checks.extend(missing.map(|it| {
+        let found = it.reason.clone().unwrap_or_else(|| "not attached".to_owned());
+        let remedy = Some("a newer kernel may have it; Tollgate works on without".to_owned());
+        check(&format!("eBPF {}", it.name), "warning", found, remedy)
+    }));
+    checks
+}
+
+fn check(name: &str, level: &str, found: String, remedy: Option<String>) -> CheckView {
+    CheckView { name: name.to_owned(), level: level.to_owned(), found, remedy }
+}

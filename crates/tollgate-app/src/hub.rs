@@ -1,0 +1,89 @@
+//! Where live events are given out to whoever watches.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::broadcast;
+use tollgate_core::{Clock, UnixMs};
+use tollgate_gateway::{GatewayEvent, Observer};
+
+use crate::{
+    api::{
+        convert,
+        view::{CallView, StatusView},
+    },
+    capture::Capture,
+};
+
+/// How many events a slow watcher may be behind before it is told that it missed some.
+const BACKLOG_MAX: usize = 4096;
+
+/// A live event.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A call began, moved on or was settled.
+    Call(Arc<CallView>),
+    /// Packets were captured: whoever wants them asks the capture.
+    Packets,
+    /// The status changed.
+    Status(Arc<StatusView>),
+}
+
+/// Gives events out; nobody has to listen.
+pub struct Hub {
+    events: broadcast::Sender<Event>,
+    clock: Arc<dyn Clock>,
+    capture: OnceLock<Arc<Capture>>,
+}
+
+impl Hub {
+    /// A hub without watchers.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { events: broadcast::Sender::new(BACKLOG_MAX), clock, capture: OnceLock::new() }
+    }
+
+    /// Gives an event to everyone who watches now.
+    pub fn send(&self, event: Event) {
+        // An error only says that nobody watches.
+        let _ = self.events.send(event);
+    }
+
+    /// Watches from now on.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Whether anybody watches.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.events.receiver_count() > 0
+    }
+
+    /// Says who joins calls to packets; later ones are ignored.
+    pub fn set_capture(&self, capture: Arc<Capture>) {
+        let _ = self.capture.set(capture);
+    }
+
+    fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+}
+
+impl Observer for Hub {
+    fn event(&self, event: GatewayEvent) {
+        if let Some(capture) = self.capture.get() {
+            capture.call_event(&event);
+        }
+        if !self.is_watched() {
+            return;
+        }
+        let call = match &event {
+            GatewayEvent::CallStarted(live) | GatewayEvent::CallUpdated(live) => {
+                convert::live_call(live, self.now())
+            }
+            GatewayEvent::CallSettled(call) => CallView::from(call.as_ref()),
+        };
+        self.send(Event::Call(Arc::new(call)));
+    }
+}

@@ -1,0 +1,30 @@
+//! The whole product without a window: configuration, the loopback port, the admin API, the
+//! capture of packets, and their life from start to stop.
+//!
+//! [`App::start`] brings everything up; [`App::set_on`] is the tray's toggle; [`api::router`] is
+//! the one admin API, carried by HTTP, by a unix socket ([`client::Client`]) and by the window's
+//! own process.
+
+pub mod api;
+pub mod callers;
+pub mod capture;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod console;
+pub mod credentials;
+pub mod demo;
+pub mod doctor;
+pub mod guard;
+pub mod helper;
+pub mod hub;
+pub mod money;
+pub mod paths;
+pub mod procfs;
+pub mod sdk_env;
+pub mod server;
+mod snapshot;
+mod start;
+mod token;
+
+pub use start::{App, Environment, Options, StartError, Toggle};

@@ -1,0 +1,102 @@
+//! Where things are on this machine, by the XDG base directory rules.
+
+use std::path::PathBuf;
+
+/// The socket of the installed helper.
+const HELPER_SOCKET: &str = "/run/tollgate/helper.sock";
+
+/// The files and folders of one running Tollgate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The folder of the ledger and the admin token.
+    pub data: PathBuf,
+    /// The folder of sockets, gone after log-out.
+    pub runtime: PathBuf,
+    /// The helper's socket.
+    pub helper_socket: PathBuf,
+}
+
+/// There is no home to put things in.
+#[derive(Debug, thiserror::Error)]
+#[error("find a folder for `{what}`: neither `{xdg}` nor `HOME` is set to an absolute path")]
+pub struct NoHome {
+    what: &'static str,
+    xdg: &'static str,
+}
+
+impl Paths {
+    /// Reads `XDG_CONFIG_HOME`, `XDG_DATA_HOME`, `XDG_RUNTIME_DIR`, `HOME` and
+    /// `TOLLGATE_HELPER_SOCKET` through `env`; a relative path counts as unset, as the
+    /// specification says. Without `XDG_RUNTIME_DIR` the runtime folder is inside the data folder.
+    ///
+    /// # Errors
+    /// When a folder has no place.
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, NoHome> {
+        let absolute = |name: &str| env(name).map(PathBuf::from).filter(|it| it.is_absolute());
+        let under_home = |what, xdg, rest: &str| {
+            absolute(xdg)
+                .or_else(|| absolute("HOME").map(|it| it.join(rest)))
+                .ok_or(NoHome { what, xdg })
+        };
+        let config = under_home("configuration", "XDG_CONFIG_HOME", ".config")?;
+        let data = under_home("data", "XDG_DATA_HOME", ".local/share")?.join("tollgate");
+        let runtime =
+            absolute("XDG_RUNTIME_DIR").map_or_else(|| data.join("run"), |it| it.join("tollgate"));
+        Ok(Self {
+            config: config.join("tollgate/config.toml"),
+            helper_socket: absolute("TOLLGATE_HELPER_SOCKET")
+                .unwrap_or_else(|| PathBuf::from(HELPER_SOCKET)),
+            data,
+            runtime,
+        })
+    }
+
+    /// The same places for the demo: its ledger is apart from the real one.
+    #[must_use]
+    pub fn for_demo(mut self) -> Self {
+        self.data = self.data.join("demo");
+        self.config = self.data.join("config.toml");
+        self
+    }
+
+    /// The socket of the admin API.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.runtime.join("admin.sock")
+    }
+
+    /// The admin token of the web console.
+    #[must_use]
+    pub fn admin_token(&self) -> PathBuf {
+        self.data.join("admin.token")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(env: &[(&str, &str)]) -> Result<Paths, NoHome> {
+        Paths::from_env(&|name| {
+            env.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn follows_xdg_and_falls_back_to_home() {
+        let it = paths(&[("HOME", "/h"), ("XDG_DATA_HOME", "/d"), ("XDG_CONFIG_HOME", "rel")]);
+        let it = it.unwrap();
+        assert_eq!(it.config, PathBuf::from("/h/.config/tollgate/config.toml"));
+        assert_eq!(it.data, PathBuf::from("/d/tollgate"));
+        assert_eq!(it.runtime, PathBuf::from("/d/tollgate/run"));
+        assert_eq!(it.helper_socket, PathBuf::from("/run/tollgate/helper.sock"));
+    }
+
+    #[test]
+    fn says_what_is_missing_when_there_is_no_home() {
+        let message = paths(&[]).unwrap_err().to_string();
+        assert!(message.contains("XDG_CONFIG_HOME") && message.contains("HOME"), "{message}");
+    }
+}

@@ -1,0 +1,446 @@
+//! Bringing everything up, and down again.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tollgate_core::{
+    Clock, Secret,
+    price::{PriceBook, PriceBookError},
+    provider::{Catalogue, CatalogueError},
+};
+use tollgate_gateway::{Gateway, GatewayConfig, GatewayError, LedgerSink, Limits};
+use tollgate_ledger::{Ledger, LedgerConfig, LedgerError, Reader, Simulated, Writer};
+use tollgate_simulator::{
+    Simulator, SimulatorConfig,
+    clients::{Demo, DemoError},
+};
+
+use crate::{
+    api::{self, view::StatusView},
+    callers::Callers,
+    capture::Capture,
+    clock::SystemClock,
+    config::{Config, ConfigError},
+    hub::{Event, Hub},
+    paths::Paths,
+    server::{self, Server},
+    snapshot::{self, SnapshotProblem},
+    token,
+};
+
+/// How often the status is looked at for those who watch it.
+const STATUS_PERIOD: Duration = Duration::from_secs(1);
+/// How long calls that were broken off may take to be settled.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How to start.
+#[derive(Clone)]
+pub struct Options {
+    /// Where things are.
+    pub paths: Paths,
+    /// Where to listen, instead of where the configuration says.
+    pub listen: Option<SocketAddr>,
+    /// The program to run as the demo's clients, which also turns the demo on: the built-in
+    /// simulator stands in for the providers.
+    pub demo: Option<PathBuf>,
+    /// The environment, where credentials can be.
+    pub env: Environment,
+}
+
+/// Reads a variable of the environment.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Why Tollgate does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A gateway of this user runs already.
+    #[error("a gateway is already running for this user (it answers at `{0}`)")]
+    AlreadyRunning(PathBuf),
+    /// The configuration is not acceptable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The address is not acceptable.
+    #[error("listen: {0}")]
+    NotLoopback(String),
+    /// The address is taken or may not be used.
+    #[error("listen on `{listen}`")]
+    Listen {
+        /// The address.
+        listen: SocketAddr,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A folder or file cannot be made.
+    #[error("set up `{path}`")]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The embedded catalogue is broken.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The embedded price book is broken.
+    #[error(transparent)]
+    Prices(#[from] PriceBookError),
+    /// The ledger cannot be opened.
+    #[error("open the ledger")]
+    Ledger(#[from] LedgerError),
+    /// The gateway cannot be made.
+    #[error("set up the gateway")]
+    Gateway(#[from] GatewayError),
+    /// The demo cannot be started.
+    #[error("start the demo")]
+    Demo(#[from] DemoError),
+    /// The simulator cannot be started.
+    #[error("start the simulator")]
+    Simulator(#[source] tollgate_simulator::StartError),
+}
+
+/// A running Tollgate.
+pub struct App {
+    paths: Paths,
+    config: Config,
+    /// Where to listen; a free port that was asked for stays the same from then on.
+    listen: Mutex<SocketAddr>,
+    clock: Arc<dyn Clock>,
+    token: Secret,
+    ledger: Mutex<Option<Ledger>>,
+    writer: Writer,
+    reader: Reader,
+    gateway: Arc<Gateway>,
+    hub: Arc<Hub>,
+    capture: Arc<Capture>,
+    catalogue: Catalogue,
+    prices: Arc<PriceBook>,
+    problems: Vec<SnapshotProblem>,
+    server: Mutex<Option<Server>>,
+    demo: Mutex<Option<DemoParts>>,
+    simulated: bool,
+    ledger_lost: Arc<AtomicU64>,
+    stop: CancellationToken,
+}
+
+struct DemoParts {
+    simulator: Simulator,
+    clients: Option<Demo>,
+}
+
+impl App {
+    /// Starts everything: the ledger, the gateway, the port, the admin socket, the search for the
+    /// helper, and the demo if asked for. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// When something that cannot be done without fails; what was started by then is stopped.
+    pub async fn start(options: Options) -> Result<Arc<Self>, StartError> {
+        let Options { paths, listen, demo, env } = options;
+        let admin_socket = paths.admin_socket();
+        if server::is_answered(&admin_socket) {
+            return Err(StartError::AlreadyRunning(admin_socket));
+        }
+        let catalogue = Catalogue::embedded()?;
+        let config = Config::load(&paths.config, &catalogue)?;
+        let listen = listen.unwrap_or(config.listen);
+        crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
+        private_folder(&paths.data)?;
+        private_folder(&paths.runtime)?;
+        let prices = Arc::new(PriceBook::embedded()?);
+        let token_path = paths.admin_token();
+        let token = token::load_or_create(&token_path)
+            .map_err(|source| StartError::Folder { path: token_path, source })?;
+        let ledger = Ledger::open(&paths.data, LedgerConfig::default())?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let simulator = match &demo {
+            None => None,
+            Some(_) => {
+                let started = Simulator::start(SimulatorConfig::demo()).await;
+                Some(started.map_err(StartError::Simulator)?)
+            }
+        };
+        let simulated = simulator.as_ref().map(Simulator::addr);
+        let (snapshot, problems) =
+            snapshot::make(&config, &catalogue, Arc::clone(&prices), simulated, &*env);
+        let hub = Arc::new(Hub::new(Arc::clone(&clock)));
+        let capture = Capture::start(
+            paths.helper_socket.clone(),
+            Arc::clone(&hub),
+            &snapshot::authorities(&snapshot),
+        );
+        hub.set_capture(Arc::clone(&capture));
+        let ledger_lost = Arc::new(AtomicU64::new(0));
+        let gateway_config = GatewayConfig {
+            clock: Arc::clone(&clock),
+            observer: Arc::<Hub>::clone(&hub),
+            callers: Arc::new(Callers::new(Arc::clone(&capture))),
+            ledger: Some(Arc::new(LedgerSink::new(ledger.writer(), Arc::clone(&ledger_lost)))),
+            limits: limits(&config),
+            extra_roots: Vec::new(),
+        };
+        let app = Arc::new(Self {
+            gateway: Gateway::new(gateway_config, snapshot)?,
+            paths,
+            config,
+            listen: Mutex::new(listen),
+            clock,
+            token,
+            writer: ledger.writer(),
+            reader: ledger.reader(),
+            ledger: Mutex::new(Some(ledger)),
+            hub,
+            capture,
+            catalogue,
+            prices,
+            problems,
+            server: Mutex::new(None),
+            demo: Mutex::new(None),
+            simulated: simulated.is_some(),
+            ledger_lost,
+            stop: CancellationToken::new(),
+        });
+        app.bring_up(admin_socket, simulator, demo).await?;
+        Ok(app)
+    }
+
+    async fn bring_up(
+        self: &Arc<Self>,
+        admin_socket: PathBuf,
+        simulator: Option<Simulator>,
+        demo: Option<PathBuf>,
+    ) -> Result<(), StartError> {
+        let status = self.set_on(Toggle::On).await?;
+        server::serve_unix(self, &admin_socket, self.stop.clone())
+            .map_err(|source| StartError::Folder { path: admin_socket, source })?;
+        if let (Some(simulator), Some(program), Some(listen)) = (simulator, demo, status) {
+            let base_url = format!("http://{listen}");
+            let clients = Demo::start(&base_url, &self.paths.data.join("clients"), &program)?;
+            *self.demo.lock().await = Some(DemoParts { simulator, clients: Some(clients) });
+        }
+        tokio::spawn(tell_status(Arc::clone(self)));
+        Ok(())
+    }
+
+    /// Turns the gateway on or off and says where it listens now. Off, the port is closed and
+    /// calls under way are broken off; the admin socket and the window go on.
+    ///
+    /// # Errors
+    /// When the port cannot be opened.
+    pub async fn set_on(
+        self: &Arc<Self>,
+        toggle: Toggle,
+    ) -> Result<Option<SocketAddr>, StartError> {
+        let mut server = self.server.lock().await;
+        match (toggle, server.take()) {
+            (Toggle::On, None) => {
+                let mut wanted = self.listen.lock().await;
+                let listen = *wanted;
+                let started = Server::start(Arc::clone(self), listen)
+                    .await
+                    .map_err(|source| StartError::Listen { listen, source })?;
+                *wanted = started.listen;
+                self.capture.set_gateway_port(started.listen.port());
+                *server = Some(started);
+            }
+            (Toggle::Off, Some(running)) => running.stop(self).await,
+            (Toggle::On, Some(running)) => *server = Some(running),
+            (Toggle::Off, None) => {}
+        }
+        let listen = server.as_ref().map(|it| it.listen);
+        drop(server);
+        self.tell_status_now().await;
+        Ok(listen)
+    }
+
+    /// Stops everything: no more calls are accepted, those under way are broken off and settled,
+    /// and the ledger is written out.
+    pub async fn stop(self: &Arc<Self>) {
+        if let Some(demo) = self.demo.lock().await.take() {
+            drop(demo.clients);
+            demo.simulator.shutdown().await;
+        }
+        if let Some(server) = self.server.lock().await.take() {
+            server.stop(self).await;
+        }
+        self.stop.cancel();
+        self.gateway.cancel_all();
+        if !self.gateway.drained(DRAIN_PATIENCE).await {
+            tracing::warn!("some calls could not be settled in time");
+        }
+        self.capture.stop();
+        if let Some(ledger) = self.ledger.lock().await.take() {
+            let closed = tokio::task::spawn_blocking(move || ledger.close()).await;
+            if !matches!(closed, Ok(Ok(()))) {
+                tracing::error!("the ledger could not be closed in order");
+            }
+        }
+        // The next start finds the socket gone instead of dead.
+        let _ = fs::remove_file(self.paths.admin_socket());
+    }
+
+    /// Where it listens; `None` when off.
+    pub async fn listening(&self) -> Option<SocketAddr> {
+        self.server.lock().await.as_ref().map(|it| it.listen)
+    }
+
+    /// The web console's address, which holds the admin token: whoever has it may do anything here.
+    #[must_use]
+    pub fn console_address(&self, listen: SocketAddr) -> String {
+        format!("http://{listen}/#token={}", self.token.expose())
+    }
+
+    async fn tell_status_now(self: &Arc<Self>) {
+        if self.hub.is_watched() {
+            let status: StatusView = api::status::status(self).await;
+            self.hub.send(Event::Status(Arc::new(status)));
+        }
+    }
+
+    /// The gateway.
+    #[must_use]
+    pub const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// A reader of the ledger.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        self.reader.clone()
+    }
+
+    /// Waits until every call that was settled so far can be read, so that whoever was told of a
+    /// settlement finds the call. A ledger that cannot write is not waited for.
+    pub(crate) async fn written(&self) {
+        if let Err(err) = self.writer.flush().await {
+            tracing::debug!(error = %err, "the ledger could not be brought up to date");
+        }
+    }
+
+    /// Which calls are summed: the simulator's while it stands in for the providers, else all but
+    /// the simulator's.
+    #[must_use]
+    pub const fn summed(&self) -> Simulated {
+        if self.simulated { Simulated::Only } else { Simulated::Exclude }
+    }
+
+    /// Live events.
+    #[must_use]
+    pub const fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Packets and flows.
+    #[must_use]
+    pub const fn capture(&self) -> &Arc<Capture> {
+        &self.capture
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    /// The admin token.
+    #[must_use]
+    pub const fn token(&self) -> &Secret {
+        &self.token
+    }
+
+    /// The prices.
+    #[must_use]
+    pub fn prices(&self) -> &PriceBook {
+        &self.prices
+    }
+
+    /// The provider catalogue.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where things are.
+    #[must_use]
+    pub const fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// What of the configuration could not be followed, such as a credential that is not there.
+    #[must_use]
+    pub fn problems(&self) -> &[SnapshotProblem] {
+        &self.problems
+    }
+
+    /// Whether the built-in simulator stands in for the providers.
+    #[must_use]
+    pub const fn is_simulated(&self) -> bool {
+        self.simulated
+    }
+
+    /// Calls that could not be written to the ledger.
+    #[must_use]
+    pub fn ledger_lost(&self) -> u64 {
+        self.ledger_lost.load(Ordering::Relaxed)
+    }
+}
+
+/// The gateway's toggle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Toggle {
+    /// Serve.
+    On,
+    /// Do not.
+    Off,
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = Limits::default();
+    if config.keep_bodies { limits } else { Limits { body_keep_bytes_max: 0, ..limits } }
+}
+
+/// Makes a folder that only this user may enter.
+fn private_folder(path: &Path) -> Result<(), StartError> {
+    let make = || {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+    };
+    make().map_err(|source| StartError::Folder { path: path.to_owned(), source })
+}
+
+/// Tells the status to those who watch, whenever it has changed.
+async fn tell_status(app: Arc<App>) {
+    let mut told: Option<StatusView> = None;
+    let mut ticks = tokio::time::interval(STATUS_PERIOD);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if !app.hub.is_watched() {
+            told = None;
+            continue;
+        }
+        let status = api::status::status(&app).await;
+        if told.as_ref() != Some(&status) {
+            app.hub.send(Event::Status(Arc::new(status.clone())));
+            told = Some(status);
+        }
+    }
+}

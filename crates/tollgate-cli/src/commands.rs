@@ -1,0 +1,87 @@
+//! One module per command; those that ask the running gateway share its client.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use clap::CommandFactory as _;
+use tollgate_app::{Environment, client::Client, paths::Paths};
+
+use crate::{
+    args::{Args, Command},
+    output,
+};
+
+mod calls;
+mod costs;
+mod env;
+mod packets;
+mod programs;
+mod providers;
+mod serve;
+mod status;
+
+/// Does what was asked and says with which code to exit.
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    match args.command {
+        Command::Serve(args) => runtime()?.block_on(serve::serve(args, serve::Providers::Real))?,
+        Command::Demo(args) => {
+            runtime()?.block_on(serve::serve(args, serve::Providers::Simulated))?;
+        }
+        Command::Run { command } => return runtime()?.block_on(env::run(command)),
+        Command::Env { shell } => runtime()?.block_on(env::print(shell))?,
+        Command::Status(json) => runtime()?.block_on(status::status(json))?,
+        Command::On => runtime()?.block_on(status::switch(true))?,
+        Command::Off => runtime()?.block_on(status::switch(false))?,
+        Command::Doctor(json) => return runtime()?.block_on(status::doctor(json)),
+        Command::Calls(args) => runtime()?.block_on(calls::calls(args))?,
+        Command::Costs(args) => runtime()?.block_on(costs::costs(args))?,
+        Command::Packets(args) => runtime()?.block_on(packets::packets(args))?,
+        Command::Programs { since, json } => {
+            runtime()?.block_on(programs::programs(&since, json))?;
+        }
+        Command::Providers { command } => providers::providers(command)?,
+        Command::Prices { model, json } => providers::prices(&model, json)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut script);
+            output::bytes(&script)?;
+        }
+        Command::Man { folder } => man(&folder)?,
+        Command::Openapi => output::line(&tollgate_app::api::openapi_json())?,
+        Command::DemoClient { name, base_url, pace_ms, calls } => {
+            let pace = Duration::from_millis(pace_ms);
+            runtime()?.block_on(tollgate_app::demo::client(&name, &base_url, pace, calls))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn man(folder: &std::path::Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Args::command(), folder)
+        .with_context(|| format!("write the man pages into `{}`", folder.display()))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Runtime::new().context("start the runtime")
+}
+
+fn environment() -> Environment {
+    Arc::new(|name| std::env::var(name).ok())
+}
+
+fn paths() -> Result<Paths> {
+    Ok(Paths::from_env(&*environment())?)
+}
+
+fn client() -> Result<(Client, PathBuf)> {
+    let socket = paths()?.admin_socket();
+    Ok((Client::new(&socket), socket))
+}
+
+/// The time `ago` (such as `24h`), in Unix milliseconds.
+fn since(ago: &str) -> Result<i64> {
+    use tollgate_core::Clock as _;
+    let now = tollgate_app::clock::SystemClock.now();
+    Ok(now.0.saturating_sub(output::span_ms(ago)?))
+}

@@ -1,0 +1,162 @@
+//! What a call cost: usage times price, in exact integers, line by line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    PicoUsd, Usage,
+    call::CostUnknown,
+    price::{PriceRow, Rates},
+};
+
+/// What a cost line counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostKind {
+    /// Prompt tokens read afresh.
+    Input,
+    /// Prompt tokens read from a cache.
+    CacheRead,
+    /// Prompt tokens written to a five-minute cache.
+    #[serde(rename = "cache-write-5m")]
+    CacheWrite5m,
+    /// Prompt tokens written to a one-hour cache.
+    #[serde(rename = "cache-write-1h")]
+    CacheWrite1h,
+    /// Generated tokens, save those with a line of their own.
+    Output,
+    /// Reasoning tokens billed apart.
+    Reasoning,
+    /// Audio in the prompt.
+    InputAudio,
+    /// Generated audio.
+    OutputAudio,
+    /// The request itself.
+    Request,
+    /// Web searches.
+    WebSearch,
+}
+
+/// One line of a bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostLine {
+    /// What is counted.
+    pub kind: CostKind,
+    /// How many.
+    pub count: u64,
+    /// The price of one.
+    pub rate: PicoUsd,
+    /// `count` times `rate`.
+    pub amount: PicoUsd,
+}
+
+/// A bill; the total is the sum of the lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// The lines, none of them zero in count.
+    pub lines: Vec<CostLine>,
+    /// Their sum.
+    pub total: PicoUsd,
+}
+
+/// The bill of a call.
+///
+/// The kinds of [`Usage`] are disjoint, so nothing is subtracted but parts: reasoning and audio get
+/// a line of their own where the row prices them apart, and their whole loses as many. A part that
+/// is claimed to be larger than its whole counts as the whole. The tier is chosen by all prompt
+/// tokens, cached ones included, and prices the whole call.
+///
+/// # Errors
+/// - [`CostUnknown::NoUsage`]: the provider did not say how many prompt tokens, or generated tokens
+///   where those have a price, were used. The other kinds count as not used when nothing is said.
+/// - [`CostUnknown::KindNotPriced`]: tokens were read from or written to a cache, generated, or
+///   searches run, and the row has no rate for that kind. Cached tokens are never billed as input.
+/// - [`CostUnknown::OutOfRange`]: the amount does not fit.
+pub fn price(usage: &Usage, row: &PriceRow) -> Result<Cost, CostUnknown> {
+    if usage.is_unknown() {
+        return Err(CostUnknown::NoUsage);
+    }
+    let rates = row.rates_for(usage.prompt_total().unwrap_or_default());
+    let input = required(usage.input, rates.input, !row.tiers.is_empty())?;
+    let output = required(usage.output, rates.output, false)?;
+    let mut bill = Bill::default();
+    bill_prompt(&mut bill, usage, rates, input)?;
+    bill_answer(&mut bill, usage, rates, output)?;
+    if rates.request.is_some() {
+        bill.add(CostKind::Request, 1, rates.request)?;
+    }
+    bill.add(CostKind::WebSearch, usage.web_searches.unwrap_or_default(), rates.web_search)?;
+    Ok(bill.0)
+}
+
+/// A count that every answer states. Unknown is an error, unless any count would cost nothing.
+fn required(
+    count: Option<u64>,
+    rate: Option<PicoUsd>,
+    chooses_tier: bool,
+) -> Result<u64, CostUnknown> {
+    let matters = chooses_tier || rate.is_some_and(|it| it != PicoUsd::ZERO);
+    match count {
+        Some(count) => Ok(count),
+        None if matters => Err(CostUnknown::NoUsage),
+        None => Ok(0),
+    }
+}
+
+fn bill_prompt(
+    bill: &mut Bill,
+    usage: &Usage,
+    rates: &Rates,
+    input: u64,
+) -> Result<(), CostUnknown> {
+    let said = |count: Option<u64>| count.unwrap_or_default();
+    let (cached, audio) = (said(usage.cache_read), said(usage.input_audio));
+    if rates.cache_read_audio.is_some() && cached > 0 && audio > 0 {
+        return Err(CostUnknown::KindNotPriced);
+    }
+    let audio = if rates.input_audio.is_some() { audio.min(input) } else { 0 };
+    bill.add(CostKind::Input, input - audio, rates.input)?;
+    bill.add(CostKind::CacheRead, cached, rates.cache_read)?;
+    bill.add(CostKind::CacheWrite5m, said(usage.cache_write_5m), rates.cache_write_5m)?;
+    bill.add(CostKind::CacheWrite1h, said(usage.cache_write_1h), rates.cache_write_1h)?;
+    bill.add(CostKind::InputAudio, audio, rates.input_audio)
+}
+
+fn bill_answer(
+    bill: &mut Bill,
+    usage: &Usage,
+    rates: &Rates,
+    output: u64,
+) -> Result<(), CostUnknown> {
+    let part = |count: Option<u64>, rate: Option<PicoUsd>, left: u64| {
+        if rate.is_some() { count.unwrap_or_default().min(left) } else { 0 }
+    };
+    let audio = part(usage.output_audio, rates.output_audio, output);
+    let reasoning = part(usage.reasoning, rates.reasoning, output - audio);
+    bill.add(CostKind::Output, output - audio - reasoning, rates.output)?;
+    bill.add(CostKind::Reasoning, reasoning, rates.reasoning)?;
+    bill.add(CostKind::OutputAudio, audio, rates.output_audio)
+}
+
+#[derive(Default)]
+struct Bill(Cost);
+
+impl Bill {
+    fn add(
+        &mut self,
+        kind: CostKind,
+        count: u64,
+        rate: Option<PicoUsd>,
+    ) -> Result<(), CostUnknown> {
+        if count == 0 {
+            return Ok(());
+        }
+        let rate = rate.ok_or(CostUnknown::KindNotPriced)?;
+        let amount = rate.checked_mul(count).ok_or(CostUnknown::OutOfRange)?;
+        self.0.total = self.0.total.checked_add(amount).ok_or(CostUnknown::OutOfRange)?;
+        self.0.lines.push(CostLine { kind, count, rate, amount });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! Ids, money, usage, prices and the provider catalogue: exact and pure.
+//!
+//! Nothing here does I/O or reads the clock. The three types that matter are [`Call`] (one LLM
+//! request, the row of the ledger), [`Usage`] (its tokens, normalised so that no token is counted
+//! twice) and [`PicoUsd`] (its cost, in exact integers).
+
+pub mod call;
+pub mod caller;
+pub mod clock;
+pub mod cost;
+pub mod format;
+pub mod id;
+pub mod money;
+pub mod price;
+pub mod provider;
+pub mod secret;
+pub mod usage;
+
+pub use call::Call;
+pub use caller::Caller;
+pub use clock::{Clock, UnixMs};
+pub use format::{Format, Operation};
+pub use id::{CallId, SocketCookie};
+pub use money::PicoUsd;
+pub use secret::Secret;
+pub use usage::Usage;

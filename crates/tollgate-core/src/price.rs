@@ -1,0 +1,141 @@
+//! The price book: dated price rows with their source.
+//!
+//! [`PriceBook::embedded`] reads the snapshot in `data/prices.jsonl`, which `cargo xtask prices`
+//! writes; [`PriceBook::find`] gives the [`PriceRow`] that [`crate::cost::price`] wants.
+
+mod book;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::book::{PriceBook, PriceBookError};
+use crate::{PicoUsd, UnixMs};
+
+/// Prices by kind; `None` is "not priced", which is not free. Each is per token unless said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rates {
+    /// Prompt tokens read afresh.
+    pub input: Option<PicoUsd>,
+    /// Prompt tokens read from a cache.
+    pub cache_read: Option<PicoUsd>,
+    /// Audio read from a cache, where it is dearer than cached text. Usage does not tell cached
+    /// audio from cached text, so a call with both cached tokens and audio has no known cost then.
+    pub cache_read_audio: Option<PicoUsd>,
+    /// Prompt tokens written to a five-minute cache.
+    pub cache_write_5m: Option<PicoUsd>,
+    /// Prompt tokens written to a one-hour cache.
+    pub cache_write_1h: Option<PicoUsd>,
+    /// Generated tokens.
+    pub output: Option<PicoUsd>,
+    /// Reasoning tokens where they have a price of their own; else they are priced as output.
+    pub reasoning: Option<PicoUsd>,
+    /// Audio in the prompt where it has a price of its own; else it is priced as input.
+    pub input_audio: Option<PicoUsd>,
+    /// Generated audio where it has a price of its own; else it is priced as output.
+    pub output_audio: Option<PicoUsd>,
+    /// Per request.
+    pub request: Option<PicoUsd>,
+    /// Per web search that the provider runs.
+    pub web_search: Option<PicoUsd>,
+}
+
+/// Prices that hold for the whole call when its prompt is longer than a threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// The tier holds when the prompt, cached tokens included, has more tokens than this.
+    pub above_prompt_tokens: u64,
+    /// Its prices.
+    pub rates: Rates,
+}
+
+/// A part of every day, in minutes since midnight UTC. One that ends before it begins runs over
+/// midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DailyWindow {
+    /// Its first minute.
+    pub from_minute: u16,
+    /// The minute after its last.
+    pub until_minute: u16,
+}
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
+
+impl DailyWindow {
+    /// Whether the time of day of `at` is inside.
+    #[must_use]
+    pub fn holds(&self, at: UnixMs) -> bool {
+        let minute = at.0.rem_euclid(DAY_MS) / MINUTE_MS;
+        let (from, until) = (i64::from(self.from_minute), i64::from(self.until_minute));
+        if until < from {
+            minute >= from || minute < until
+        } else {
+            from <= minute && minute < until
+        }
+    }
+}
+
+/// What one model of one provider costs between two days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceRow {
+    /// The row's own stable id, stored with each call priced by it.
+    pub id: String,
+    /// The provider's id in the catalogue.
+    pub provider: String,
+    /// The model's id as the provider spells it.
+    pub model: String,
+    /// When the price begins to hold; `None`: since ever.
+    pub valid_from: Option<UnixMs>,
+    /// When it ceases to hold; `None`: it still does.
+    pub valid_until: Option<UnixMs>,
+    /// The hours of the day in which the price holds (peak prices); `None`: all day.
+    pub daily: Option<DailyWindow>,
+    /// Where the price was found.
+    pub source: String,
+    /// The day it was found there (`2026-11-23`).
+    pub checked_on: String,
+    /// The prices.
+    pub rates: Rates,
+    /// Dearer tiers, lowest threshold first.
+    pub tiers: Vec<Tier>,
+}
+
+impl PriceRow {
+    /// Whether the price holds at `at`.
+    #[must_use]
+    pub fn holds(&self, at: UnixMs) -> bool {
+        self.valid_from.is_none_or(|from| from <= at)
+            && self.valid_until.is_none_or(|until| at < until)
+            && self.daily.is_none_or(|window| window.holds(at))
+    }
+
+    /// The rates for a call with this many prompt tokens, cached ones included.
+    #[must_use]
+    pub fn rates_for(&self, prompt_tokens: u64) -> &Rates {
+        let tier = self.tiers.iter().rfind(|it| prompt_tokens > it.above_prompt_tokens);
+        tier.map_or(&self.rates, |it| &it.rates)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daily_window_may_run_over_midnight() {
+        let at = |hour: i64, minute: i64| UnixMs((hour * 60 + minute) * MINUTE_MS - DAY_MS * 3);
+        let day = DailyWindow { from_minute: 60, until_minute: 240 };
+        let night = DailyWindow { from_minute: 1380, until_minute: 30 };
+        let check = |hour, minute, in_day, in_night| {
+            assert_eq!(day.holds(at(hour, minute)), in_day, "{hour}:{minute}");
+            assert_eq!(night.holds(at(hour, minute)), in_night, "{hour}:{minute}");
+        };
+        check(0, 59, false, false);
+        check(1, 0, true, false);
+        check(3, 59, true, false);
+        check(4, 0, false, false);
+        check(23, 0, false, true);
+        check(0, 29, false, true);
+        check(0, 30, false, false);
+    }
+}

@@ -1,0 +1,331 @@
+//! The book of all price rows, and how a model's name is looked up in it.
+
+use std::{borrow::Cow, collections::HashMap, ops::Range};
+
+use serde::Deserialize;
+
+use super::{DailyWindow, PriceRow, Rates, Tier};
+use crate::UnixMs;
+
+const EMBEDDED: &str = include_str!("../data/prices.jsonl");
+
+/// Whose list prices hold for a provider that has no row of its own for a model: it sells those
+/// providers' models at their prices. From genai-prices' `fallback_model_providers`.
+const FALLBACKS: [(&str, &[&str]); 3] = [
+    ("azure", &["openai", "anthropic", "deepseek", "xai", "moonshotai"]),
+    ("google", &["anthropic"]),
+    ("google-vertex", &["google", "anthropic"]),
+];
+
+/// What may stand before a model's own name (Gemini and Vertex).
+const PREFIXES: [&str; 3] =
+    ["models/", "publishers/google/models/", "publishers/anthropic/models/"];
+
+/// All price rows, found by provider and model in constant time.
+#[derive(Clone, Debug, Default)]
+pub struct PriceBook {
+    overrides: Shelf,
+    embedded: Shelf,
+}
+
+/// Why a price book could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum PriceBookError {
+    /// A line is not of the book's shape.
+    #[error("cannot parse line {line} of the price book")]
+    Parse {
+        /// Its number, from 1.
+        line: usize,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A line breaks a rule.
+    #[error("line {line} of the price book is not valid: {fault}")]
+    Invalid {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+}
+
+impl PriceBook {
+    /// The snapshot that the program carries. Takes a few milliseconds: do it once.
+    ///
+    /// # Errors
+    /// Never in a build whose tests pass; the text is checked all the same.
+    pub fn embedded() -> Result<Self, PriceBookError> {
+        Self::load(EMBEDDED)
+    }
+
+    /// Reads a book from JSON lines: first one line that names the sources, then a line for each
+    /// row; `xtask/prices/export.py` writes it.
+    ///
+    /// # Errors
+    /// When a line is malformed or names a source or a day that does not exist.
+    pub fn load(text: &str) -> Result<Self, PriceBookError> {
+        let mut lines = text.lines().zip(1..);
+        let sources = match lines.next() {
+            Some((line, number)) => {
+                let header = serde_json::from_str::<Header<'_>>(line);
+                header.map_err(|source| PriceBookError::Parse { line: number, source })?.sources
+            }
+            None => HashMap::new(),
+        };
+        let mut shelf = Shelf::default();
+        for (line, number) in lines {
+            let raw: RawRow<'_> = serde_json::from_str(line)
+                .map_err(|source| PriceBookError::Parse { line: number, source })?;
+            let invalid = |fault| PriceBookError::Invalid { line: number, fault };
+            let aliases = raw.aliases.iter().map(|it| it.as_ref().to_owned()).collect();
+            let row = raw.into_row(&sources).map_err(invalid)?;
+            shelf.put(row, aliases).map_err(invalid)?;
+        }
+        Ok(Self { overrides: Shelf::default(), embedded: shelf })
+    }
+
+    /// The book with the user's own rows over it. For a model that they price, no embedded row is
+    /// used any more, not even on days when theirs do not hold.
+    #[must_use]
+    pub fn with_overrides(mut self, mut rows: Vec<PriceRow>) -> Self {
+        rows.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
+        self.overrides = Shelf::default();
+        for row in rows {
+            // Sorted, so rows of one model stand together and nothing can be refused.
+            let _ = self.overrides.put(row, Vec::new());
+        }
+        self
+    }
+
+    /// The row that prices `model` of `provider` at `at`; `None`: the price is not known.
+    ///
+    /// The name is tried as it is (in any case, without `models/` before it) and then without the
+    /// day at its end (`-2025-08-07`, `-20250929`, `@20250929`), both against model ids and against
+    /// the other names that the source knows for a model. The user's rows come first. Of several
+    /// rows that hold, the last one listed wins.
+    #[must_use]
+    pub fn find(&self, provider: &str, model: &str, at: UnixMs) -> Option<&PriceRow> {
+        let spellings = Spellings::of(model);
+        if let Some(rows) = self.overrides.rows_of(provider, &spellings) {
+            return pick(rows, at);
+        }
+        let rows = self.embedded.rows_of(provider, &spellings).or_else(|| {
+            let (_, sellers) = FALLBACKS.iter().find(|(it, _)| *it == provider)?;
+            sellers.iter().find_map(|it| self.embedded.rows_of(it, &spellings))
+        })?;
+        let first = rows.first()?;
+        let canonical = Spellings::of(&first.model);
+        match self.overrides.rows_of(&first.provider, &canonical) {
+            Some(own) => pick(own, at),
+            None => pick(rows, at),
+        }
+    }
+
+    /// Every row: the user's first, then the embedded ones that they do not replace.
+    pub fn rows(&self) -> impl Iterator<Item = &PriceRow> {
+        let kept = self.embedded.rows.iter().filter(|row| {
+            self.overrides.rows_of(&row.provider, &Spellings::of(&row.model)).is_none()
+        });
+        self.overrides.rows.iter().chain(kept)
+    }
+}
+
+fn pick(rows: &[PriceRow], at: UnixMs) -> Option<&PriceRow> {
+    rows.iter().rfind(|it| it.holds(at))
+}
+
+/// A model's name in the ways it is looked up: as it is, and without its day.
+struct Spellings<'a> {
+    exact: Cow<'a, str>,
+    undated_len: Option<usize>,
+}
+
+impl<'a> Spellings<'a> {
+    fn of(model: &'a str) -> Self {
+        let mut exact = if model.bytes().any(|it| it.is_ascii_uppercase()) {
+            Cow::Owned(model.to_ascii_lowercase())
+        } else {
+            Cow::Borrowed(model)
+        };
+        for prefix in PREFIXES {
+            exact = match exact {
+                Cow::Borrowed(name) => Cow::Borrowed(name.strip_prefix(prefix).unwrap_or(name)),
+                Cow::Owned(name) => match name.strip_prefix(prefix) {
+                    Some(rest) => Cow::Owned(rest.to_owned()),
+                    None => Cow::Owned(name),
+                },
+            };
+        }
+        let undated_len = undated(&exact).map(str::len);
+        Self { exact, undated_len }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let undated = self.undated_len.and_then(|len| self.exact.get(..len));
+        std::iter::once(self.exact.as_ref()).chain(undated)
+    }
+}
+
+/// The name without `-20YY-MM-DD`, `-20YYMMDD` or `@20YYMMDD` at its end, if one is there.
+fn undated(name: &str) -> Option<&str> {
+    let ends_in = |shape: &str| {
+        let (rest, day) = name.split_at_checked(name.len().checked_sub(shape.len())?)?;
+        let fits = day.bytes().zip(shape.bytes()).all(|(it, wanted)| match wanted {
+            b'd' => it.is_ascii_digit(),
+            literal => it == literal,
+        });
+        (fits && !rest.is_empty()).then_some(rest)
+    };
+    ends_in("-20dd-dd-dd")
+        .or_else(|| ends_in("@20dd-dd-dd"))
+        .or_else(|| ends_in("-20dddddd"))
+        .or_else(|| ends_in("@20dddddd"))
+}
+
+/// Rows with the rows of each model side by side, and the names that lead to them.
+#[derive(Clone, Debug, Default)]
+struct Shelf {
+    rows: Vec<PriceRow>,
+    /// One range of `rows` for each model.
+    groups: Vec<Range<usize>>,
+    /// Provider, then lower-case name, then the place in `groups`.
+    providers: HashMap<String, HashMap<String, usize>>,
+}
+
+impl Shelf {
+    fn rows_of(&self, provider: &str, spellings: &Spellings<'_>) -> Option<&[PriceRow]> {
+        let names = self.providers.get(provider)?;
+        let group = spellings.iter().find_map(|it| names.get(it))?;
+        self.rows.get(self.groups.get(*group)?.clone())
+    }
+
+    fn put(&mut self, row: PriceRow, aliases: Vec<String>) -> Result<(), &'static str> {
+        let place = self.rows.len();
+        let follows = self
+            .rows
+            .last()
+            .is_some_and(|last| last.provider == row.provider && last.model == row.model);
+        let key = row.model.to_ascii_lowercase();
+        if follows {
+            if !aliases.is_empty() {
+                return Err("aliases stand at the first row of a model only");
+            }
+            if let Some(group) = self.groups.last_mut() {
+                group.end = place + 1;
+            }
+        } else {
+            let group = self.groups.len();
+            self.groups.push(place..place + 1);
+            let names = match self.providers.get_mut(&row.provider) {
+                Some(names) => names,
+                None => self.providers.entry(row.provider.clone()).or_default(),
+            };
+            for name in std::iter::once(key).chain(aliases) {
+                if names.insert(name, group).is_some() {
+                    return Err("a name leads to two models");
+                }
+            }
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Header<'a> {
+    #[serde(borrow)]
+    sources: HashMap<&'a str, Source>,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    name: String,
+    checked_on: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRow<'a> {
+    #[serde(borrow)]
+    provider: Cow<'a, str>,
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    #[serde(borrow, default)]
+    aliases: Vec<Cow<'a, str>>,
+    #[serde(default)]
+    from: Option<&'a str>,
+    #[serde(default)]
+    until: Option<&'a str>,
+    #[serde(default)]
+    daily: Option<(u16, u16)>,
+    source: &'a str,
+    rates: Rates,
+    #[serde(default)]
+    tiers: Vec<(u64, Rates)>,
+}
+
+impl RawRow<'_> {
+    fn into_row(self, sources: &HashMap<&str, Source>) -> Result<PriceRow, &'static str> {
+        let source = sources.get(self.source).ok_or("its source is not in the first line")?;
+        let day = |text: Option<&str>| text.map(midnight).transpose();
+        if self.tiers.windows(2).any(|pair| matches!(pair, [a, b] if a.0 >= b.0)) {
+            return Err("its tiers are not in order");
+        }
+        let tiers = self.tiers.iter().map(|(above, rates)| Tier {
+            above_prompt_tokens: *above,
+            rates: over(&self.rates, rates),
+        });
+        let tiers = tiers.collect();
+        let daily =
+            self.daily.map(|(from_minute, until_minute)| DailyWindow { from_minute, until_minute });
+        let mut id = format!("{}/{}", self.provider, self.model);
+        let from = self.from.map(str::to_owned);
+        let hours = self.daily.map(|(from, until)| format!("{from}-{until}"));
+        for part in from.into_iter().chain(hours) {
+            id.push('@');
+            id.push_str(&part);
+        }
+        id.push_str(" (");
+        id.push_str(&source.name);
+        id.push(')');
+        Ok(PriceRow {
+            id,
+            valid_from: day(self.from)?,
+            valid_until: day(self.until)?,
+            daily,
+            provider: self.provider.into_owned(),
+            model: self.model.into_owned(),
+            source: source.name.clone(),
+            checked_on: source.checked_on.clone(),
+            rates: self.rates,
+            tiers,
+        })
+    }
+}
+
+/// The beginning of a day in UTC.
+fn midnight(day: &str) -> Result<UnixMs, &'static str> {
+    let date: jiff::civil::Date = day.parse().map_err(|_| "a day is not written `2026-11-23`")?;
+    let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| "a day is out of range")?;
+    Ok(UnixMs(zoned.timestamp().as_millisecond()))
+}
+
+/// A tier's rates: its own where it has one, else the base's.
+fn over(base: &Rates, own: &Rates) -> Rates {
+    Rates {
+        input: own.input.or(base.input),
+        cache_read: own.cache_read.or(base.cache_read),
+        cache_read_audio: own.cache_read_audio.or(base.cache_read_audio),
+        cache_write_5m: own.cache_write_5m.or(base.cache_write_5m),
+        cache_write_1h: own.cache_write_1h.or(base.cache_write_1h),
+        output: own.output.or(base.output),
+        reasoning: own.reasoning.or(base.reasoning),
+        input_audio: own.input_audio.or(base.input_audio),
+        output_audio: own.output_audio.or(base.output_audio),
+        request: own.request.or(base.request),
+        web_search: own.web_search.or(base.web_search),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! The provider catalogue: who answers, where, and how it wants to be asked. Data, not code.
+//!
+//! [`Catalogue::embedded`] reads `data/providers.toml`; [`Catalogue::with`] lays a user's own
+//! providers over it.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Format;
+
+const EMBEDDED: &str = include_str!("data/providers.toml");
+
+/// How a credential is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// The key alone in this header (`x-api-key`, `x-goog-api-key`, `api-key`).
+    Header(String),
+    /// No credential (servers on this machine).
+    None,
+    /// Requests are signed or tokens are exchanged first (Bedrock, Vertex): not served yet; the
+    /// client's own headers pass through.
+    Signed,
+}
+
+/// A wire format that a provider speaks, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The format.
+    pub format: Format,
+    /// What stands where an OpenAI or Anthropic SDK has `…/v1` (`https://api.openai.com/v1`); for
+    /// Gemini the origin, because the client's own `/v1beta` stays. No slash at the end.
+    pub base_url: String,
+}
+
+impl Endpoint {
+    /// Whether the address has a `{placeholder}` that only the user can fill in.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        self.base_url.contains('{')
+    }
+}
+
+/// One row of the catalogue, or of the user's configuration laid over it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// The id in configuration, ledger and paths (`/p/<id>/…`).
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// How a credential is sent.
+    pub auth: Auth,
+    /// Headers that every request must carry and that a client may leave out
+    /// (`anthropic-version`).
+    #[serde(default)]
+    pub headers: Vec<(String, String)>,
+    /// Environment variables that hold the key, most usual first.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// The formats and where each is served; the first one's origin is where `/p/<id>/…` leads.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl Provider {
+    /// Whether the provider is listed but cannot be called before the configuration gives it a
+    /// base URL: its address names the user's own resource, region or account.
+    #[must_use]
+    pub fn needs_base_url(&self) -> bool {
+        self.endpoints.iter().any(Endpoint::is_template)
+    }
+
+    /// Where the provider serves `format`; `None` when it does not.
+    #[must_use]
+    pub fn endpoint(&self, format: Format) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|it| it.format == format)
+    }
+
+    fn check(&self) -> Result<(), CatalogueError> {
+        let fault = |fault| CatalogueError::Invalid { id: self.id.clone(), fault };
+        let plain = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '-';
+        if self.id.is_empty() || !self.id.chars().all(plain) {
+            return Err(fault("its id is not made of `a-z`, `0-9` and `-`"));
+        }
+        if self.endpoints.is_empty() {
+            return Err(fault("it has no endpoint"));
+        }
+        for endpoint in &self.endpoints {
+            let url = &endpoint.base_url;
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                return Err(fault("a base URL begins with neither `https://` nor `http://`"));
+            }
+            if url.ends_with('/') {
+                return Err(fault("a base URL ends with a slash"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The providers, in the order in which people see them, found by id in constant time.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    providers: Vec<Provider>,
+    places: HashMap<String, usize>,
+}
+
+/// Why a catalogue could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// The text is not TOML of the catalogue's shape.
+    #[error("cannot parse the provider catalogue")]
+    Parse(#[from] toml::de::Error),
+    /// A row breaks a rule.
+    #[error("provider `{id}` is not valid: {fault}")]
+    Invalid {
+        /// The row's id.
+        id: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// Two rows have one id.
+    #[error("provider `{0}` is listed twice")]
+    Twice(String),
+}
+
+#[derive(Deserialize)]
+struct File {
+    provider: Vec<Provider>,
+}
+
+impl Catalogue {
+    /// The catalogue that the program carries.
+    ///
+    /// # Errors
+    /// Never in a build whose tests pass; the text is checked all the same.
+    pub fn embedded() -> Result<Self, CatalogueError> {
+        Self::load(EMBEDDED)
+    }
+
+    /// Reads a catalogue from TOML: a list of `[[provider]]` tables with the fields of
+    /// [`Provider`].
+    ///
+    /// # Errors
+    /// When the text is malformed, a row is not valid, or an id appears twice.
+    pub fn load(text: &str) -> Result<Self, CatalogueError> {
+        let file: File = toml::from_str(text)?;
+        let mut catalogue = Self::default();
+        for provider in file.provider {
+            provider.check()?;
+            if catalogue.get(&provider.id).is_some() {
+                return Err(CatalogueError::Twice(provider.id));
+            }
+            catalogue.put(provider);
+        }
+        Ok(catalogue)
+    }
+
+    /// The catalogue with `providers` laid over it: one with a known id takes that row's place,
+    /// others follow at the end. They are taken as they are; their configuration has checked them.
+    #[must_use]
+    pub fn with(mut self, providers: Vec<Provider>) -> Self {
+        for provider in providers {
+            self.put(provider);
+        }
+        self
+    }
+
+    /// The provider with this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Provider> {
+        self.places.get(id).and_then(|place| self.providers.get(*place))
+    }
+
+    /// Every provider, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Provider> {
+        self.providers.iter()
+    }
+
+    fn put(&mut self, provider: Provider) {
+        let known = self.places.get(&provider.id).copied();
+        match known.and_then(|place| self.providers.get_mut(place)) {
+            Some(row) => *row = provider,
+            None => {
+                self.places.insert(provider.id.clone(), self.providers.len());
+                self.providers.push(provider);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(text: &str) -> Result<Catalogue, CatalogueError> {
+        Catalogue::load(text)
+    }
+
+    #[test]
+    fn every_embedded_provider_can_be_asked_or_says_that_it_needs_an_address() {
+        let catalogue = Catalogue::embedded().unwrap();
+        assert!(catalogue.iter().len() >= 60, "only {}", catalogue.iter().len());
+        let mut templates = Vec::new();
+        for provider in catalogue.iter() {
+            let local = provider.auth == Auth::None;
+            for endpoint in &provider.endpoints {
+                let scheme = if local { "http://" } else { "https://" };
+                assert!(endpoint.base_url.starts_with(scheme), "{provider:?}");
+                assert!(!endpoint.base_url.contains([' ', '?', '#']), "{provider:?}");
+                let twins = provider.endpoints.iter().filter(|it| it.format == endpoint.format);
+                assert_eq!(twins.count(), 1, "{provider:?}");
+            }
+            assert!(local || !provider.env.is_empty(), "{provider:?}");
+            assert!(!provider.name.is_empty(), "{provider:?}");
+            if provider.needs_base_url() {
+                templates.push(provider.id.as_str());
+            }
+        }
+        assert_eq!(
+            templates,
+            ["google-vertex", "azure", "amazon-bedrock", "cloudflare-workers-ai", "databricks"]
+        );
+    }
+
+    #[test]
+    fn the_three_native_providers_are_exactly_these() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let urls = |id: &str| -> Vec<(Format, String)> {
+            let provider = catalogue.get(id).unwrap();
+            provider.endpoints.iter().map(|it| (it.format, it.base_url.clone())).collect()
+        };
+        let openai = "https://api.openai.com/v1".to_owned();
+        assert_eq!(
+            urls("openai"),
+            [
+                (Format::OpenaiChat, openai.clone()),
+                (Format::OpenaiResponses, openai.clone()),
+                (Format::OpenaiEmbeddings, openai),
+            ]
+        );
+        assert_eq!(catalogue.get("openai").unwrap().auth, Auth::Bearer);
+        assert_eq!(catalogue.get("openai").unwrap().env, ["OPENAI_API_KEY"]);
+
+        let anthropic = catalogue.get("anthropic").unwrap();
+        assert_eq!(
+            urls("anthropic"),
+            [(Format::AnthropicMessages, "https://api.anthropic.com/v1".to_owned())]
+        );
+        assert_eq!(anthropic.auth, Auth::Header("x-api-key".to_owned()));
+        assert_eq!(anthropic.headers, [("anthropic-version".to_owned(), "2023-06-01".to_owned())]);
+        assert_eq!(anthropic.env, ["ANTHROPIC_API_KEY"]);
+
+        let google = catalogue.get("google").unwrap();
+        let origin = "https://generativelanguage.googleapis.com";
+        assert_eq!(google.endpoint(Format::Gemini).unwrap().base_url, origin);
+        assert_eq!(google.endpoints[0].format, Format::Gemini);
+        assert_eq!(google.auth, Auth::Header("x-goog-api-key".to_owned()));
+        assert_eq!(google.env, ["GEMINI_API_KEY", "GOOGLE_API_KEY"]);
+    }
+
+    #[test]
+    fn a_users_provider_takes_the_place_of_the_row_with_its_id() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let count = catalogue.iter().len();
+        let mut openai = catalogue.get("openai").unwrap().clone();
+        openai.name = "Mine".to_owned();
+        let mut lab = openai.clone();
+        lab.id = "lab".to_owned();
+        let catalogue = catalogue.with(vec![lab, openai]);
+        assert_eq!(catalogue.iter().len(), count + 1);
+        assert_eq!(catalogue.iter().next().unwrap().name, "Mine");
+        assert_eq!(catalogue.get("lab").unwrap().id, "lab");
+        assert!(catalogue.get("nobody").is_none());
+    }
+
+    #[test]
+    fn a_row_that_breaks_a_rule_is_refused_by_name() {
+        let check = |row_text: &str, says: &str| {
+            let error = row(row_text).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        };
+        let with_url = |url: &str| {
+            format!(
+                "[[provider]]\nid = \"a\"\nname = \"A\"\nauth = \"none\"\nendpoints = \
+                 [{{ format = \"openai-chat\", base_url = \"{url}\" }}]\n"
+            )
+        };
+        check(&with_url("http://127.0.0.1:1/v1/"), "ends with a slash");
+        check(&with_url("ftp://127.0.0.1"), "neither");
+        let good = with_url("http://127.0.0.1:1/v1");
+        check(&format!("{good}{good}"), "`a` is listed twice");
+        check(&good.replace("\"a\"", "\"a/b\""), "`a/b` is not valid");
+        check(
+            "[[provider]]\nid = \"a\"\nname = \"A\"\nauth = \"none\"\nendpoints = []",
+            "no endpoint",
+        );
+    }
+}

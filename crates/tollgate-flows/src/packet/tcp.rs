@@ -1,0 +1,218 @@
+//! TCP headers and options (RFC 9293, RFC 7323, RFC 2018).
+
+use std::fmt::Write as _;
+
+use etherparse::{TcpOptionElement, TcpSlice};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    FiveTuple, Split,
+    layer::{Fields, Layer},
+};
+
+pub(super) const NUMBER: u8 = 6;
+
+/// The flag bits of a TCP header, as they stand in its 14th byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TcpFlags(pub u8);
+
+impl TcpFlags {
+    /// No more data from the sender.
+    pub const FIN: Self = Self(0x01);
+    /// Open a connection.
+    pub const SYN: Self = Self(0x02);
+    /// Tear the connection down.
+    pub const RST: Self = Self(0x04);
+    /// Hand the data over now.
+    pub const PSH: Self = Self(0x08);
+    /// The acknowledgement number counts.
+    pub const ACK: Self = Self(0x10);
+    /// The urgent pointer counts.
+    pub const URG: Self = Self(0x20);
+    /// Congestion was seen.
+    pub const ECE: Self = Self(0x40);
+    /// The congestion window was reduced.
+    pub const CWR: Self = Self(0x80);
+
+    const NAMES: [(Self, &'static str); 8] = [
+        (Self::SYN, "SYN"),
+        (Self::FIN, "FIN"),
+        (Self::RST, "RST"),
+        (Self::PSH, "PSH"),
+        (Self::ACK, "ACK"),
+        (Self::URG, "URG"),
+        (Self::ECE, "ECE"),
+        (Self::CWR, "CWR"),
+    ];
+
+    /// Whether every bit of `flags` is set.
+    #[must_use]
+    pub const fn has(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// Whether this is a request to open a connection (SYN without ACK).
+    #[must_use]
+    pub const fn opens(self) -> bool {
+        self.has(Self::SYN) && !self.has(Self::ACK)
+    }
+
+    fn write_to(self, text: &mut String) {
+        let mut space = "";
+        for (flag, name) in Self::NAMES {
+            if self.has(flag) {
+                text.push_str(space);
+                text.push_str(name);
+                space = " ";
+            }
+        }
+    }
+}
+
+/// What a TCP header says. Options that are not there are `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpFacts {
+    /// The sequence number, as sent.
+    pub seq: u32,
+    /// The acknowledgement number, as sent; meaningless without the ACK flag.
+    pub ack: u32,
+    /// The flags.
+    pub flags: TcpFlags,
+    /// The window, unscaled.
+    pub window: u16,
+    /// The biggest segment that the sender takes.
+    pub mss: Option<u16>,
+    /// The power of two that its later windows are multiplied by.
+    pub window_scale: Option<u8>,
+    /// Whether it takes selective acknowledgements.
+    pub sack_permitted: bool,
+    /// Ranges that it has received out of order.
+    pub sack_blocks: u8,
+    /// Its clock and the last one it saw from the other side.
+    pub timestamps: Option<(u32, u32)>,
+}
+
+/// The two ports, 0 where they are cut off.
+pub(super) fn ports(segment: &[u8]) -> (u16, u16) {
+    match *segment {
+        [a, b, c, d, ..] => (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])),
+        [a, b, ..] => (u16::from_be_bytes([a, b]), 0),
+        _ => (0, 0),
+    }
+}
+
+impl TcpFacts {
+    /// Reads a header; also tells its length. `None` when it is not whole.
+    pub(super) fn read(segment: &[u8]) -> Option<(Self, usize)> {
+        let tcp = TcpSlice::from_slice(segment).ok()?;
+        let mut facts = Self {
+            seq: tcp.sequence_number(),
+            ack: tcp.acknowledgment_number(),
+            flags: TcpFlags(segment.get(13).copied().unwrap_or_default()),
+            window: tcp.window_size(),
+            ..Self::default()
+        };
+        for option in tcp.options_iterator().flatten() {
+            match option {
+                TcpOptionElement::Noop => {}
+                TcpOptionElement::MaximumSegmentSize(it) => facts.mss = Some(it),
+                TcpOptionElement::WindowScale(it) => facts.window_scale = Some(it),
+                TcpOptionElement::SelectiveAcknowledgementPermitted => facts.sack_permitted = true,
+                TcpOptionElement::SelectiveAcknowledgement(_, more) => {
+                    facts.sack_blocks = more.iter().flatten().fold(1, |sum, _| sum + 1);
+                }
+                TcpOptionElement::Timestamp(own, echo) => facts.timestamps = Some((own, echo)),
+            }
+        }
+        Some((facts, tcp.header_slice().len()))
+    }
+
+    pub(super) fn in_one_line(&self, tuple: &FiveTuple, payload_len: usize) -> String {
+        let mut info = String::with_capacity(80);
+        let Self { seq, ack, window, .. } = self;
+        // Writing to a string cannot fail.
+        let _ = write!(info, "{} → {} [", tuple.src_port, tuple.dst_port);
+        self.flags.write_to(&mut info);
+        let _ = write!(info, "] seq {seq}");
+        if self.flags.has(TcpFlags::ACK) {
+            let _ = write!(info, " ack {ack}");
+        }
+        let _ = write!(info, " win {window} len {payload_len}");
+        if let Some(mss) = self.mss {
+            let _ = write!(info, " mss {mss}");
+        }
+        if self.sack_blocks > 0 {
+            let _ = write!(info, " sack {}", self.sack_blocks);
+        }
+        info
+    }
+}
+
+pub(super) fn layer(header: &[u8], at: usize, facts: &TcpFacts, split: &Split) -> Layer {
+    let tuple = &split.tuple;
+    let mut fields = Fields::default();
+    fields.at("Source port", tuple.src_port.to_string(), at..at + 2);
+    fields.at("Destination port", tuple.dst_port.to_string(), at + 2..at + 4);
+    fields.at("Sequence number", facts.seq.to_string(), at + 4..at + 8);
+    fields.at("Acknowledgement number", facts.ack.to_string(), at + 8..at + 12);
+    let len = split.payload.start - at;
+    fields.at("Header length", format!("{len} bytes"), at + 12..at + 13);
+    let mut flags = String::new();
+    facts.flags.write_to(&mut flags);
+    fields.at("Flags", format!("0x{:02x} ({flags})", facts.flags.0), at + 13..at + 14);
+    fields.at("Window", facts.window.to_string(), at + 14..at + 16);
+    let checksum = header
+        .get(16..18)
+        .map_or(0, |it| it.iter().fold(0_u16, |sum, byte| sum << 8 | u16::from(*byte)));
+    fields.at("Checksum", format!("0x{checksum:04x}"), at + 16..at + 18);
+    option_fields(header.get(20..len).unwrap_or_default(), at + 20, &mut fields);
+    fields.derived("Payload length", format!("{} bytes", split.payload_len));
+    fields.into_layer("TCP", facts.in_one_line(tuple, split.payload_len))
+}
+
+fn option_fields(options: &[u8], at: usize, fields: &mut Fields) {
+    let mut iterator = etherparse::TcpOptionsIterator::from_slice(options);
+    let mut from = at;
+    while let Some(option) = iterator.next() {
+        let to = at + options.len() - iterator.rest().len();
+        let range = from..to;
+        from = to;
+        match option {
+            Ok(TcpOptionElement::Noop) => {}
+            Ok(TcpOptionElement::MaximumSegmentSize(it)) => {
+                fields.at("Option: maximum segment size", it.to_string(), range);
+            }
+            Ok(TcpOptionElement::WindowScale(it)) => {
+                fields.at("Option: window scale", format!("2^{it}"), range);
+            }
+            Ok(TcpOptionElement::SelectiveAcknowledgementPermitted) => {
+                fields.at("Option: SACK permitted", "yes", range);
+            }
+            Ok(TcpOptionElement::SelectiveAcknowledgement(first, more)) => {
+                let mut text = format!("{}–{}", first.0, first.1);
+                for (left, right) in more.into_iter().flatten() {
+                    let _ = write!(text, ", {left}–{right}");
+                }
+                fields.at("Option: SACK", text, range);
+            }
+            Ok(TcpOptionElement::Timestamp(own, echo)) => {
+                fields.at("Option: timestamps", format!("own {own}, echo {echo}"), range);
+            }
+            Err(error) => {
+                fields.at("Option: not understood", error.to_string(), range);
+                break;
+            }
+        }
+    }
+}
+
+/// The layer of a header that is cut off or broken.
+pub(super) fn cut_layer(header: &[u8], at: usize, split: &Split) -> Layer {
+    let mut fields = Fields::default();
+    if header.len() >= 4 {
+        fields.at("Source port", split.tuple.src_port.to_string(), at..at + 2);
+        fields.at("Destination port", split.tuple.dst_port.to_string(), at + 2..at + 4);
+    }
+    fields.into_layer("TCP", "header cut off or broken (truncated)".to_owned())
+}

@@ -1,0 +1,428 @@
+//! One flow: its two ends and what is known of them.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tollgate_core::SocketCookie;
+
+use super::{
+    KnownPorts, TCP, end_of_role,
+    hello::{PartialHello, Step},
+    micros_between, transport,
+};
+use crate::{
+    event::{BootNs, Direction, Established, PacketSeen, Role},
+    packet::{Finding, Protocol, Summary, TcpFacts, http, tcp::TcpFlags, tls::ClientHello},
+    row::{FlowId, HostVia},
+};
+
+/// What ends the head of an HTTP/1 request.
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// The index of the end that connected.
+pub(crate) const CLIENT: usize = 0;
+/// The index of the end that accepted.
+pub(crate) const SERVER: usize = 1;
+
+/// The index of the other end.
+pub(super) const fn other(end: usize) -> usize {
+    1 - end
+}
+
+/// One end of a flow.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) addr: SocketAddr,
+    pub(crate) cookie: Option<SocketCookie>,
+    /// Whether `cookie` is the connected socket's for sure, not a listener's.
+    connected: bool,
+    /// Whether packets of this end were seen as they left.
+    pub(super) egress_seen: bool,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) payload_sent: Option<u64>,
+    pub(crate) retransmits: Option<u64>,
+    pub(crate) srtt_us: Option<u32>,
+    fin: bool,
+    /// The last bytes of a request's head that goes on in the next packet.
+    open_head: Option<Vec<u8>>,
+}
+
+impl End {
+    const fn new(addr: SocketAddr) -> Self {
+        Self {
+            addr,
+            cookie: None,
+            connected: false,
+            egress_seen: false,
+            packets: 0,
+            bytes: 0,
+            payload_sent: None,
+            retransmits: None,
+            srtt_us: None,
+            fin: false,
+            open_head: None,
+        }
+    }
+
+    pub(super) const fn connect(&mut self, cookie: SocketCookie) {
+        self.cookie = Some(cookie);
+        self.connected = true;
+    }
+
+    /// Takes a socket that may be a listener's; true when it is news.
+    pub(super) fn learn(&mut self, cookie: SocketCookie) -> bool {
+        let is_news = !self.connected && cookie.0 != 0 && self.cookie != Some(cookie);
+        if is_news {
+            self.cookie = Some(cookie);
+        }
+        is_news
+    }
+}
+
+/// How the two ends got their roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Roles {
+    /// By the handshake.
+    Seen,
+    /// By their ports.
+    Guessed,
+}
+
+/// What a packet told of the socket at one end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// It is a connected TCP socket for sure.
+    Connected,
+    /// It was not known before.
+    New,
+    /// Nothing new.
+    Known,
+}
+
+/// A conversation between two addresses.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) id: FlowId,
+    pub(crate) netns: u64,
+    pub(crate) number: u8,
+    pub(crate) protocol: Protocol,
+    /// The client's end, then the server's.
+    pub(crate) ends: [End; 2],
+    roles: Roles,
+    /// The sequence number of the client's SYN.
+    isn: Option<u32>,
+    syn_at_ns: Option<BootNs>,
+    pub(crate) first_at_ns: BootNs,
+    pub(crate) last_at_ns: BootNs,
+    pub(crate) handshake_us: Option<u64>,
+    pub(crate) closed_at_ns: Option<BootNs>,
+    pub(crate) sni: Option<Arc<str>>,
+    pub(crate) alpn: Vec<String>,
+    http_host: Option<Arc<str>>,
+    pub(super) dns_name: Option<Arc<str>>,
+    hello: Option<Box<PartialHello>>,
+    /// When the client began to say what it said last; 0 before it said anything.
+    turn_at_ns: BootNs,
+    /// Whether the server has said something since.
+    answered: bool,
+}
+
+impl Flow {
+    fn new(netns: u64, number: u8, ends: [SocketAddr; 2], at_ns: BootNs) -> Self {
+        Self {
+            id: FlowId(0),
+            netns,
+            number,
+            protocol: transport(number),
+            ends: ends.map(End::new),
+            roles: Roles::Guessed,
+            isn: None,
+            syn_at_ns: None,
+            first_at_ns: at_ns,
+            last_at_ns: at_ns,
+            handshake_us: None,
+            closed_at_ns: None,
+            sni: None,
+            alpn: Vec::new(),
+            http_host: None,
+            dns_name: None,
+            hello: None,
+            turn_at_ns: 0,
+            answered: false,
+        }
+    }
+
+    /// A flow whose first known packet is this one.
+    pub(super) fn of_packet(
+        seen: &PacketSeen,
+        summary: &Summary,
+        (src, dst): (SocketAddr, SocketAddr),
+        ports: KnownPorts<'_>,
+    ) -> Self {
+        let flags = summary.tcp.map(|it| it.flags).unwrap_or_default();
+        let (client, server, roles) = if flags.opens() {
+            (src, dst, Roles::Seen)
+        } else if flags.has(TcpFlags::SYN) {
+            (dst, src, Roles::Seen)
+        } else if sender_serves(src, dst, ports) {
+            (dst, src, Roles::Guessed)
+        } else {
+            (src, dst, Roles::Guessed)
+        };
+        let mut flow = Self::new(seen.netns, summary.tuple.number, [client, server], seen.at_ns);
+        flow.roles = roles;
+        flow
+    }
+
+    /// A flow whose handshake was reported before any packet.
+    pub(super) fn of_handshake(seen: &Established, local: SocketAddr, remote: SocketAddr) -> Self {
+        let ends = match seen.role {
+            Role::Active => [local, remote],
+            Role::Passive => [remote, local],
+        };
+        Self::new(seen.netns, TCP, ends, seen.at_ns)
+    }
+
+    /// Whether a packet with these addresses begins another connection: it opens one, with another
+    /// first number than this flow's, or after packets of a connection whose beginning was missed.
+    pub(super) fn is_another(&self, tcp: Option<&TcpFacts>) -> bool {
+        let missed = || self.ends.iter().any(|it| it.packets > 0);
+        tcp.is_some_and(|tcp| {
+            tcp.flags.opens() && self.isn.map_or_else(missed, |isn| isn != tcp.seq)
+        })
+    }
+
+    /// Whether a handshake that was reported for this flow's addresses is another connection's.
+    pub(super) fn was_established_before(&self, seen: &Established, local: SocketAddr) -> bool {
+        let is_other_socket =
+            |end: &End| end.addr == local && end.connected && end.cookie != Some(seen.cookie);
+        self.closed_at_ns.is_some() || self.ends.iter().any(is_other_socket)
+    }
+
+    /// Which end sent a packet. Addresses decide; where they were translated on the way, the socket.
+    pub(super) fn sender(
+        &self,
+        src: SocketAddr,
+        direction: Direction,
+        cookie: Option<SocketCookie>,
+    ) -> usize {
+        let [client, server] = &self.ends;
+        if client.addr != server.addr {
+            if src == client.addr {
+                return CLIENT;
+            }
+            if src == server.addr {
+                return SERVER;
+            }
+        }
+        let local = cookie.and_then(|it| self.end_of(it)).unwrap_or(CLIENT);
+        match direction {
+            Direction::Egress => local,
+            Direction::Ingress => other(local),
+        }
+    }
+
+    pub(crate) fn end_of(&self, cookie: SocketCookie) -> Option<usize> {
+        self.ends.iter().position(|it| it.cookie == Some(cookie))
+    }
+
+    /// Who opens a connection, asks for something or says hello is its client, whatever was guessed
+    /// before; gives the sender's place from then on.
+    pub(super) fn settle_roles(&mut self, sender: usize, summary: &Summary) -> usize {
+        let asks = match summary.finding {
+            Some(Finding::ClientHello(_) | Finding::HttpHost(_)) => true,
+            Some(Finding::DnsAnswers(_)) | None => summary.tcp.is_some_and(|it| it.flags.opens()),
+        };
+        if sender == CLIENT || self.roles == Roles::Seen || !asks {
+            return sender;
+        }
+        self.ends.swap(CLIENT, SERVER);
+        self.roles = Roles::Seen;
+        other(sender)
+    }
+
+    /// Learns the socket of an end. Only the connecting socket sends a SYN alone, and only a
+    /// connected one sends data; a listener does neither.
+    pub(super) fn note_cookie(
+        &mut self,
+        local: usize,
+        cookie: SocketCookie,
+        direction: Direction,
+        summary: &Summary,
+    ) -> Noted {
+        let end = &mut self.ends[local];
+        let opens = summary.tcp.is_some_and(|it| it.flags.opens());
+        let certain = self.number == TCP
+            && direction == Direction::Egress
+            && (opens || summary.payload_len > 0);
+        if certain {
+            end.connect(cookie);
+            return Noted::Connected;
+        }
+        if end.learn(cookie) { Noted::New } else { Noted::Known }
+    }
+
+    /// Counts a packet and reads what it tells of the connection.
+    pub(super) fn count(&mut self, sender: usize, seen: &PacketSeen, summary: &Summary) {
+        self.first_at_ns = self.first_at_ns.min(seen.at_ns);
+        self.last_at_ns = self.last_at_ns.max(seen.at_ns);
+        let end = &mut self.ends[sender];
+        end.packets += 1;
+        end.bytes += u64::from(seen.len);
+        self.note_protocol(summary.protocol);
+        if let Some(tcp) = &summary.tcp {
+            self.note_tcp(sender, seen.at_ns, tcp);
+            if sender == CLIENT {
+                let payload = seen.bytes.get(summary.payload.clone()).unwrap_or_default();
+                self.note_hello(tcp, summary, payload);
+            }
+        }
+        if let Some(Finding::HttpHost(host)) = &summary.finding {
+            self.http_host = Some(host.as_str().into());
+        }
+    }
+
+    /// When the turn began that a packet belongs to: the client says something, the server answers.
+    pub(super) fn turn(&mut self, sender: usize, at_ns: BootNs, summary: &Summary) -> BootNs {
+        if summary.payload_len > 0 {
+            if sender == SERVER {
+                self.answered = true;
+            } else if self.answered || self.turn_at_ns == 0 {
+                self.turn_at_ns = at_ns;
+                self.answered = false;
+            }
+        }
+        self.turn_at_ns
+    }
+
+    /// How many bytes at a payload's beginning go on with the head of a plaintext request that an
+    /// earlier packet began. A head that the capture cut is not followed: where it ends is unknown.
+    pub(super) fn head_goes_on(
+        &mut self,
+        sender: usize,
+        seen: &PacketSeen,
+        summary: &Summary,
+    ) -> usize {
+        let payload = seen.bytes.get(summary.payload.clone()).unwrap_or_default();
+        if payload.is_empty() {
+            return 0;
+        }
+        let begins = http::begins_request(payload);
+        let before = self.ends[sender].open_head.take().filter(|_| !begins);
+        if !begins && before.is_none() {
+            return 0;
+        }
+        let (goes_on, mut head) = (before.is_some(), before.unwrap_or_default());
+        let said_before = head.len();
+        head.extend_from_slice(payload);
+        let end = memchr::memmem::find(&head, HEAD_END).map(|it| it + HEAD_END.len());
+        let is_cut = u32::try_from(payload.len()).is_ok_and(|it| it < summary.payload_len);
+        if end.is_none() && !is_cut {
+            let tail = head.len().saturating_sub(HEAD_END.len() - 1);
+            self.ends[sender].open_head = Some(head.split_off(tail));
+        }
+        if goes_on { end.map_or(payload.len(), |it| it.saturating_sub(said_before)) } else { 0 }
+    }
+
+    fn note_protocol(&mut self, protocol: Protocol) {
+        let found = match protocol {
+            Protocol::Sse => Protocol::Http,
+            Protocol::Ip | Protocol::Icmp | Protocol::Icmpv6 | Protocol::Tcp | Protocol::Udp => {
+                return;
+            }
+            Protocol::Dns | Protocol::Quic | Protocol::Tls | Protocol::Http => protocol,
+        };
+        self.protocol = found;
+    }
+
+    fn note_tcp(&mut self, sender: usize, at_ns: BootNs, tcp: &TcpFacts) {
+        if tcp.flags.opens() {
+            self.isn = Some(tcp.seq);
+            self.syn_at_ns.get_or_insert(at_ns);
+        } else if sender == CLIENT
+            && tcp.flags.has(TcpFlags::ACK)
+            && !tcp.flags.has(TcpFlags::RST)
+            && let Some(syn_at_ns) = self.syn_at_ns
+        {
+            self.handshake_us.get_or_insert(micros_between(syn_at_ns, at_ns));
+        }
+        self.ends[sender].fin |= tcp.flags.has(TcpFlags::FIN);
+        let over = tcp.flags.has(TcpFlags::RST) || self.ends.iter().all(|it| it.fin);
+        if over {
+            self.closed_at_ns.get_or_insert(at_ns);
+        }
+    }
+
+    fn note_hello(&mut self, tcp: &TcpFacts, summary: &Summary, payload: &[u8]) {
+        if let Some(Finding::ClientHello(hello)) = &summary.finding {
+            self.take_hello(hello.clone());
+            if !hello.complete {
+                self.hello = PartialHello::begin(tcp, summary, payload).map(Box::new);
+            }
+            return;
+        }
+        let Some(hello) = &mut self.hello else { return };
+        match hello.push(tcp, summary, payload) {
+            Step::Waiting => {}
+            Step::Done(hello) => {
+                self.take_hello(hello);
+                self.hello = None;
+            }
+            Step::Lost => self.hello = None,
+        }
+    }
+
+    fn take_hello(&mut self, hello: ClientHello) {
+        if let Some(sni) = hello.sni {
+            self.sni = Some(sni.to_ascii_lowercase().into());
+        }
+        if !hello.alpn.is_empty() {
+            self.alpn = hello.alpn;
+        }
+    }
+
+    /// The kernel says that the handshake is over, and which socket this end really has.
+    pub(super) fn established(&mut self, seen: &Established, local: SocketAddr) {
+        let [client, server] = &self.ends;
+        let at = match (client.addr == local, server.addr == local) {
+            (true, false) => CLIENT,
+            (false, true) => SERVER,
+            (true, true) | (false, false) => end_of_role(seen.role),
+        };
+        let mut end = at;
+        if at != end_of_role(seen.role) && self.roles == Roles::Guessed {
+            self.ends.swap(CLIENT, SERVER);
+            end = other(at);
+        }
+        self.roles = Roles::Seen;
+        self.last_at_ns = self.last_at_ns.max(seen.at_ns);
+        if let Some(syn_at_ns) = self.syn_at_ns {
+            self.handshake_us.get_or_insert(micros_between(syn_at_ns, seen.at_ns));
+        }
+        let end = &mut self.ends[end];
+        end.connect(seen.cookie);
+        end.srtt_us = seen.srtt_us.or(end.srtt_us);
+        // From here on the kernel reports what this socket sends again.
+        end.retransmits.get_or_insert(0);
+    }
+
+    /// The name of the server and where it was learned, the best source first.
+    pub(crate) fn host(&self) -> Option<(&str, HostVia)> {
+        let sources = [
+            (&self.sni, HostVia::Sni),
+            (&self.http_host, HostVia::Http),
+            (&self.dns_name, HostVia::Dns),
+        ];
+        sources.into_iter().find_map(|(name, via)| Some((name.as_deref()?, via)))
+    }
+}
+
+/// Whether the sender looks like the server: it has a port that is known to be served, or the lower
+/// one.
+fn sender_serves(src: SocketAddr, dst: SocketAddr, ports: KnownPorts<'_>) -> bool {
+    match (ports.contains(&src.port()), ports.contains(&dst.port())) {
+        (true, false) => true,
+        (false, true) => false,
+        (true, true) | (false, false) => src.port() < dst.port(),
+    }
+}

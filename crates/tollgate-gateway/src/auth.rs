@@ -1,0 +1,90 @@
+//! Whose credential a call carries.
+
+use http::{HeaderMap, HeaderName, header};
+use tollgate_core::{call::ErrorCode, provider::Auth};
+use tollgate_wire::text;
+
+use crate::{
+    error::Refusal,
+    route::{Destination, Query},
+};
+
+/// Headers in which clients send a provider's key.
+const KEY_HEADERS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static("api-key"),
+];
+
+/// The query parameter in which Gemini clients may send it.
+const KEY_PARAMETER: &str = "key=";
+
+/// Whose credential goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// The client's own, where it put it; or none is needed.
+    Client,
+    /// The configured one, in place of the client's.
+    Configured {
+        /// The client's query without its key; `None` when it had no key or nothing else.
+        query_without_key: Option<String>,
+        /// Whether the client's query had a key.
+        key_in_query: bool,
+    },
+}
+
+impl Credential {
+    /// Decides, from what the client sent and what is configured.
+    pub(crate) fn choose(
+        destination: &Destination,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        if destination.credential.is_some() {
+            let key_in_query = query.is_some_and(has_key);
+            let query_without_key = query.filter(|_| key_in_query).map(without_key);
+            let query_without_key = query_without_key.filter(|it| !it.is_empty());
+            return Ok(Self::Configured { query_without_key, key_in_query });
+        }
+        let needed = match &destination.auth {
+            Auth::Bearer | Auth::Header(_) => true,
+            Auth::None | Auth::Signed => false,
+        };
+        let sent = |name: &HeaderName| headers.get(name).is_some_and(|it| !it.is_empty());
+        let own = match &destination.auth {
+            Auth::Header(name) => headers.get(name.as_str()).is_some_and(|it| !it.is_empty()),
+            Auth::Bearer | Auth::None | Auth::Signed => false,
+        };
+        if !needed || own || KEY_HEADERS.iter().any(sent) || query.is_some_and(has_key) {
+            return Ok(Self::Client);
+        }
+        let message = text::no_credential(&destination.id, destination.env.as_deref());
+        Err(Refusal::new(ErrorCode::NoCredential, message))
+    }
+
+    /// The query to send.
+    pub(crate) fn query(&self) -> Query<'_> {
+        match self {
+            Self::Configured { query_without_key, key_in_query: true } => {
+                Query::Other(query_without_key.as_deref())
+            }
+            Self::Client | Self::Configured { key_in_query: false, .. } => Query::Same,
+        }
+    }
+
+    /// Whether a header of the client's is left out because the configured credential replaces it.
+    pub(crate) fn replaces(&self, destination: &Destination, name: &HeaderName) -> bool {
+        let own = destination.credential.as_ref().is_some_and(|(own, _)| own == name);
+        *self != Self::Client && (own || KEY_HEADERS.contains(name))
+    }
+}
+
+fn has_key(query: &str) -> bool {
+    query.split('&').any(|it| it.starts_with(KEY_PARAMETER))
+}
+
+fn without_key(query: &str) -> String {
+    let kept: Vec<_> = query.split('&').filter(|it| !it.starts_with(KEY_PARAMETER)).collect();
+    kept.join("&")
+}

@@ -1,0 +1,322 @@
+//! A call under way, from its head to its settlement.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Context,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header, request};
+use tokio::time::Instant;
+use tollgate_core::{Format, Operation, call::Timing};
+use tollgate_wire::{End, Report, Tap, TapConfig, TapEvent};
+
+use crate::{
+    Connection, Gateway, GatewayEvent, LiveCall,
+    error::Refusal,
+    live::Handle,
+    route::{Destination, Routed, Routes},
+    settle::{Closed, Ending, Reading},
+    sink::KeptBodies,
+    upstream::LinkInfo,
+};
+
+/// A call that is not settled yet. It is settled exactly once: by [`Self::close`], or, as left by
+/// the client, when it is dropped.
+pub(crate) struct OpenCall {
+    gateway: Arc<Gateway>,
+    connection: Arc<Connection>,
+    routes: Arc<Routes>,
+    handle: Arc<Handle>,
+    started: Instant,
+    live: LiveCall,
+    timing: Timing,
+    reading: Reading,
+    bodies: Option<KeptBodies>,
+    request_streamed: Arc<AtomicU64>,
+    response_bytes: u64,
+    retries: u32,
+    reached: bool,
+    closed: bool,
+}
+
+impl OpenCall {
+    pub(crate) fn begin(
+        gateway: &Arc<Gateway>,
+        connection: &Arc<Connection>,
+        request: &request::Parts,
+    ) -> Self {
+        let started_at_ms = gateway.config.clock.now();
+        let started = Instant::now();
+        let live = LiveCall {
+            id: gateway.ids.next(started_at_ms),
+            started_at_ms,
+            started: started.into_std(),
+            caller: connection.caller().cloned(),
+            provider: None,
+            simulated: false,
+            format: None,
+            operation: Operation::Other,
+            method: request.method.clone(),
+            path: request.uri.path().into(),
+            model_asked: None,
+            streaming: false,
+            status: None,
+            error_code: None,
+            request_bytes: 0,
+            headers_us: None,
+            client_cookie: connection.cookie,
+            upstream_cookie: None,
+        };
+        let handle = Arc::new(Handle::default());
+        gateway.desk.opened();
+        gateway.desk.live.note(Arc::new(live.clone()), &handle);
+        Self {
+            routes: gateway.routes.load_full(),
+            gateway: Arc::clone(gateway),
+            connection: Arc::clone(connection),
+            handle,
+            started,
+            live,
+            timing: Timing::default(),
+            reading: Reading::Nothing,
+            bodies: None,
+            request_streamed: Arc::default(),
+            response_bytes: 0,
+            retries: 0,
+            reached: false,
+            closed: false,
+        }
+    }
+
+    /// The snapshot that the call began with, and will end by.
+    pub(crate) fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes)
+    }
+
+    /// What tells the call to end because the gateway is stopping.
+    pub(crate) fn handle(&self) -> Arc<Handle> {
+        Arc::clone(&self.handle)
+    }
+
+    pub(crate) fn format(&self) -> Option<Format> {
+        self.live.format
+    }
+
+    /// Whether the call has to end because the gateway is stopping.
+    pub(crate) fn poll_stopped(&self, cx: &Context<'_>) -> bool {
+        self.handle.poll_stopped(cx)
+    }
+
+    /// Where the bytes of a request that is passed on as it comes are counted.
+    pub(crate) fn request_counter(&self) -> &Arc<AtomicU64> {
+        &self.request_streamed
+    }
+
+    /// Notes where the call goes and what its path says.
+    pub(crate) fn routed(&mut self, routed: &Routed) {
+        let destination: &Destination = &routed.destination;
+        self.live.provider = Some(Arc::clone(&destination.id));
+        self.live.simulated = destination.simulated;
+        if let Some(asked) = &routed.asked {
+            self.live.format = Some(asked.format);
+            self.live.operation = asked.operation;
+            self.live.model_asked = asked.model_in_path.as_deref().map(Into::into);
+            self.live.streaming = asked.streaming_in_path.unwrap_or(false);
+        }
+    }
+
+    /// Notes the whole request body and what it says, as far as it could be read.
+    pub(crate) fn received(&mut self, body: &Bytes, facts: Option<tollgate_wire::RequestFacts>) {
+        self.timing.received_us = Some(self.now_us());
+        self.live.request_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        if let Some(facts) = facts {
+            if let Some(model) = facts.model {
+                self.live.model_asked = Some(model.into());
+            }
+            self.live.streaming |= facts.stream;
+        }
+        let keep = self.gateway.config.limits.body_keep_bytes_max;
+        if keep > 0 {
+            self.bodies = Some(KeptBodies {
+                request: body.slice(..body.len().min(keep)),
+                request_cut: body.len() > keep,
+                ..KeptBodies::default()
+            });
+        }
+    }
+
+    /// Notes that the request is about to be sent.
+    pub(crate) fn sending(&mut self) {
+        let live = Arc::new(self.live.clone());
+        self.gateway.desk.live.note(Arc::clone(&live), &self.handle);
+        self.gateway.config.observer.event(GatewayEvent::CallStarted(live));
+    }
+
+    /// Notes that the request is sent once more.
+    pub(crate) fn retrying(&mut self) {
+        self.retries += 1;
+    }
+
+    /// Notes the head of the provider's answer.
+    pub(crate) fn answered(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        link: Option<LinkInfo>,
+        sent_at: Instant,
+    ) {
+        self.reached = true;
+        self.timing.headers_us = Some(self.now_us());
+        if let Some(link) = link {
+            let fresh = link.connected_at >= sent_at;
+            let at = if fresh { link.connected_at } else { sent_at };
+            self.timing.connected_us = Some(micros(at.duration_since(self.started)));
+            self.timing.connect_took_us = fresh.then(|| micros(link.took));
+            self.live.upstream_cookie = link.cookie;
+        }
+        let content_type = text_of(headers.get(header::CONTENT_TYPE));
+        let content_encoding = text_of(headers.get(header::CONTENT_ENCODING));
+        self.live.status = Some(status.as_u16());
+        self.live.headers_us = self.timing.headers_us;
+        self.live.streaming = content_type.is_some_and(is_event_stream);
+        self.live.caller = self.connection.caller().cloned();
+        if let Some(bodies) = &mut self.bodies {
+            bodies.response_content_encoding = content_encoding.map(str::to_owned);
+        }
+        if let Some(format) = self.live.format {
+            self.reading = Reading::Tap(Box::new(Tap::new(TapConfig {
+                format,
+                operation: self.live.operation,
+                status: status.as_u16(),
+                content_type,
+                content_encoding,
+            })));
+        }
+        let live = Arc::new(self.live.clone());
+        self.gateway.desk.live.note(Arc::clone(&live), &self.handle);
+        self.gateway.config.observer.event(GatewayEvent::CallUpdated(live));
+    }
+
+    /// Whether the answer is an event stream.
+    pub(crate) fn streams(&self) -> bool {
+        self.live.streaming
+    }
+
+    /// Whether the answer is a stream whose format defines how it ends.
+    pub(crate) fn must_be_terminated(&self) -> bool {
+        let answers = self.live.status.is_some_and(|it| (200..300).contains(&it));
+        self.live.streaming && answers && self.live.operation == Operation::Generate
+    }
+
+    /// Notes a piece of the answer as the provider sent it.
+    pub(crate) fn piece(&mut self, piece: &Bytes) {
+        if self.timing.first_byte_us.is_none() {
+            self.timing.first_byte_us = Some(self.now_us());
+        }
+        if let Reading::Tap(tap) = &mut self.reading
+            && let Some(TapEvent::FirstToken) = tap.push(piece)
+        {
+            self.timing.first_token_us = Some(self.now_us());
+        }
+        if let Some(bodies) = &mut self.bodies {
+            bodies.keep(piece, self.gateway.config.limits.body_keep_bytes_max);
+        }
+    }
+
+    /// Counts bytes of the answer's body as they go to the client.
+    pub(crate) fn forwarded(&mut self, bytes: usize) {
+        self.response_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// Ends the reading of a stream's answer and says what was read; `None` when nothing reads it.
+    pub(crate) fn read_to_end(&mut self, end: End) -> Option<&Report> {
+        self.reading = match std::mem::replace(&mut self.reading, Reading::Nothing) {
+            Reading::Tap(tap) => Reading::Report(Box::new(tap.finish(end))),
+            read @ (Reading::Nothing | Reading::Report(_)) => read,
+        };
+        match &self.reading {
+            Reading::Report(report) => Some(report),
+            Reading::Nothing | Reading::Tap(_) => None,
+        }
+    }
+
+    /// Settles the call as refused, or as left unanswered by the provider.
+    pub(crate) fn refused(&mut self, refusal: &Refusal, body: &Bytes) {
+        if refusal.client_left {
+            self.close(Ending::Dropped);
+            return;
+        }
+        self.live.status = Some(refusal.status.as_u16());
+        self.forwarded(body.len());
+        if let Some(bodies) = &mut self.bodies {
+            bodies.response = vec![body.clone()];
+            bodies.response_bytes = body.len();
+            bodies.response_cut = false;
+            bodies.response_content_encoding = None;
+        }
+        self.close(Ending::Error(refusal.code, refusal.message.clone()));
+    }
+
+    /// Settles the call; later settlements do nothing.
+    pub(crate) fn close(&mut self, ending: Ending) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        self.timing.finished_us = self.now_us();
+        self.live.error_code = ending.code();
+        let streamed = self.request_streamed.load(Ordering::Relaxed);
+        self.live.request_bytes = self.live.request_bytes.max(streamed);
+        let closed = Closed {
+            live: self.live.clone(),
+            connection: Arc::clone(&self.connection),
+            routes: Arc::clone(&self.routes),
+            ending,
+            reading: std::mem::replace(&mut self.reading, Reading::Nothing),
+            timing: self.timing,
+            bodies: self.bodies.take(),
+            response_bytes: self.response_bytes,
+            retries: self.retries,
+            reached: self.reached,
+        };
+        self.gateway.settler.settle(closed);
+    }
+
+    fn now_us(&self) -> u64 {
+        micros(self.started.elapsed())
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.close(Ending::Dropped);
+    }
+}
+
+impl KeptBodies {
+    fn keep(&mut self, piece: &Bytes, bytes_max: usize) {
+        let room = bytes_max.saturating_sub(self.response_bytes);
+        self.response_cut |= piece.len() > room;
+        if room > 0 {
+            let part = piece.slice(..piece.len().min(room));
+            self.response_bytes += part.len();
+            self.response.push(part);
+        }
+    }
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn text_of(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|it| it.to_str().ok())
+}
+
+fn is_event_stream(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("text/event-stream")
+}

@@ -1,0 +1,120 @@
+//! What can go wrong: with the gateway's configuration, and with one request.
+
+use http::StatusCode;
+use tollgate_core::call::ErrorCode;
+use tollgate_wire::{error::error_status, text};
+
+use crate::upstream::SendError;
+
+/// The gateway cannot be started, or a snapshot cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// A base URL cannot be called.
+    #[error("provider `{provider}` has a base URL that cannot be called: `{base_url}`")]
+    BaseUrl {
+        /// The provider's id.
+        provider: String,
+        /// The URL as configured.
+        base_url: String,
+    },
+    /// A credential or header cannot be sent in HTTP. The text is not shown: it may be a key.
+    #[error("provider `{provider}` has a value for the header `{header}` that HTTP cannot carry")]
+    Header {
+        /// The provider's id.
+        provider: String,
+        /// The header's name.
+        header: String,
+    },
+    /// Two targets have the same id.
+    #[error("provider `{0}` is given twice")]
+    ProviderTwice(String),
+    /// A format's default names a provider that is not there.
+    #[error("the default provider `{0}` is not among the providers")]
+    NoSuchDefault(String),
+    /// The machine's root certificates cannot be used.
+    #[error("cannot set up certificate checking")]
+    Tls(#[source] rustls::Error),
+}
+
+/// Why the gateway answers a request itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) code: ErrorCode,
+    pub(crate) message: String,
+    /// Whether the client will never see it, because its own connection failed.
+    pub(crate) client_left: bool,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: ErrorCode, message: String) -> Self {
+        let status = StatusCode::from_u16(error_status(code));
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, code, message, client_left: false }
+    }
+
+    /// A WebSocket is asked for, which is not served.
+    pub(crate) fn upgrade() -> Self {
+        Self {
+            status: StatusCode::NOT_IMPLEMENTED,
+            code: ErrorCode::UnknownPath,
+            message: "Tollgate does not serve WebSocket connections.".to_owned(),
+            client_left: false,
+        }
+    }
+
+    /// The client fell silent in the middle of its request.
+    pub(crate) fn slow_upload() -> Self {
+        Self {
+            status: StatusCode::REQUEST_TIMEOUT,
+            code: ErrorCode::Timeout,
+            message: "The request's body did not arrive in time.".to_owned(),
+            client_left: false,
+        }
+    }
+
+    /// The client's own connection failed in the middle of its request.
+    pub(crate) fn broken_upload() -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code: ErrorCode::MalformedBody,
+            message: "The request's body broke off.".to_owned(),
+            client_left: true,
+        }
+    }
+
+    /// The gateway is stopping.
+    pub(crate) fn stopping() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: ErrorCode::ProviderUnreachable,
+            message: "Tollgate is stopping.".to_owned(),
+            client_left: false,
+        }
+    }
+
+    /// The client's path does not fit into the provider's URL.
+    pub(crate) fn bad_url(method: &str, path: &str) -> Self {
+        Self::new(ErrorCode::UnknownPath, text::unknown_path(method, path))
+    }
+
+    /// `provider` gave no answer.
+    pub(crate) fn unanswered(provider: &str, error: &SendError) -> Self {
+        match error {
+            SendError::Unreachable(why) => {
+                let message = text::provider_unreachable(provider, why);
+                Self::new(ErrorCode::ProviderUnreachable, message)
+            }
+            SendError::Tls(why) => {
+                Self::new(ErrorCode::TlsFailure, text::tls_failure(provider, why))
+            }
+            SendError::Timeout(after) => {
+                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                Self::new(ErrorCode::Timeout, text::timeout(provider, after_ms))
+            }
+            SendError::Broke { .. } => {
+                Self::new(ErrorCode::ProviderBroke, text::provider_broke(provider))
+            }
+        }
+    }
+}

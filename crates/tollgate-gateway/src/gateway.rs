@@ -1,0 +1,140 @@
+//! The gateway itself: what the application holds.
+
+use std::{io, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use http::{Request, Response, request};
+use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpStream;
+use tollgate_core::{Clock, call::ErrorCode};
+
+use crate::{
+    CallerLookup, Connection, GatewayError, Limits, LiveCall, Observer, ResponseBody, Sink,
+    Snapshot,
+    call::OpenCall,
+    error::Refusal,
+    ids::Ids,
+    pipeline, refuse,
+    route::Routes,
+    settle::{Desk, Settler},
+    upstream::Upstream,
+};
+
+/// What the gateway is made of. All of it stays for the gateway's life.
+pub struct GatewayConfig {
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Who watches the calls.
+    pub observer: Arc<dyn Observer>,
+    /// Who keeps the settled calls; `None` keeps none.
+    pub ledger: Option<Arc<dyn Sink>>,
+    /// Who finds the callers.
+    pub callers: Arc<dyn CallerLookup>,
+    /// The limits.
+    pub limits: Limits,
+    /// Root certificates to trust beside the machine's own.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+/// The gateway. Cheap to share; every method may be called from any task.
+pub struct Gateway {
+    pub(crate) config: GatewayConfig,
+    pub(crate) routes: ArcSwap<Routes>,
+    pub(crate) upstream: Upstream,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) settler: Settler,
+    pub(crate) ids: Ids,
+}
+
+impl Gateway {
+    /// Makes a gateway that serves `snapshot`. It opens no connection yet.
+    ///
+    /// Must be called inside a Tokio runtime with time and I/O, which then also runs the
+    /// gateway's own tasks (settlement, pooled connections).
+    ///
+    /// # Errors
+    /// When the snapshot contradicts itself or cannot be sent, or the machine's root certificates
+    /// cannot be read.
+    pub fn new(mut config: GatewayConfig, snapshot: Snapshot) -> Result<Arc<Self>, GatewayError> {
+        let routes = ArcSwap::from_pointee(Routes::new(snapshot)?);
+        let roots = std::mem::take(&mut config.extra_roots);
+        let upstream = Upstream::new(roots, config.limits.connect_timeout)?;
+        let observer = Arc::clone(&config.observer);
+        let desk = Desk::new(observer, config.ledger.clone(), config.limits.caller_wait);
+        let desk = Arc::new(desk);
+        let settler = Settler::start(&desk);
+        Ok(Arc::new(Self { config, routes, upstream, desk, settler, ids: Ids::new() }))
+    }
+
+    /// Serves further calls by `snapshot`; calls under way end by the one they began with.
+    ///
+    /// # Errors
+    /// As for [`Self::new`]; the old snapshot then stays.
+    pub fn replace(&self, snapshot: Snapshot) -> Result<(), GatewayError> {
+        self.routes.store(Arc::new(Routes::new(snapshot)?));
+        Ok(())
+    }
+
+    /// Takes note of an accepted connection: sets `TCP_NODELAY`, reads its cookie and starts the
+    /// search for its caller. Call it before the connection is served, so that a short-lived
+    /// client is still there to be found.
+    ///
+    /// # Errors
+    /// The socket's own, when the client has already gone.
+    pub fn accept(&self, stream: &TcpStream) -> io::Result<Arc<Connection>> {
+        let connection = Arc::new(Connection::new(stream)?);
+        let found =
+            self.config.callers.lookup(connection.peer, connection.local, connection.cookie);
+        let asker = Arc::clone(&connection);
+        tokio::spawn(async move { asker.set_caller(found.await) });
+        Ok(connection)
+    }
+
+    /// Answers a request. Never fails: what goes wrong is an answer in the client's own format, or,
+    /// once the answer has begun, its format's error event or a broken connection.
+    ///
+    /// The call is settled exactly once, also when the future or the answer's body is dropped.
+    pub async fn handle(
+        self: &Arc<Self>,
+        connection: Arc<Connection>,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        pipeline::run(self, &connection, request).await
+    }
+
+    /// Refuses a request that the application may not let through: answers with `code` and
+    /// `message` in the format that the request speaks, and settles it as a failed call.
+    pub fn refuse(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        request: &request::Parts,
+        code: ErrorCode,
+        message: &str,
+    ) -> Response<ResponseBody> {
+        let mut call = OpenCall::begin(self, connection, request);
+        if let Ok(routed) = call.routes().route(request) {
+            call.routed(&routed);
+        }
+        refuse::refuse(call, request, &Refusal::new(code, message.to_owned()))
+    }
+
+    /// The calls that are not settled yet, oldest first.
+    #[must_use]
+    pub fn live(&self) -> Vec<Arc<LiveCall>> {
+        self.desk.live.list()
+    }
+
+    /// Ends every call under way: answers that have begun break off, the others fail; all are
+    /// settled as failed. Later calls are not affected: stop accepting first.
+    pub fn cancel_all(&self) {
+        self.desk.live.stop_all();
+    }
+
+    /// Waits until every call is settled and handed to the ledger, at most `bound`; says whether
+    /// that was reached. To stop: stop accepting, wait here, [`Self::cancel_all`], wait here again,
+    /// then close the ledger.
+    pub async fn drained(&self, bound: Duration) -> bool {
+        tokio::time::timeout(bound, self.desk.emptied()).await.is_ok()
+    }
+}

@@ -1,0 +1,131 @@
+//! Which headers travel, in both directions: all of them, in their order, save those that belong to
+//! one connection only (RFC 9110, section 7.6.1).
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::{auth::Credential, route::Destination};
+
+/// Headers that belong to one connection.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// Whether a header stays on the connection that it came on.
+fn stays(name: &HeaderName, connection: &[&str]) -> bool {
+    HOP_BY_HOP.contains(name) || connection.iter().any(|it| it.eq_ignore_ascii_case(name.as_str()))
+}
+
+/// The header names that `connection` lists; `close` and `keep-alive` among them do no harm.
+fn listed(headers: &HeaderMap) -> Vec<&str> {
+    let values = headers.get_all(header::CONNECTION).into_iter();
+    let texts = values.filter_map(|it| it.to_str().ok());
+    texts.flat_map(|it| it.split(',')).map(str::trim).collect()
+}
+
+/// How the request's body goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Whole, with this many bytes.
+    Whole(usize),
+    /// As it comes: its length, if any, is as the client said.
+    AsItComes,
+}
+
+/// What to change in the request's headers beside the connection's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Outbound<'a> {
+    pub(crate) destination: &'a Destination,
+    pub(crate) credential: &'a Credential,
+    pub(crate) framing: Framing,
+    /// Whether the answer must come uncompressed, because a part of it is to be hidden again.
+    pub(crate) plain_answer: PlainAnswer,
+}
+
+/// Whether the answer must come uncompressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlainAnswer {
+    /// As the client asks.
+    AsAsked,
+    /// It must.
+    Needed,
+}
+
+/// The headers for the provider. `host` is left to the connection.
+pub(crate) fn for_provider(client: &HeaderMap, outbound: Outbound<'_>) -> HeaderMap {
+    let Outbound { destination, credential, framing, plain_answer } = outbound;
+    let connection = listed(client);
+    let mut headers = HeaderMap::with_capacity(client.len() + 4);
+    let chunked = client.contains_key(header::TRANSFER_ENCODING);
+    for (name, value) in client {
+        let value = match name {
+            &header::HOST | &header::EXPECT => continue,
+            &header::CONTENT_LENGTH => match framing {
+                Framing::Whole(bytes) => HeaderValue::from(bytes),
+                Framing::AsItComes => value.clone(),
+            },
+            &header::ACCEPT_ENCODING if plain_answer == PlainAnswer::Needed => {
+                HeaderValue::from_static("identity")
+            }
+            name if stays(name, &connection) => continue,
+            name if credential.replaces(destination, name) => {
+                // The configured credential takes the place of the client's own.
+                if let Some((own, value)) = &destination.credential
+                    && own == name
+                {
+                    headers.insert(own, value.clone());
+                }
+                continue;
+            }
+            _ => value.clone(),
+        };
+        headers.append(name, value);
+    }
+    if let Some((name, value)) = &destination.credential
+        && *credential != Credential::Client
+    {
+        headers.insert(name, value.clone());
+    }
+    if chunked && framing == Framing::AsItComes {
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    for (name, value) in &destination.headers {
+        if !headers.contains_key(name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    headers
+}
+
+/// The headers for the client. `whole` says that the body arrives as the provider sent it, so that
+/// its length holds.
+pub(crate) fn for_client(provider: &mut HeaderMap, length: Length) {
+    let connection = listed(provider).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let connection = connection.iter().map(String::as_str).collect::<Vec<_>>();
+    let dropped = |name: &HeaderName| {
+        stays(name, &connection) || (length == Length::Changes && name == header::CONTENT_LENGTH)
+    };
+    if !provider.keys().any(dropped) {
+        return;
+    }
+    // Removing from the map would reorder it.
+    let kept = provider.iter().filter(|(name, _)| !dropped(name));
+    let kept = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+    *provider = kept;
+}
+
+/// Whether the answer's length can differ from the provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// It stays.
+    Stays,
+    /// A part of it may be hidden.
+    Changes,
+}

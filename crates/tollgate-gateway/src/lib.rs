@@ -1,0 +1,44 @@
+//! The gateway: the only crate that calls model providers.
+//!
+//! [`Gateway`] takes requests that an HTTP server has parsed ([`Gateway::handle`]), forwards each to
+//! the provider that its path and headers ask for, byte for byte, and settles it exactly once: as a
+//! [`GatewayEvent`] for whoever watches and as a row for the [`Sink`] that keeps the ledger.
+//! [`Snapshot`] is all that can change while it runs: the providers, their credentials and prices,
+//! swapped whole by [`Gateway::replace`].
+//!
+//! The steps of a call stand in order in `pipeline.rs`. Nothing else orders them.
+
+mod auth;
+mod call;
+mod connection;
+mod error;
+mod gateway;
+mod headers;
+mod ids;
+mod intake;
+mod limits;
+mod live;
+mod observe;
+mod pipeline;
+mod refuse;
+mod request;
+mod route;
+mod send;
+mod settle;
+mod sink;
+mod snapshot;
+mod stream;
+mod upstream;
+
+pub use connection::{CallerLookup, Connection, NoLookup};
+pub use error::GatewayError;
+pub use gateway::{Gateway, GatewayConfig};
+pub use limits::{
+    BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, ERROR_MESSAGE_BYTES_MAX,
+    FIRST_BYTE_TIMEOUT, IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, Limits, POOL_IDLE_TIMEOUT,
+    Timeouts, UPLOAD_IDLE_TIMEOUT,
+};
+pub use observe::{GatewayEvent, LiveCall, Observer};
+pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
+pub use snapshot::{Snapshot, Target};
+pub use stream::{BodyError, ResponseBody};

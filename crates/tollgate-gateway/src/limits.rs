@@ -1,0 +1,84 @@
+//! Every limit of the gateway, with its name and its reason.
+
+use std::time::Duration;
+
+/// The longest request body of a known format: it is read whole before it is forwarded. Twice what
+/// any provider takes inline (32 MB for Anthropic, 20 MB for Gemini).
+pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The longest body, request or answer, that is kept for the ledger; of a longer one the beginning
+/// is kept. A million-token conversation is about 4 MB.
+pub const BODY_KEEP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The longest error text stored with a call.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 2048;
+
+/// How long resolving, connecting and the TLS handshake may take together.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a provider may take to answer with its status line: what the official SDKs wait.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// How long an answer may pause between two pieces: what the official SDKs wait for a read.
+pub const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// How long a client may pause in the middle of its request's body.
+pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long an idle connection to a provider is kept: less than the usual server's own limit, so
+/// that it is rarely found dead.
+pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+
+/// How many idle connections are kept per provider host.
+pub const IDLE_PER_HOST_MAX: usize = 256;
+
+/// How long the settlement of a call waits for its caller to be found, off the call's own path.
+pub const CALLER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a settled call waits for room in the ledger's queue before it is given up.
+pub const LEDGER_WAIT: Duration = Duration::from_secs(10);
+
+/// How many settled calls may wait for the ledger before further ones wait in tasks of their own.
+pub(crate) const SETTLE_QUEUE_MAX: usize = 8192;
+
+/// Limits that hold for every provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// See [`BODY_BYTES_MAX`].
+    pub body_bytes_max: usize,
+    /// See [`BODY_KEEP_BYTES_MAX`]; zero keeps no bodies at all.
+    pub body_keep_bytes_max: usize,
+    /// See [`CONNECT_TIMEOUT`].
+    pub connect_timeout: Duration,
+    /// See [`UPLOAD_IDLE_TIMEOUT`].
+    pub upload_idle_timeout: Duration,
+    /// See [`CALLER_WAIT`].
+    pub caller_wait: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: BODY_BYTES_MAX,
+            body_keep_bytes_max: BODY_KEEP_BYTES_MAX,
+            connect_timeout: CONNECT_TIMEOUT,
+            upload_idle_timeout: UPLOAD_IDLE_TIMEOUT,
+            caller_wait: CALLER_WAIT,
+        }
+    }
+}
+
+/// How long one provider may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// See [`FIRST_BYTE_TIMEOUT`].
+    pub first_byte: Duration,
+    /// See [`IDLE_TIMEOUT`].
+    pub idle: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { first_byte: FIRST_BYTE_TIMEOUT, idle: IDLE_TIMEOUT }
+    }
+}

@@ -1,0 +1,289 @@
+//! Settlement: what a call came to, worked out off the call's own path.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use tokio::{
+    runtime,
+    sync::{Notify, mpsc},
+};
+use tollgate_core::{
+    Call, Caller, Operation, PicoUsd, Usage,
+    call::{CostUnknown, ErrorCode, Outcome, Timing},
+    cost,
+};
+use tollgate_wire::{End, Report, Tap};
+
+use crate::{
+    Connection, GatewayEvent, LiveCall, Observer, Sink,
+    limits::{ERROR_MESSAGE_BYTES_MAX, SETTLE_QUEUE_MAX},
+    live::Live,
+    route::Routes,
+    sink::{KeptBodies, Settled},
+};
+
+/// How a call came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The answer went out in full.
+    Complete,
+    /// The gateway answered, or broke the answer off, with an error of its own.
+    Error(ErrorCode, String),
+    /// The client left, or had all that it wanted.
+    Dropped,
+}
+
+impl Ending {
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Error(code, _) => Some(*code),
+            Self::Complete | Self::Dropped => None,
+        }
+    }
+}
+
+/// How far the answer has been read.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// Nothing reads it.
+    Nothing,
+    /// It is being read.
+    Tap(Box<Tap>),
+    /// It has been read.
+    Report(Box<Report>),
+}
+
+/// A call that is over, with all that its settlement needs.
+pub(crate) struct Closed {
+    pub(crate) live: LiveCall,
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) ending: Ending,
+    pub(crate) reading: Reading,
+    pub(crate) timing: Timing,
+    pub(crate) bodies: Option<KeptBodies>,
+    pub(crate) response_bytes: u64,
+    pub(crate) retries: u32,
+    /// Whether the provider answered at all.
+    pub(crate) reached: bool,
+}
+
+/// Whom settled calls go to.
+pub(crate) struct Desk {
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) ledger: Option<Arc<dyn Sink>>,
+    pub(crate) live: Live,
+    pub(crate) caller_wait: Duration,
+    open: AtomicUsize,
+    emptied: Notify,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        observer: Arc<dyn Observer>,
+        ledger: Option<Arc<dyn Sink>>,
+        caller_wait: Duration,
+    ) -> Self {
+        Self {
+            observer,
+            ledger,
+            live: Live::default(),
+            caller_wait,
+            open: AtomicUsize::new(0),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// Counts a call that will be settled.
+    pub(crate) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Waits until every call that was opened is settled.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    async fn settle(&self, closed: Closed) {
+        let caller = closed.connection.caller_within(self.caller_wait).await;
+        let settled = worked_out(closed, caller.as_deref());
+        let call = Arc::clone(&settled.call);
+        if let Some(ledger) = &self.ledger {
+            ledger.record(settled).await;
+        }
+        self.live.forget(call.id);
+        self.observer.event(GatewayEvent::CallSettled(call));
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+}
+
+/// Hands closed calls to the desk. One task settles them in turn; a call that has to wait, for its
+/// caller to be found or for the ledger, goes on in a task of its own.
+pub(crate) struct Settler {
+    queue: mpsc::Sender<Closed>,
+    desk: Arc<Desk>,
+    runtime: runtime::Handle,
+}
+
+impl Settler {
+    /// Starts the task. It ends when the settler is dropped and the queue is empty.
+    pub(crate) fn start(desk: &Arc<Desk>) -> Self {
+        let (queue, mut closed) = mpsc::channel::<Closed>(SETTLE_QUEUE_MAX);
+        let at_desk = Arc::clone(desk);
+        tokio::spawn(async move {
+            while let Some(closed) = closed.recv().await {
+                let desk = Arc::clone(&at_desk);
+                let mut settling = Box::pin(async move { desk.settle(closed).await });
+                if settling.as_mut().now_or_never().is_none() {
+                    tokio::spawn(settling);
+                }
+            }
+        });
+        Self { queue, desk: Arc::clone(desk), runtime: runtime::Handle::current() }
+    }
+
+    /// Settles a call soon. Never blocks; may be called from `Drop`.
+    pub(crate) fn settle(&self, closed: Closed) {
+        if let Err(
+            mpsc::error::TrySendError::Full(closed) | mpsc::error::TrySendError::Closed(closed),
+        ) = self.queue.try_send(closed)
+        {
+            let desk = Arc::clone(&self.desk);
+            self.runtime.spawn(async move { desk.settle(closed).await });
+        }
+    }
+}
+
+/// How a call ended. An error that the provider reports in the middle of an answer that began well
+/// is a failure, although HTTP knows nothing of it.
+fn outcome(ending: &Ending, report: Option<&Report>, status: Option<u16>) -> Outcome {
+    let began_well = status.is_none_or(|it| it < 400);
+    if began_well && report.is_some_and(|it| it.error.is_some()) {
+        return Outcome::Failed;
+    }
+    match ending {
+        Ending::Complete => Outcome::Finished,
+        Ending::Error(..) => Outcome::Failed,
+        // A client that closes after the stream's last event has had it all.
+        Ending::Dropped if report.is_some_and(|it| it.terminal_seen) => Outcome::Finished,
+        Ending::Dropped => Outcome::Cancelled,
+    }
+}
+
+fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
+    let Closed { live, routes, ending, reading, timing, bodies, response_bytes, retries, .. } =
+        closed;
+    let report = match reading {
+        Reading::Nothing => None,
+        Reading::Report(report) => Some(*report),
+        Reading::Tap(tap) => Some(tap.finish(match ending {
+            Ending::Complete => End::Complete,
+            Ending::Error(..) | Ending::Dropped => End::Broken,
+        })),
+    };
+    let outcome = outcome(&ending, report.as_ref(), live.status);
+    let report = report.unwrap_or_default();
+    let bill = Bill::of(&live, &report, closed.reached, &routes);
+    let message = match &ending {
+        Ending::Error(_, message) => Some(message.clone()),
+        Ending::Complete | Ending::Dropped => report.error.map(|it| it.message),
+    };
+    let call = Call {
+        id: live.id,
+        started_at_ms: live.started_at_ms,
+        caller: caller.cloned(),
+        provider: live.provider.map(|it| it.as_ref().to_owned()),
+        simulated: live.simulated,
+        format: live.format,
+        operation: live.operation,
+        method: live.method.as_str().to_owned(),
+        path: live.path.as_ref().to_owned(),
+        model_asked: live.model_asked.map(|it| it.as_ref().to_owned()),
+        model_served: report.model_served,
+        streaming: live.streaming,
+        status: live.status,
+        outcome,
+        error_code: ending.code(),
+        error_message: message.map(cut),
+        stop_reason: report.stop_reason,
+        usage: report.usage,
+        cost: bill.cost,
+        cost_unknown: bill.unknown,
+        price_id: bill.price_id,
+        timing,
+        request_bytes: live.request_bytes,
+        response_bytes,
+        retries,
+        client_cookie: live.client_cookie,
+        upstream_cookie: live.upstream_cookie,
+    };
+    Settled { call: Arc::new(call), bodies }
+}
+
+/// What a call cost, or why that is not known.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Bill {
+    cost: Option<PicoUsd>,
+    unknown: Option<CostUnknown>,
+    price_id: Option<String>,
+}
+
+impl Bill {
+    fn of(live: &LiveCall, report: &Report, reached: bool, routes: &Routes) -> Self {
+        if !is_billed(live, &report.usage, reached) {
+            return Self::default();
+        }
+        if !report.terminal_seen {
+            // What a provider said on the way is not what it bills at the end.
+            return Self { unknown: Some(CostUnknown::NoUsage), ..Self::default() };
+        }
+        let model = report.model_served.as_deref().or(live.model_asked.as_deref());
+        let (Some(provider), Some(model)) = (live.provider.as_deref(), model) else {
+            return Self { unknown: Some(CostUnknown::NoUsage), ..Self::default() };
+        };
+        let Some(row) = routes.prices.find(provider, model, live.started_at_ms) else {
+            return Self { unknown: Some(CostUnknown::NoPrice), ..Self::default() };
+        };
+        let price_id = Some(row.id.clone());
+        match cost::price(&report.usage, row) {
+            Ok(bill) => Self { cost: Some(bill.total), unknown: None, price_id },
+            Err(unknown) => Self { cost: None, unknown: Some(unknown), price_id },
+        }
+    }
+}
+
+/// Whether a call is one that costs money. Lists and counts of tokens are free everywhere, and so
+/// are calls that no provider answered, or that it refused without reporting any use.
+fn is_billed(live: &LiveCall, usage: &Usage, reached: bool) -> bool {
+    let by_nature = match live.operation {
+        Operation::Generate | Operation::Embed => true,
+        Operation::CountTokens | Operation::ListModels => false,
+        Operation::Other => live.method == http::Method::POST,
+    };
+    let refused = live.status.is_some_and(|it| it >= 400) && usage.is_unknown();
+    by_nature && reached && !refused
+}
+
+/// The text, cut to [`ERROR_MESSAGE_BYTES_MAX`].
+fn cut(mut message: String) -> String {
+    let mut end = ERROR_MESSAGE_BYTES_MAX.min(message.len());
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.truncate(end);
+    message
+}

@@ -1,0 +1,328 @@
+//! The answer's body on its way to the client: each piece as it comes, read from the side.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Response, header};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+use tollgate_core::call::ErrorCode;
+use tollgate_wire::{End, HideUsage, stream_error_event, text};
+
+use crate::{call::OpenCall, error::Refusal, send::Answer, settle::Ending};
+
+/// Why an answer broke off; the server then closes the connection, so that the client sees it.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The connection to the provider ended in the middle of the answer.
+    #[error("the provider's answer broke off")]
+    Broke(#[source] hyper::Error),
+    /// The answer ended as HTTP says it should, but not as its format does.
+    #[error("the provider's answer ended without its last event")]
+    Unfinished,
+    /// The provider fell silent for too long.
+    #[error("the provider sent nothing for {} ms", .0.as_millis())]
+    Silent(Duration),
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopped,
+}
+
+/// The body of every answer of the gateway. Dropping it before its end cancels the call upstream
+/// and settles it as cancelled.
+pub struct ResponseBody(Inner);
+
+enum Inner {
+    Whole(Full<Bytes>),
+    Relay(Box<Relay>),
+}
+
+impl ResponseBody {
+    /// A body that is at hand.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self(Inner::Whole(Full::new(bytes)))
+    }
+}
+
+impl std::fmt::Debug for ResponseBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ResponseBody").finish_non_exhaustive()
+    }
+}
+
+/// Makes the answer for the client. Its head goes out together with the first piece of the body
+/// where that is at hand or, in an answer that does not stream, where it must come next; an answer
+/// that breaks before that is still refused properly.
+pub(crate) async fn relay(
+    call: OpenCall,
+    answer: Answer,
+) -> Result<Response<ResponseBody>, (OpenCall, Refusal)> {
+    let (head, ()) = answer.head.into_parts();
+    let sized = head.headers.contains_key(header::CONTENT_LENGTH);
+    let coded = head.headers.contains_key(header::CONTENT_ENCODING);
+    let streams = call.streams();
+    let mut relay = Box::new(Relay {
+        call,
+        upstream: answer.body,
+        first: None,
+        veil: answer.hide_usage.then(HideUsage::new),
+        quiet: Quiet { limit: answer.idle, last: Instant::now(), alarm: None },
+        may_append: streams && !sized && !coded,
+        tail: None,
+        failed: None,
+        over: false,
+        provider: answer.provider,
+    });
+    if relay.upstream.is_end_stream() {
+        relay.finish();
+        return Ok(Response::from_parts(head, ResponseBody(Inner::Relay(relay))));
+    }
+    let first = if streams { relay.first_if_near().await } else { Some(relay.first().await) };
+    if let Some(Some(Err(error))) = first {
+        let refusal = relay.refusal(&error);
+        return Err((relay.call, refusal));
+    }
+    relay.first = first;
+    Ok(Response::from_parts(head, ResponseBody(Inner::Relay(relay))))
+}
+
+type Next = Option<Result<Frame<Bytes>, BodyError>>;
+
+struct Relay {
+    call: OpenCall,
+    upstream: Incoming,
+    /// What came before the head was sent on.
+    first: Option<Next>,
+    veil: Option<HideUsage>,
+    quiet: Quiet,
+    /// Whether an error event can be put behind what was sent.
+    may_append: bool,
+    /// What is still to be sent after the provider's last piece.
+    tail: Option<Bytes>,
+    /// What the client is to be told after that by breaking the connection.
+    failed: Option<BodyError>,
+    /// Whether the call is settled.
+    over: bool,
+    provider: Arc<str>,
+}
+
+impl Relay {
+    async fn first(&mut self) -> Next {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// The first piece, if it is there once the task that reads the connection has had its turn.
+    async fn first_if_near(&mut self) -> Option<Next> {
+        let mut asked = false;
+        poll_fn(|cx| match self.poll_next(cx) {
+            Poll::Ready(next) => Poll::Ready(Some(next)),
+            Poll::Pending if asked => Poll::Ready(None),
+            Poll::Pending => {
+                asked = true;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// What the provider sends next.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(first);
+        }
+        match Pin::new(&mut self.upstream).poll_frame(cx) {
+            Poll::Ready(next) => {
+                self.quiet.last = Instant::now();
+                Poll::Ready(next.map(|it| it.map_err(BodyError::Broke)))
+            }
+            Poll::Pending if self.call.poll_stopped(cx) => {
+                Poll::Ready(Some(Err(BodyError::Stopped)))
+            }
+            Poll::Pending => {
+                let silent = ready!(self.quiet.poll(cx));
+                Poll::Ready(Some(Err(BodyError::Silent(silent))))
+            }
+        }
+    }
+
+    /// What goes to the client next.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        loop {
+            if let Some(tail) = self.tail.take() {
+                return Poll::Ready(Some(Ok(Frame::data(tail))));
+            }
+            if self.over {
+                return Poll::Ready(self.failed.take().map(Err));
+            }
+            let piece = match ready!(self.poll_next(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) => piece,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                Some(Err(error)) => match self.break_off(error) {
+                    Some(error) => return Poll::Ready(Some(Err(error))),
+                    None => continue,
+                },
+                None => match self.finish() {
+                    Some(error) => return Poll::Ready(Some(Err(error))),
+                    None => continue,
+                },
+            };
+            self.call.piece(&piece);
+            let piece = match &mut self.veil {
+                Some(veil) => veil.push(&piece),
+                None => piece,
+            };
+            self.call.forwarded(piece.len());
+            if self.upstream.is_end_stream() {
+                self.failed = self.finish();
+            }
+            if !piece.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+    }
+
+    /// The provider's body has ended as HTTP says it should. Settles the call.
+    fn finish(&mut self) -> Option<BodyError> {
+        if self.call.must_be_terminated() {
+            let report = self.call.read_to_end(End::Complete);
+            // Where a part could not be read the end may have been in it.
+            if report.is_some_and(|it| !it.terminal_seen && (it.inside_event || it.gap.is_none())) {
+                return self.break_off(BodyError::Unfinished);
+            }
+        }
+        if let Some(veil) = self.veil.take() {
+            self.send_last(veil.finish());
+        }
+        self.over = true;
+        self.call.close(Ending::Complete);
+        None
+    }
+
+    /// The answer ends too early. Settles the call; tells the client by the format's error event
+    /// or, where that cannot be sent, by the error that is returned.
+    fn break_off(&mut self, error: BodyError) -> Option<BodyError> {
+        let report = self.call.read_to_end(End::Broken);
+        let terminal_seen = report.is_some_and(|it| it.terminal_seen);
+        let inside_event = report.is_some_and(|it| it.inside_event);
+        self.over = true;
+        if terminal_seen && self.may_append {
+            // All that the format promises has arrived.
+            if let Some(veil) = self.veil.take() {
+                self.send_last(veil.finish());
+            }
+            self.call.close(Ending::Complete);
+            return None;
+        }
+        let refusal = self.refusal(&error);
+        // Half an event cannot be taken back: a blank line behind it would hand clients broken
+        // JSON, which the SDKs do not turn into errors of their own. The veil holds it back.
+        let cut = inside_event && self.veil.is_none();
+        let format = self.call.format().filter(|_| self.may_append && !cut);
+        if let Some(format) = format {
+            self.send_last(stream_error_event(format, refusal.code, &refusal.message));
+        }
+        self.call.close(Ending::Error(refusal.code, refusal.message));
+        if format.is_some() { None } else { Some(error) }
+    }
+
+    fn send_last(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.call.forwarded(bytes.len());
+            self.tail = Some(bytes);
+        }
+    }
+
+    fn refusal(&self, error: &BodyError) -> Refusal {
+        match error {
+            BodyError::Broke(_) | BodyError::Unfinished => {
+                Refusal::new(ErrorCode::ProviderBroke, text::provider_broke(&self.provider))
+            }
+            BodyError::Silent(after) => {
+                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                Refusal::new(ErrorCode::Timeout, text::timeout(&self.provider, after_ms))
+            }
+            BodyError::Stopped => Refusal::stopping(),
+        }
+    }
+}
+
+/// Notices when nothing comes for too long. Its timer is set only when the answer pauses, and moved
+/// only when it rings, not with every piece.
+struct Quiet {
+    limit: Duration,
+    last: Instant,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Quiet {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+        let due = self.last + self.limit;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        loop {
+            ready!(alarm.as_mut().poll(cx));
+            if Instant::now() >= due {
+                return Poll::Ready(self.limit);
+            }
+            alarm.as_mut().reset(due);
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Inner::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Inner::Relay(relay) => relay.poll_out(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Whole(body) => body.is_end_stream(),
+            Inner::Relay(relay) => relay.over && relay.tail.is_none() && relay.failed.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole(body) => body.size_hint(),
+            Inner::Relay(relay) if relay.may_append || relay.veil.is_some() => SizeHint::default(),
+            Inner::Relay(relay) => relay.size_hint(),
+        }
+    }
+}
+
+impl Relay {
+    /// What is left of the provider's body, with the piece that was taken out of it already.
+    fn size_hint(&self) -> SizeHint {
+        let rest = self.upstream.size_hint();
+        let taken = match &self.first {
+            Some(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+            Some(Some(Err(_)) | None) | None => 0,
+        };
+        let taken = u64::try_from(taken).unwrap_or(u64::MAX);
+        let mut hint = SizeHint::new();
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(taken));
+        }
+        hint.set_lower(rest.lower().saturating_add(taken));
+        hint
+    }
+}

@@ -1,0 +1,145 @@
+//! The only client that calls providers. It follows no redirects, changes no body and adds no
+//! header but `host`.
+
+mod connect;
+
+use std::{error::Error as StdError, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls::pki_types::CertificateDer;
+use rustls_platform_verifier::Verifier;
+use tokio::time::Instant;
+
+pub(crate) use connect::LinkInfo;
+use connect::{ConnectError, Connector, KEEPALIVE, UNACKNOWLEDGED};
+
+use crate::{
+    GatewayError,
+    intake::Counted,
+    limits::{IDLE_PER_HOST_MAX, POOL_IDLE_TIMEOUT},
+};
+
+/// A request's body: at hand, or passed on as it comes.
+pub(crate) type RequestBody = Either<Full<Bytes>, Counted>;
+
+/// Why a provider gave no answer.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// No connection; the text is the last step that failed.
+    Unreachable(String),
+    /// The certificate or the handshake was not accepted.
+    Tls(String),
+    /// Connecting, or the answer, took longer than this.
+    Timeout(Duration),
+    /// The connection ended before the answer's head.
+    Broke {
+        /// Whether the provider closed a connection that had been idle, most likely before it saw
+        /// the request: the request may be sent once more.
+        stale: bool,
+    },
+}
+
+/// The client.
+pub(crate) struct Upstream(Client<Connector, RequestBody>);
+
+impl Upstream {
+    pub(crate) fn new(
+        extra_roots: Vec<CertificateDer<'static>>,
+        connect_timeout: Duration,
+    ) -> Result<Self, GatewayError> {
+        let connector = Connector::new(tls(extra_roots)?, connect_timeout);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .http2_keep_alive_timeout(UNACKNOWLEDGED)
+            .build(connector);
+        Ok(Self(client))
+    }
+
+    /// Sends a request and waits for the answer's head. Dropping the future drops the request.
+    pub(crate) async fn send(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendError> {
+        let began = Instant::now();
+        self.0.request(request).await.map_err(|error| classified(&error, began))
+    }
+}
+
+fn tls(extra_roots: Vec<CertificateDer<'static>>) -> Result<rustls::ClientConfig, GatewayError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = Verifier::new_with_extra_roots(extra_roots, Arc::clone(&provider))
+        .map_err(GatewayError::Tls)?;
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(GatewayError::Tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn classified(error: &hyper_util::client::legacy::Error, began: Instant) -> SendError {
+    let causes = Causes(Some(error)).collect::<Vec<_>>();
+    for cause in &causes {
+        if let Some(ConnectError::Timeout(bound)) = cause.downcast_ref() {
+            return SendError::Timeout(*bound);
+        }
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return SendError::Tls(tls.to_string());
+        }
+    }
+    if error.is_connect() {
+        let last = causes.last().map(ToString::to_string);
+        return SendError::Unreachable(last.unwrap_or_default());
+    }
+    SendError::Broke { stale: is_stale(error, &causes, began) }
+}
+
+/// Whether a connection that had been opened for an earlier call died before it answered anything.
+fn is_stale(
+    error: &hyper_util::client::legacy::Error,
+    causes: &[&(dyn StdError + 'static)],
+    began: Instant,
+) -> bool {
+    let mut extensions = http::Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extensions);
+    }
+    let reused = extensions.get::<LinkInfo>().is_some_and(|it| it.connected_at < began);
+    let unanswered = causes.iter().any(|cause| {
+        let hyper = cause.downcast_ref::<hyper::Error>();
+        let io = cause.downcast_ref::<io::Error>();
+        hyper.is_some_and(|it| it.is_incomplete_message() || it.is_canceled())
+            || io.is_some_and(|it| {
+                matches!(it.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+            })
+    });
+    reused && unanswered
+}
+
+/// An error and what caused it. Unlike `source` alone this also looks into an [`io::Error`] that
+/// wraps another error.
+struct Causes<'a>(Option<&'a (dyn StdError + 'static)>);
+
+impl<'a> Iterator for Causes<'a> {
+    type Item = &'a (dyn StdError + 'static);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let current = self.0?;
+        let wrapped = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        self.0 = wrapped
+            .map_or_else(|| current.source(), |inner| Some(inner as &(dyn StdError + 'static)));
+        Some(current)
+    }
+}

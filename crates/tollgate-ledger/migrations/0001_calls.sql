@@ -1,0 +1,146 @@
+-- The file says whose it is ("Toll").
+PRAGMA application_id = 1416588396;
+
+-- Programs that asked, one row for each distinct description of a process.
+CREATE TABLE callers (
+    id INTEGER PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    started_at_ns INTEGER NOT NULL,
+    program TEXT NOT NULL,
+    exe TEXT,
+    argv TEXT NOT NULL, -- JSON array
+    cwd TEXT,
+    uid INTEGER NOT NULL,
+    user TEXT,
+    ancestors TEXT NOT NULL, -- JSON array
+    cgroup TEXT,
+    project_name TEXT,
+    project_root TEXT,
+    source TEXT NOT NULL
+) STRICT;
+CREATE INDEX callers_by_process ON callers (pid, started_at_ns);
+CREATE INDEX callers_by_program ON callers (program, id);
+
+-- What calls are counted by: one row for each combination that was seen.
+CREATE TABLE dimensions (
+    id INTEGER PRIMARY KEY,
+    program TEXT,
+    project_name TEXT,
+    project_root TEXT,
+    provider TEXT,
+    model_asked TEXT,
+    model_served TEXT,
+    format TEXT,
+    simulated INTEGER NOT NULL
+) STRICT;
+CREATE INDEX dimensions_by_program ON dimensions (program, model_asked);
+
+-- One row for each call; NULL is unknown, never zero.
+CREATE TABLE calls (
+    seq INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    started_at_ms INTEGER NOT NULL,
+    caller_id INTEGER REFERENCES callers (id),
+    dimension_id INTEGER NOT NULL REFERENCES dimensions (id),
+    operation TEXT NOT NULL,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    streaming INTEGER NOT NULL,
+    status INTEGER,
+    outcome TEXT NOT NULL,
+    error_code TEXT,
+    error_message TEXT,
+    stop_reason TEXT,
+    input_tokens INTEGER,
+    cache_read_tokens INTEGER,
+    cache_write_5m_tokens INTEGER,
+    cache_write_1h_tokens INTEGER,
+    output_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    input_audio_tokens INTEGER,
+    output_audio_tokens INTEGER,
+    web_searches INTEGER,
+    cost_pico_usd INTEGER,
+    cost_unknown TEXT,
+    price_id TEXT,
+    received_us INTEGER,
+    connected_us INTEGER,
+    connect_took_us INTEGER,
+    headers_us INTEGER,
+    first_byte_us INTEGER,
+    first_token_us INTEGER,
+    finished_us INTEGER NOT NULL,
+    request_bytes INTEGER NOT NULL,
+    response_bytes INTEGER NOT NULL,
+    retries INTEGER NOT NULL,
+    client_cookie INTEGER, -- the 64 bits of an unsigned number
+    upstream_cookie INTEGER
+) STRICT;
+CREATE INDEX calls_by_time ON calls (started_at_ms, id);
+CREATE INDEX calls_by_dimension ON calls (dimension_id, started_at_ms, id);
+
+-- Sums of calls, kept in the transaction that adds the calls.
+CREATE TABLE hours (
+    began_at_ms INTEGER NOT NULL,
+    dimension_id INTEGER NOT NULL REFERENCES dimensions (id),
+    calls INTEGER NOT NULL,
+    failed_calls INTEGER NOT NULL,
+    cancelled_calls INTEGER NOT NULL,
+    unknown_cost_calls INTEGER NOT NULL,
+    unknown_usage_calls INTEGER NOT NULL,
+    cost_pico_usd INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_write_5m_tokens INTEGER NOT NULL,
+    cache_write_1h_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    input_audio_tokens INTEGER NOT NULL,
+    output_audio_tokens INTEGER NOT NULL,
+    web_searches INTEGER NOT NULL,
+    first_at_ms INTEGER NOT NULL,
+    last_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (began_at_ms, dimension_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE days (
+    began_at_ms INTEGER NOT NULL,
+    dimension_id INTEGER NOT NULL REFERENCES dimensions (id),
+    calls INTEGER NOT NULL,
+    failed_calls INTEGER NOT NULL,
+    cancelled_calls INTEGER NOT NULL,
+    unknown_cost_calls INTEGER NOT NULL,
+    unknown_usage_calls INTEGER NOT NULL,
+    cost_pico_usd INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_write_5m_tokens INTEGER NOT NULL,
+    cache_write_1h_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    input_audio_tokens INTEGER NOT NULL,
+    output_audio_tokens INTEGER NOT NULL,
+    web_searches INTEGER NOT NULL,
+    first_at_ms INTEGER NOT NULL,
+    last_at_ms INTEGER NOT NULL,
+    PRIMARY KEY (began_at_ms, dimension_id)
+) STRICT, WITHOUT ROWID;
+
+-- What was said, compressed with zstd; the oldest go first when space runs out.
+CREATE TABLE bodies (
+    call_seq INTEGER PRIMARY KEY REFERENCES calls (seq) ON DELETE CASCADE,
+    stored_bytes INTEGER NOT NULL,
+    request_bytes INTEGER NOT NULL,
+    request_truncated INTEGER NOT NULL,
+    response_bytes INTEGER NOT NULL,
+    response_truncated INTEGER NOT NULL,
+    response_content_encoding TEXT,
+    request BLOB NOT NULL,
+    response BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO counters (name, value) VALUES ('bodies_stored_bytes', 0);

@@ -1,0 +1,81 @@
+//! What can go wrong.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+/// Why the ledger could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The folder or file could not be made, or made private.
+    #[error("cannot prepare `{path}`")]
+    Prepare {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database could not be opened.
+    #[error("cannot open the ledger `{path}`")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// There is no ledger yet.
+    #[error("there is no ledger at `{path}`")]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// The file is another program's database.
+    #[error("`{path}` is a database but not a ledger")]
+    NotALedger {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version wrote the file; it was not touched.
+    #[error(
+        "the ledger `{path}` has version {found} but this program knows only up to {known}: \
+         use the newer program, or another data folder"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: usize,
+        /// The newest version that this program knows.
+        known: usize,
+    },
+    /// The file could not be brought to this version; it is as it was.
+    #[error("cannot migrate the ledger `{path}`")]
+    Migrate {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: rusqlite_migration::Error,
+    },
+    /// The thread that writes could not be started.
+    #[error("cannot start the ledger's writer")]
+    Start(#[source] io::Error),
+    /// A question could not be answered.
+    #[error("cannot read the ledger")]
+    Read(#[from] rusqlite::Error),
+    /// A stored body could not be unpacked.
+    #[error("cannot unpack a stored body")]
+    Unpack(#[source] io::Error),
+    /// Recorded calls are not on disk (it may be full). The writer keeps them and tries again,
+    /// unless the ledger is being closed.
+    #[error("cannot commit {calls} calls to the ledger")]
+    Commit {
+        /// How many calls.
+        calls: usize,
+        /// What SQLite says.
+        source: Arc<rusqlite::Error>,
+    },
+    /// The ledger is closed.
+    #[error("the ledger is closed")]
+    Closed,
+    /// The writing thread panicked, which is a defect.
+    #[error("the ledger's writer panicked")]
+    WriterPanicked,
+}

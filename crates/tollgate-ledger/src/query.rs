@@ -1,0 +1,252 @@
+//! What can be asked of the ledger, and what it answers.
+
+use tollgate_core::{
+    Call, CallId, Operation, PicoUsd, UnixMs, Usage,
+    call::{CostUnknown, Outcome},
+    caller::Project,
+};
+
+/// Which calls, newest first.
+#[derive(Clone, Debug)]
+pub struct CallQuery {
+    /// Those that began then or later.
+    pub since: Option<UnixMs>,
+    /// Those that began before then.
+    pub until: Option<UnixMs>,
+    /// Those that come after this call in the list: the last id of the page before.
+    pub before: Option<CallId>,
+    /// How many, up to [`crate::CALLS_LIMIT_MAX`].
+    pub limit: usize,
+    /// Which of them.
+    pub filter: CallFilter,
+}
+
+impl Default for CallQuery {
+    fn default() -> Self {
+        let filter = CallFilter::default();
+        Self { since: None, until: None, before: None, limit: 100, filter }
+    }
+}
+
+/// Conditions that all hold; `None` holds for every call.
+#[derive(Clone, Debug, Default)]
+pub struct CallFilter {
+    /// The caller's program, exactly.
+    pub program: Option<String>,
+    /// The project's name or root, exactly.
+    pub project: Option<String>,
+    /// The provider's id, exactly.
+    pub provider: Option<String>,
+    /// The model asked for or served, exactly.
+    pub model: Option<String>,
+    /// How the call ended.
+    pub outcome: Option<Outcome>,
+    /// Whether simulated calls count.
+    pub simulated: Simulated,
+    /// A text in the program, project, provider, models, path, stop reason or error, in any ASCII
+    /// case.
+    pub text: Option<String>,
+}
+
+/// What to do with calls that the built-in simulator answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Simulated {
+    /// They count like any other.
+    #[default]
+    Include,
+    /// They do not count.
+    Exclude,
+    /// Only they count.
+    Only,
+}
+
+/// Which calls to sum up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SumQuery {
+    /// Those that began then or later.
+    pub since: Option<UnixMs>,
+    /// Those that began before then.
+    pub until: Option<UnixMs>,
+    /// Whether simulated calls count.
+    pub simulated: Simulated,
+    /// How far local time is ahead of UTC: where days and series buckets begin.
+    pub utc_offset_ms: i64,
+}
+
+/// What to sum by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CostKey {
+    /// The model asked for; the one served if none was named.
+    Model,
+    /// The provider's id.
+    Provider,
+    /// The caller's program.
+    Program,
+    /// The project's root folder.
+    Project,
+    /// The day, as `2026-11-23` in the time zone of [`SumQuery::utc_offset_ms`].
+    Day,
+    /// The format the client spoke.
+    Format,
+}
+
+/// The sums of the calls with one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostRow {
+    /// The key; `None` for calls where it is not known.
+    pub key: Option<String>,
+    /// Their sums.
+    pub sums: Sums,
+}
+
+/// The sums of the calls that began in one stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesPoint {
+    /// Where the stretch begins.
+    pub at_ms: UnixMs,
+    /// Their sums.
+    pub sums: Sums,
+}
+
+/// A program and the sums of its calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramRow {
+    /// Its name; `None` for calls whose caller is not known.
+    pub program: Option<String>,
+    /// The executable of its latest process.
+    pub exe: Option<String>,
+    /// Its sums; they say when it was first and last seen.
+    pub sums: Sums,
+    /// The projects it worked in, by root.
+    pub projects: Vec<Project>,
+    /// Its latest processes, newest first: at most eight, whenever they called.
+    pub pids: Vec<u32>,
+}
+
+/// Sums over calls. A sum of tokens or money holds what is known; the counts of unknowns say how
+/// much it may lack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// How many calls.
+    pub calls: u64,
+    /// Those that failed, or that the provider or gateway answered with a status of 400 or more.
+    pub failed_calls: u64,
+    /// Those that the client left.
+    pub cancelled_calls: u64,
+    /// Those with a cost that is not known.
+    pub unknown_cost_calls: u64,
+    /// Those that generated or embedded, did not fail, and whose usage is not known at all.
+    pub unknown_usage_calls: u64,
+    /// What the others cost.
+    pub cost: PicoUsd,
+    /// What the others used.
+    pub tokens: TokenSums,
+    /// When the first of them began.
+    pub first_at_ms: Option<UnixMs>,
+    /// When the last of them began.
+    pub last_at_ms: Option<UnixMs>,
+}
+
+/// Sums of [`Usage`], kind by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenSums {
+    /// See [`Usage::input`].
+    pub input: u64,
+    /// See [`Usage::cache_read`].
+    pub cache_read: u64,
+    /// See [`Usage::cache_write_5m`].
+    pub cache_write_5m: u64,
+    /// See [`Usage::cache_write_1h`].
+    pub cache_write_1h: u64,
+    /// See [`Usage::output`].
+    pub output: u64,
+    /// See [`Usage::reasoning`].
+    pub reasoning: u64,
+    /// See [`Usage::input_audio`].
+    pub input_audio: u64,
+    /// See [`Usage::output_audio`].
+    pub output_audio: u64,
+    /// See [`Usage::web_searches`].
+    pub web_searches: u64,
+}
+
+/// What of a call goes into its sums.
+pub(crate) struct Counted {
+    pub(crate) started_at_ms: UnixMs,
+    pub(crate) operation: Operation,
+    pub(crate) status: Option<u16>,
+    pub(crate) outcome: Outcome,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<PicoUsd>,
+    pub(crate) cost_unknown: Option<CostUnknown>,
+}
+
+impl Counted {
+    pub(crate) const fn of(call: &Call, usage: Usage) -> Self {
+        Self {
+            started_at_ms: call.started_at_ms,
+            operation: call.operation,
+            status: call.status,
+            outcome: call.outcome,
+            usage,
+            cost: call.cost,
+            cost_unknown: call.cost_unknown,
+        }
+    }
+
+    pub(crate) fn sums(&self) -> Sums {
+        let failed = self.outcome == Outcome::Failed || self.status.is_some_and(|it| it >= 400);
+        let uses_tokens = matches!(self.operation, Operation::Generate | Operation::Embed);
+        let usage_unknown = uses_tokens && !failed && self.usage.is_unknown();
+        let count = |count: Option<u64>| count.unwrap_or_default();
+        Sums {
+            calls: 1,
+            failed_calls: u64::from(failed),
+            cancelled_calls: u64::from(self.outcome == Outcome::Cancelled),
+            unknown_cost_calls: u64::from(self.cost.is_none() && self.cost_unknown.is_some()),
+            unknown_usage_calls: u64::from(usage_unknown),
+            cost: self.cost.unwrap_or_default(),
+            tokens: TokenSums {
+                input: count(self.usage.input),
+                cache_read: count(self.usage.cache_read),
+                cache_write_5m: count(self.usage.cache_write_5m),
+                cache_write_1h: count(self.usage.cache_write_1h),
+                output: count(self.usage.output),
+                reasoning: count(self.usage.reasoning),
+                input_audio: count(self.usage.input_audio),
+                output_audio: count(self.usage.output_audio),
+                web_searches: count(self.usage.web_searches),
+            },
+            first_at_ms: Some(self.started_at_ms),
+            last_at_ms: Some(self.started_at_ms),
+        }
+    }
+}
+
+impl Sums {
+    /// Adds another sum; amounts stop at the end of their range and never wrap.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { tokens, .. } = other;
+        for (sum, more) in [
+            (&mut self.calls, other.calls),
+            (&mut self.failed_calls, other.failed_calls),
+            (&mut self.cancelled_calls, other.cancelled_calls),
+            (&mut self.unknown_cost_calls, other.unknown_cost_calls),
+            (&mut self.unknown_usage_calls, other.unknown_usage_calls),
+            (&mut self.tokens.input, tokens.input),
+            (&mut self.tokens.cache_read, tokens.cache_read),
+            (&mut self.tokens.cache_write_5m, tokens.cache_write_5m),
+            (&mut self.tokens.cache_write_1h, tokens.cache_write_1h),
+            (&mut self.tokens.output, tokens.output),
+            (&mut self.tokens.reasoning, tokens.reasoning),
+            (&mut self.tokens.input_audio, tokens.input_audio),
+            (&mut self.tokens.output_audio, tokens.output_audio),
+            (&mut self.tokens.web_searches, tokens.web_searches),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+        self.cost = [self.cost, other.cost].into_iter().sum();
+        self.first_at_ms = [self.first_at_ms, other.first_at_ms].into_iter().flatten().min();
+        self.last_at_ms = self.last_at_ms.max(other.last_at_ms);
+    }
+}

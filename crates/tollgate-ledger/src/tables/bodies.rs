@@ -1,0 +1,154 @@
+//! `bodies`: what was said, compressed, within a bound for all of them together.
+
+use std::io;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use zstd::bulk::Compressor;
+
+use crate::{BODY_BYTES_MAX, Bodies, LedgerError};
+
+/// zstd's level: bodies are packed while the gateway runs, so speed counts more than the last byte.
+const LEVEL: i32 = 1;
+
+/// Rows that one step of pruning looks at.
+const PRUNE_ROWS: u32 = 256;
+
+/// Pruning goes on until this share of the bound is left, so that it does not run for every call.
+const PRUNED_TENTHS: u64 = 9;
+
+/// Packs bodies, keeping zstd's tables between calls.
+pub(crate) struct Packer(Compressor<'static>);
+
+impl Packer {
+    pub(crate) fn new() -> io::Result<Self> {
+        Compressor::new(LEVEL).map(Self)
+    }
+
+    fn pack(&mut self, body: &Bytes, truncated: bool) -> io::Result<Packed> {
+        let kept = body.get(..BODY_BYTES_MAX).unwrap_or(body);
+        Ok(Packed {
+            length: kept.len(),
+            truncated: truncated || kept.len() < body.len(),
+            bytes: self.0.compress(kept)?,
+        })
+    }
+}
+
+struct Packed {
+    length: usize,
+    truncated: bool,
+    bytes: Vec<u8>,
+}
+
+/// Adds the bodies of a call and gives the bytes that they take.
+pub(crate) fn insert(
+    connection: &Connection,
+    packer: &mut Packer,
+    call_seq: i64,
+    bodies: &Bodies,
+) -> rusqlite::Result<u64> {
+    let mut pack = |body, truncated| {
+        let packed = packer.pack(body, truncated);
+        packed.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    };
+    let request = pack(&bodies.request, bodies.request_truncated)?;
+    let response = pack(&bodies.response, bodies.response_truncated)?;
+    let stored = request.bytes.len() + response.bytes.len();
+    connection
+        .prepare_cached(
+            "INSERT INTO bodies (call_seq, stored_bytes, request_bytes, request_truncated, \
+             response_bytes, response_truncated, response_content_encoding, request, response) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            call_seq,
+            stored,
+            request.length,
+            request.truncated,
+            response.length,
+            response.truncated,
+            bodies.response_content_encoding,
+            request.bytes,
+            response.bytes,
+        ])?;
+    Ok(u64::try_from(stored).unwrap_or(u64::MAX))
+}
+
+/// Bytes that all bodies take.
+pub(crate) fn stored_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached("SELECT value FROM counters WHERE name = 'bodies_stored_bytes'")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Writes down how many bytes all bodies take.
+pub(crate) fn set_stored_bytes(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE counters SET value = ?1 WHERE name = 'bodies_stored_bytes'")?
+        .execute([super::size(bytes)])?;
+    Ok(())
+}
+
+/// Deletes the oldest bodies when all together take more than `max`; gives what is left.
+pub(crate) fn prune(connection: &Connection, stored: u64, max: u64) -> rusqlite::Result<u64> {
+    let mut left = stored;
+    if left <= max {
+        return Ok(left);
+    }
+    let target = max / 10 * PRUNED_TENTHS;
+    while left > target {
+        let mut oldest = connection.prepare_cached(
+            "SELECT call_seq, stored_bytes FROM bodies ORDER BY call_seq LIMIT ?1",
+        )?;
+        let mut rows = oldest.query([PRUNE_ROWS])?;
+        let mut last = None;
+        while let Some(row) = rows.next()? {
+            last = Some(row.get::<_, i64>(0)?);
+            left = left.saturating_sub(row.get(1)?);
+            if left <= target {
+                break;
+            }
+        }
+        drop(rows);
+        let Some(last) = last else { return Ok(0) };
+        connection.prepare_cached("DELETE FROM bodies WHERE call_seq <= ?1")?.execute([last])?;
+    }
+    Ok(left)
+}
+
+/// The bodies of a call.
+pub(crate) fn get(connection: &Connection, call_seq: i64) -> Result<Option<Bodies>, LedgerError> {
+    struct Stored {
+        request: (usize, bool, Vec<u8>),
+        response: (usize, bool, Vec<u8>),
+        encoding: Option<String>,
+    }
+    let stored = connection
+        .prepare_cached(
+            "SELECT request_bytes, request_truncated, request, response_bytes, \
+             response_truncated, response, response_content_encoding \
+             FROM bodies WHERE call_seq = ?1",
+        )?
+        .query_row([call_seq], |row| {
+            Ok(Stored {
+                request: (row.get(0)?, row.get(1)?, row.get(2)?),
+                response: (row.get(3)?, row.get(4)?, row.get(5)?),
+                encoding: row.get(6)?,
+            })
+        })
+        .optional()?;
+    let Some(stored) = stored else { return Ok(None) };
+    Ok(Some(Bodies {
+        request: unpack(&stored.request.2, stored.request.0)?,
+        request_truncated: stored.request.1,
+        response: unpack(&stored.response.2, stored.response.0)?,
+        response_truncated: stored.response.1,
+        response_content_encoding: stored.encoding,
+    }))
+}
+
+fn unpack(packed: &[u8], length: usize) -> Result<Bytes, LedgerError> {
+    let room = length.min(BODY_BYTES_MAX);
+    zstd::bulk::decompress(packed, room).map(Bytes::from).map_err(LedgerError::Unpack)
+}

@@ -1,0 +1,393 @@
+//! `calls`: one row for each call.
+
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+use tollgate_core::{Call, CallId, PicoUsd, SocketCookie, UnixMs, Usage, call::Timing};
+
+use super::{Columns, bits, callers, dimensions, name_of, size};
+use crate::{
+    CALLS_LIMIT_MAX, COUNT_MAX, CallFilter, CallQuery,
+    query::{Counted, Simulated, Sums},
+};
+
+const COLUMNS: &str = "c.id, c.started_at_ms, c.operation, c.method, c.path, c.streaming, \
+     c.status, c.outcome, c.error_code, c.error_message, c.stop_reason, c.input_tokens, \
+     c.cache_read_tokens, c.cache_write_5m_tokens, c.cache_write_1h_tokens, c.output_tokens, \
+     c.reasoning_tokens, c.input_audio_tokens, c.output_audio_tokens, c.web_searches, \
+     c.cost_pico_usd, c.cost_unknown, c.price_id, c.received_us, c.connected_us, \
+     c.connect_took_us, c.headers_us, c.first_byte_us, c.first_token_us, c.finished_us, \
+     c.request_bytes, c.response_bytes, c.retries, c.client_cookie, c.upstream_cookie";
+
+/// `CROSS JOIN` keeps SQLite from walking the dimensions first.
+const JOINS: &str = "calls c CROSS JOIN dimensions d ON d.id = c.dimension_id \
+     LEFT JOIN callers p ON p.id = c.caller_id";
+
+const INSERT: &str = "INSERT INTO calls (id, started_at_ms, caller_id, dimension_id, operation, \
+     method, path, streaming, status, outcome, error_code, error_message, stop_reason, \
+     input_tokens, cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, \
+     output_tokens, reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
+     cost_pico_usd, cost_unknown, price_id, received_us, connected_us, connect_took_us, \
+     headers_us, first_byte_us, first_token_us, finished_us, request_bytes, response_bytes, \
+     retries, client_cookie, upstream_cookie) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+     ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, \
+     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)";
+
+/// The usage that is stored: counts that cannot be believed become unknown.
+pub(crate) fn believed(usage: &Usage) -> Usage {
+    let count = |count: Option<u64>| count.filter(|it| *it <= COUNT_MAX);
+    Usage {
+        input: count(usage.input),
+        cache_read: count(usage.cache_read),
+        cache_write_5m: count(usage.cache_write_5m),
+        cache_write_1h: count(usage.cache_write_1h),
+        output: count(usage.output),
+        reasoning: count(usage.reasoning),
+        input_audio: count(usage.input_audio),
+        output_audio: count(usage.output_audio),
+        web_searches: count(usage.web_searches),
+    }
+}
+
+/// Adds a call and gives its row number. A call with a known id is refused.
+pub(crate) fn insert(
+    connection: &Connection,
+    call: &Call,
+    usage: &Usage,
+    caller_id: Option<i64>,
+    dimension_id: i64,
+) -> rusqlite::Result<i64> {
+    let (timing, cookie) = (&call.timing, |it: SocketCookie| bits(it.0));
+    connection.prepare_cached(INSERT)?.insert(params![
+        call.id.as_bytes(),
+        call.started_at_ms.0,
+        caller_id,
+        dimension_id,
+        name_of(&call.operation)?,
+        call.method,
+        call.path,
+        call.streaming,
+        call.status,
+        name_of(&call.outcome)?,
+        call.error_code.as_ref().map(name_of).transpose()?,
+        call.error_message,
+        call.stop_reason,
+        usage.input.map(size),
+        usage.cache_read.map(size),
+        usage.cache_write_5m.map(size),
+        usage.cache_write_1h.map(size),
+        usage.output.map(size),
+        usage.reasoning.map(size),
+        usage.input_audio.map(size),
+        usage.output_audio.map(size),
+        usage.web_searches.map(size),
+        call.cost.map(|it| it.0),
+        call.cost_unknown.as_ref().map(name_of).transpose()?,
+        call.price_id,
+        timing.received_us.map(size),
+        timing.connected_us.map(size),
+        timing.connect_took_us.map(size),
+        timing.headers_us.map(size),
+        timing.first_byte_us.map(size),
+        timing.first_token_us.map(size),
+        size(timing.finished_us),
+        size(call.request_bytes),
+        size(call.response_bytes),
+        call.retries,
+        call.client_cookie.map(cookie),
+        call.upstream_cookie.map(cookie),
+    ])
+}
+
+/// The row number of a call.
+pub(crate) fn seq_of(connection: &Connection, id: CallId) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT seq FROM calls WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+/// One call.
+pub(crate) fn get(connection: &Connection, id: CallId) -> rusqlite::Result<Option<Call>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, {}, {} FROM {JOINS} WHERE c.id = ?1",
+        dimensions::COLUMNS,
+        callers::COLUMNS
+    );
+    connection
+        .prepare_cached(&sql)?
+        .query_row([id.as_bytes()], |row| read(&mut Columns::of(row)))
+        .optional()
+}
+
+/// Combinations of what calls are counted by that are looked through one by one; beyond that a page
+/// is found by walking all calls from the newest on.
+const DIMENSIONS_MAX: usize = 256;
+
+/// A page of calls, newest first.
+pub(crate) fn list(connection: &Connection, query: &CallQuery) -> rusqlite::Result<Vec<Call>> {
+    let limit = query.limit.min(CALLS_LIMIT_MAX);
+    let mut dimension = Conditions::default();
+    dimension.of_dimension(&query.filter);
+    let mut conditions = Conditions::default();
+    conditions.of_call(connection, query)?;
+    if dimension.selects_few {
+        let ids = dimension_ids(connection, &dimension)?;
+        if ids.len() <= DIMENSIONS_MAX {
+            return list_of_dimensions(connection, &ids, &conditions, limit);
+        }
+    }
+    conditions.parts.extend(dimension.parts);
+    conditions.values.extend(dimension.values);
+    let sql = format!(
+        "SELECT {COLUMNS}, {}, {} FROM {JOINS} {} ORDER BY c.started_at_ms DESC, c.id DESC \
+         LIMIT {limit}",
+        dimensions::COLUMNS,
+        callers::COLUMNS,
+        conditions.sql()
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement
+        .query_map(params_from_iter(conditions.values), |row| read(&mut Columns::of(row)))?;
+    rows.collect()
+}
+
+/// The dimensions that the conditions select: at most one more than are looked through one by one.
+fn dimension_ids(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<Vec<i64>> {
+    let sql =
+        format!("SELECT d.id FROM dimensions d {} LIMIT {}", conditions.sql(), DIMENSIONS_MAX + 1);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(&conditions.values), |row| row.get(0))?;
+    rows.collect()
+}
+
+/// A page of the calls of some dimensions: the newest of each, merged.
+fn list_of_dimensions(
+    connection: &Connection,
+    ids: &[i64],
+    conditions: &Conditions,
+    limit: usize,
+) -> rusqlite::Result<Vec<Call>> {
+    let mut newest: Vec<(i64, [u8; 16])> = Vec::new();
+    for id in ids {
+        let mut conditions = conditions.clone();
+        conditions.and("c.dimension_id = ?", [Value::Integer(*id)]);
+        let joins = if conditions.needs_dimension {
+            "calls c CROSS JOIN dimensions d ON d.id = c.dimension_id"
+        } else {
+            "calls c"
+        };
+        let sql = format!(
+            "SELECT c.started_at_ms, c.id FROM {joins} {} \
+             ORDER BY c.started_at_ms DESC, c.id DESC LIMIT {limit}",
+            conditions.sql()
+        );
+        let mut statement = connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(conditions.values))?;
+        while let Some(row) = rows.next()? {
+            newest.push((row.get(0)?, row.get(1)?));
+        }
+    }
+    newest.sort_unstable_by(|a, b| b.cmp(a));
+    newest.truncate(limit);
+    let calls = newest.into_iter().map(|(_, id)| get(connection, CallId::from_bytes(id)));
+    calls.filter_map(Result::transpose).collect()
+}
+
+/// Sums of single calls that began in `from..until`, to complete those of whole hours.
+pub(crate) fn each_sum(
+    connection: &Connection,
+    from: i64,
+    until: i64,
+    mut take: impl FnMut(i64, i64, &Sums),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT dimension_id, started_at_ms, operation, status, outcome, input_tokens, \
+         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, \
+         reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
+         cost_pico_usd, cost_unknown FROM calls \
+         WHERE started_at_ms >= ?1 AND started_at_ms < ?2",
+    )?;
+    let mut rows = statement.query([from, until])?;
+    while let Some(row) = rows.next()? {
+        let columns = &mut Columns::of(row);
+        let dimension: i64 = columns.take()?;
+        let began: i64 = columns.take()?;
+        let counted = Counted {
+            started_at_ms: UnixMs(began),
+            operation: columns.name()?,
+            status: columns.take()?,
+            outcome: columns.name()?,
+            usage: read_usage(columns)?,
+            cost: columns.take::<Option<i64>>()?.map(PicoUsd),
+            cost_unknown: columns.name_or_null()?,
+        };
+        take(began, dimension, &counted.sums());
+    }
+    Ok(())
+}
+
+/// A `WHERE` clause and its values.
+#[derive(Clone, Default)]
+struct Conditions {
+    parts: Vec<&'static str>,
+    values: Vec<Value>,
+    /// Whether a condition on a call also looks at its dimension.
+    needs_dimension: bool,
+    /// Whether a condition on dimensions usually selects few of them.
+    selects_few: bool,
+}
+
+impl Conditions {
+    fn of_dimension(&mut self, filter: &CallFilter) {
+        let text = |value: &String| Value::Text(value.clone());
+        if let Some(program) = &filter.program {
+            self.and("d.program = ?", [text(program)]);
+        }
+        if let Some(project) = &filter.project {
+            let values = [text(project), text(project)];
+            self.and("(d.project_name = ? OR d.project_root = ?)", values);
+        }
+        if let Some(provider) = &filter.provider {
+            self.and("d.provider = ?", [text(provider)]);
+        }
+        if let Some(model) = &filter.model {
+            self.and("(d.model_asked = ? OR d.model_served = ?)", [text(model), text(model)]);
+        }
+        self.selects_few = !self.parts.is_empty();
+        match filter.simulated {
+            Simulated::Include => {}
+            Simulated::Exclude => self.and("d.simulated = ?", [Value::Integer(0)]),
+            Simulated::Only => self.and("d.simulated = ?", [Value::Integer(1)]),
+        }
+    }
+
+    fn of_call(&mut self, connection: &Connection, query: &CallQuery) -> rusqlite::Result<()> {
+        if let Some(since) = query.since {
+            self.and("c.started_at_ms >= ?", [since.0.into()]);
+        }
+        if let Some(until) = query.until {
+            self.and("c.started_at_ms < ?", [until.0.into()]);
+        }
+        if let Some(id) = query.before {
+            let began = began_at(connection, id)?;
+            let id = Value::Blob(id.as_bytes().to_vec());
+            self.and("(c.started_at_ms, c.id) < (?, ?)", [began.into(), id]);
+        }
+        if let Some(outcome) = &query.filter.outcome {
+            self.and("c.outcome = ?", [Value::Text(name_of(outcome)?)]);
+        }
+        if let Some(wanted) = &query.filter.text {
+            self.needs_dimension = true;
+            self.and(
+                "(concat_ws(char(10), d.program, d.project_name, d.provider, d.model_asked, \
+                 d.model_served, c.path, c.stop_reason, c.error_code, c.error_message) \
+                 LIKE ? ESCAPE '\\')",
+                [Value::Text(like(wanted))],
+            );
+        }
+        Ok(())
+    }
+
+    fn and<const N: usize>(&mut self, condition: &'static str, values: [Value; N]) {
+        self.parts.push(condition);
+        self.values.extend(values);
+    }
+
+    fn sql(&self) -> String {
+        if self.parts.is_empty() {
+            String::new()
+        } else {
+            format!("WHERE {}", self.parts.join(" AND "))
+        }
+    }
+}
+
+/// A `LIKE` pattern for texts that contain `wanted`.
+fn like(wanted: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in wanted.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// When the call began; for one that is not in the ledger, the time that its id carries.
+fn began_at(connection: &Connection, id: CallId) -> rusqlite::Result<i64> {
+    let known = connection
+        .prepare_cached("SELECT started_at_ms FROM calls WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let [a, b, c, d, e, f, ..] = *id.as_bytes();
+    Ok(known.unwrap_or_else(|| i64::from_be_bytes([0, 0, a, b, c, d, e, f])))
+}
+
+fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
+    let id = columns.take::<[u8; 16]>()?;
+    let mut call = Call {
+        id: CallId::from_bytes(id),
+        started_at_ms: UnixMs(columns.take()?),
+        caller: None,
+        provider: None,
+        simulated: false,
+        format: None,
+        operation: columns.name()?,
+        method: columns.take()?,
+        path: columns.take()?,
+        model_asked: None,
+        model_served: None,
+        streaming: columns.take()?,
+        status: columns.take()?,
+        outcome: columns.name()?,
+        error_code: columns.name_or_null()?,
+        error_message: columns.take()?,
+        stop_reason: columns.take()?,
+        usage: read_usage(columns)?,
+        cost: columns.take::<Option<i64>>()?.map(PicoUsd),
+        cost_unknown: columns.name_or_null()?,
+        price_id: columns.take()?,
+        timing: Timing {
+            received_us: columns.take()?,
+            connected_us: columns.take()?,
+            connect_took_us: columns.take()?,
+            headers_us: columns.take()?,
+            first_byte_us: columns.take()?,
+            first_token_us: columns.take()?,
+            finished_us: columns.take()?,
+        },
+        request_bytes: columns.take()?,
+        response_bytes: columns.take()?,
+        retries: columns.take()?,
+        client_cookie: cookie(columns)?,
+        upstream_cookie: cookie(columns)?,
+    };
+    let dimension = dimensions::read(columns)?;
+    call.provider = dimension.provider;
+    call.simulated = dimension.simulated;
+    call.format = dimension.format;
+    call.model_asked = dimension.model_asked;
+    call.model_served = dimension.model_served;
+    call.caller = callers::read(columns)?;
+    Ok(call)
+}
+
+fn cookie(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Option<SocketCookie>> {
+    let stored: Option<i64> = columns.take()?;
+    Ok(stored.map(|it| SocketCookie(it.cast_unsigned())))
+}
+
+fn read_usage(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Usage> {
+    Ok(Usage {
+        input: columns.take()?,
+        cache_read: columns.take()?,
+        cache_write_5m: columns.take()?,
+        cache_write_1h: columns.take()?,
+        output: columns.take()?,
+        reasoning: columns.take()?,
+        input_audio: columns.take()?,
+        output_audio: columns.take()?,
+        web_searches: columns.take()?,
+    })
+}

@@ -1,0 +1,283 @@
+//! The one thread that writes, and the queue in front of it.
+
+mod store;
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rusqlite::Connection;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::{Instant, timeout_at},
+};
+
+use self::store::Store;
+use crate::{LedgerConfig, LedgerError, Settled};
+
+/// Calls in one transaction, so that a reader's wait for a checkpoint and the memory of a batch stay
+/// small.
+const BATCH_CALLS_MAX: usize = 2_000;
+
+/// How long the writer waits before it tries again to commit what it could not.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// What a call without bodies weighs in the queue, about.
+const CALL_BYTES: usize = 2 << 10;
+
+/// The queue is counted in pieces of this size, because a semaphore counts in 32 bits.
+const PERMIT_BYTES: usize = 1 << 10;
+
+/// The way into the ledger. Clones share one queue.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    queue: mpsc::UnboundedSender<Message>,
+    room: Arc<Semaphore>,
+    permits_max: u32,
+    progress: watch::Receiver<Progress>,
+}
+
+/// How far the writer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Calls committed since the ledger was opened.
+    pub committed: u64,
+    /// Calls that the database refused for what they are (an id twice, a text too long); each was
+    /// logged. A full disk is no such reason.
+    pub refused: u64,
+}
+
+enum Message {
+    Record(Box<Settled>, u32),
+    Flush(oneshot::Sender<Result<(), LedgerError>>),
+    Close,
+}
+
+impl Writer {
+    /// Hands over a settled call; never blocks.
+    ///
+    /// # Errors
+    /// Gives the call back when the queue is full (the disk does not keep up) or the ledger is
+    /// closed: [`Self::record_async`] waits, or the caller counts a call that was not recorded.
+    pub fn record(&self, settled: Settled) -> Result<(), Box<Settled>> {
+        let settled = Box::new(settled);
+        let weight = self.weight(&settled);
+        match self.room.try_acquire_many(weight) {
+            Ok(room) => room.forget(),
+            Err(_) => return Err(settled),
+        }
+        self.send(settled, weight)
+    }
+
+    /// Hands over a settled call, waiting while the queue is full.
+    ///
+    /// # Errors
+    /// When the ledger is closed.
+    pub async fn record_async(&self, settled: Settled) -> Result<(), LedgerError> {
+        let settled = Box::new(settled);
+        let weight = self.weight(&settled);
+        let room = self.room.acquire_many(weight).await;
+        room.map_err(|_| LedgerError::Closed)?.forget();
+        self.send(settled, weight).map_err(|_| LedgerError::Closed)
+    }
+
+    /// Waits until everything recorded so far is committed.
+    ///
+    /// # Errors
+    /// When it could not be committed, or the ledger is closed.
+    pub async fn flush(&self) -> Result<(), LedgerError> {
+        let (done, wait) = oneshot::channel();
+        self.queue.send(Message::Flush(done)).map_err(|_| LedgerError::Closed)?;
+        wait.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// As [`Self::flush`], for threads that may block; panics inside an asynchronous task.
+    ///
+    /// # Errors
+    /// As [`Self::flush`].
+    pub fn flush_blocking(&self) -> Result<(), LedgerError> {
+        let (done, wait) = oneshot::channel();
+        self.queue.send(Message::Flush(done)).map_err(|_| LedgerError::Closed)?;
+        wait.blocking_recv().unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Changes with every commit.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Bytes that may still be queued, about.
+    #[must_use]
+    pub fn room_bytes(&self) -> usize {
+        self.room.available_permits().saturating_mul(PERMIT_BYTES)
+    }
+
+    pub(crate) fn ask_to_close(&self) {
+        // An error says that the thread is gone already.
+        let _ = self.queue.send(Message::Close);
+    }
+
+    fn send(&self, settled: Box<Settled>, weight: u32) -> Result<(), Box<Settled>> {
+        let Err(refused) = self.queue.send(Message::Record(settled, weight)) else { return Ok(()) };
+        match refused.0 {
+            Message::Record(settled, _) => Err(settled),
+            // A channel gives back what it was given.
+            Message::Flush(_) | Message::Close => Ok(()),
+        }
+    }
+
+    /// What a record takes of the queue; one larger than the whole queue takes all of it.
+    fn weight(&self, settled: &Settled) -> u32 {
+        let bodies = settled.bodies.as_ref();
+        let said = bodies.map_or(0, |it| it.request.len().saturating_add(it.response.len()));
+        let pieces = said.saturating_add(CALL_BYTES).div_ceil(PERMIT_BYTES);
+        u32::try_from(pieces).unwrap_or(u32::MAX).min(self.permits_max)
+    }
+}
+
+/// Starts the thread. It ends when it is told to close or every writer is gone.
+pub(crate) fn start(
+    connection: Connection,
+    config: LedgerConfig,
+) -> Result<(Writer, JoinHandle<Result<(), LedgerError>>), LedgerError> {
+    let permits_max = u32::try_from(config.queue_bytes_max.div_ceil(PERMIT_BYTES))
+        .unwrap_or(u32::MAX)
+        .clamp(1, u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
+    let room = Arc::new(Semaphore::new(usize::try_from(permits_max).unwrap_or(usize::MAX)));
+    let (queue, messages) = mpsc::unbounded_channel();
+    let (report, progress) = watch::channel(Progress::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(LedgerError::Start)?;
+    let store = Store::new(connection, config.bodies_bytes_max)?;
+    let work = Work {
+        messages,
+        room: Arc::clone(&room),
+        store,
+        report,
+        commit_every: config.commit_every,
+        batch: Vec::new(),
+        weight: 0,
+        waiting: Vec::new(),
+        failing: false,
+    };
+    let thread = thread::Builder::new()
+        .name("ledger-writer".to_owned())
+        .spawn(move || runtime.block_on(work.run()))
+        .map_err(LedgerError::Start)?;
+    Ok((Writer { queue, room, permits_max, progress }, thread))
+}
+
+struct Work {
+    messages: mpsc::UnboundedReceiver<Message>,
+    room: Arc<Semaphore>,
+    store: Store,
+    report: watch::Sender<Progress>,
+    commit_every: Duration,
+    batch: Vec<Settled>,
+    weight: usize,
+    waiting: Vec<oneshot::Sender<Result<(), LedgerError>>>,
+    /// Whether the last commit failed: the batch is still there.
+    failing: bool,
+}
+
+/// However the thread ends, nobody waits for room in a queue that nobody empties.
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+impl Work {
+    async fn run(mut self) -> Result<(), LedgerError> {
+        loop {
+            let open = self.collect().await;
+            let result = self.commit();
+            if !open {
+                return result;
+            }
+        }
+    }
+
+    /// Takes calls until it is time to commit; `false` when the ledger is to be closed.
+    async fn collect(&mut self) -> bool {
+        let mut deadline = self.failing.then(|| Instant::now() + RETRY_EVERY);
+        loop {
+            let message = match deadline {
+                None => self.messages.recv().await,
+                Some(deadline) => match timeout_at(deadline, self.messages.recv()).await {
+                    Ok(message) => message,
+                    Err(_) => return true,
+                },
+            };
+            match message {
+                Some(Message::Record(settled, weight)) => {
+                    self.batch.push(*settled);
+                    self.weight += usize::try_from(weight).unwrap_or(usize::MAX);
+                    deadline.get_or_insert_with(|| Instant::now() + self.commit_every);
+                    if self.batch.len() >= BATCH_CALLS_MAX && !self.failing {
+                        return true;
+                    }
+                }
+                Some(Message::Flush(done)) => {
+                    self.waiting.push(done);
+                    return true;
+                }
+                Some(Message::Close) => {
+                    self.drain();
+                    return false;
+                }
+                None => return false,
+            }
+        }
+    }
+
+    /// Takes what is queued and refuses what comes later.
+    fn drain(&mut self) {
+        self.messages.close();
+        while let Ok(message) = self.messages.try_recv() {
+            match message {
+                Message::Record(settled, _) => self.batch.push(*settled),
+                Message::Flush(done) => self.waiting.push(done),
+                Message::Close => {}
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), LedgerError> {
+        let result = if self.batch.is_empty() { Ok(0) } else { self.store.commit(&self.batch) };
+        let (answer, calls) = match result {
+            Ok(refused) => (Ok(()), refused),
+            Err(source) => (Err(Arc::new(source)), 0),
+        };
+        match &answer {
+            Ok(()) => {
+                let added = u64::try_from(self.batch.len()).unwrap_or(u64::MAX) - calls;
+                self.batch.clear();
+                self.room.add_permits(std::mem::take(&mut self.weight));
+                self.failing = false;
+                self.report.send_modify(|it| {
+                    it.committed += added;
+                    it.refused += calls;
+                });
+            }
+            Err(error) => {
+                self.failing = true;
+                let calls = self.batch.len();
+                tracing::error!(%error, calls, "calls wait: the ledger cannot commit them");
+            }
+        }
+        let calls = self.batch.len();
+        let answer = || match &answer {
+            Ok(()) => Ok(()),
+            Err(source) => Err(LedgerError::Commit { calls, source: Arc::clone(source) }),
+        };
+        for done in self.waiting.drain(..) {
+            // Whoever asked may have gone.
+            let _ = done.send(answer());
+        }
+        answer()
+    }
+}

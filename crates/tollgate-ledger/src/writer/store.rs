@@ -1,0 +1,174 @@
+//! One transaction for each batch of calls.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use tollgate_core::{Caller, caller::ProcessKey};
+
+use crate::{
+    LedgerError, Settled,
+    query::{Counted, Sums},
+    tables::{
+        STATEMENTS_MAX,
+        bodies::{self, Packer},
+        callers, calls,
+        dimensions::Dimension,
+        sums::Table,
+    },
+};
+
+/// Row ids that are remembered; beyond that the memory starts afresh.
+const REMEMBERED_MAX: usize = 4_096;
+
+pub(super) struct Store {
+    connection: Connection,
+    memory: Memory,
+    packer: Packer,
+    bodies_bytes_max: u64,
+}
+
+/// Ids of rows that calls point to, so that most calls need not look for them.
+#[derive(Default)]
+struct Memory {
+    callers: HashMap<ProcessKey, (Caller, i64)>,
+    dimensions: HashMap<Dimension, i64>,
+}
+
+/// What a batch adds up to.
+#[derive(Default)]
+struct Batch {
+    sums: BTreeMap<(Table, i64, i64), Sums>,
+    bodies_bytes: u64,
+    refused: u64,
+}
+
+impl Store {
+    pub(super) fn new(connection: Connection, bodies_bytes_max: u64) -> Result<Self, LedgerError> {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        let packer = Packer::new().map_err(LedgerError::Start)?;
+        Ok(Self { connection, memory: Memory::default(), packer, bodies_bytes_max })
+    }
+
+    /// Writes all calls or none; gives how many the database refused for what they are.
+    pub(super) fn commit(&mut self, settled: &[Settled]) -> rusqlite::Result<u64> {
+        let result = self.try_commit(settled);
+        if result.is_err() {
+            // Ids from a transaction that was undone mean nothing.
+            self.memory = Memory::default();
+        }
+        result
+    }
+
+    fn try_commit(&mut self, settled: &[Settled]) -> rusqlite::Result<u64> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut batch = Batch::default();
+        for one in settled {
+            transaction.prepare_cached("SAVEPOINT one")?.execute([])?;
+            match add(&transaction, &mut self.memory, &mut self.packer, one) {
+                Ok(added) => batch.add(one, &added),
+                Err(error) if concerns_one_row(&error) => {
+                    transaction.prepare_cached("ROLLBACK TO one")?.execute([])?;
+                    self.memory = Memory::default();
+                    batch.refused += 1;
+                    tracing::error!(call = %one.call.id, %error, "the ledger refused a call");
+                }
+                Err(error) => return Err(error),
+            }
+            transaction.prepare_cached("RELEASE one")?.execute([])?;
+        }
+        for ((table, began, key), sums) in &batch.sums {
+            table.add(&transaction, *began, *key, sums)?;
+        }
+        if batch.bodies_bytes > 0 {
+            let stored = bodies::stored_bytes(&transaction)?.saturating_add(batch.bodies_bytes);
+            let left = bodies::prune(&transaction, stored, self.bodies_bytes_max)?;
+            bodies::set_stored_bytes(&transaction, left)?;
+        }
+        transaction.commit()?;
+        Ok(batch.refused)
+    }
+}
+
+struct Added {
+    dimension_id: i64,
+    sums: Sums,
+    bodies_bytes: u64,
+}
+
+fn add(
+    connection: &Connection,
+    memory: &mut Memory,
+    packer: &mut Packer,
+    settled: &Settled,
+) -> rusqlite::Result<Added> {
+    let call = &settled.call;
+    let caller_id = match &call.caller {
+        Some(caller) => Some(memory.caller_id(connection, caller)?),
+        None => None,
+    };
+    let dimension_id = memory.dimension_id(connection, Dimension::of(call))?;
+    let usage = calls::believed(&call.usage);
+    let seq = calls::insert(connection, call, &usage, caller_id, dimension_id)?;
+    let bodies_bytes = match &settled.bodies {
+        Some(said) => bodies::insert(connection, packer, seq, said)?,
+        None => 0,
+    };
+    Ok(Added { dimension_id, sums: Counted::of(call, usage).sums(), bodies_bytes })
+}
+
+impl Batch {
+    fn add(&mut self, settled: &Settled, added: &Added) {
+        let at = settled.call.started_at_ms.0;
+        for (table, key) in [
+            (Table::Hours, added.dimension_id),
+            (Table::Days, added.dimension_id),
+            (Table::HoursOfAll, i64::from(settled.call.simulated)),
+        ] {
+            let began = at.div_euclid(table.length_ms()) * table.length_ms();
+            self.sums.entry((table, began, key)).or_default().add(&added.sums);
+        }
+        self.bodies_bytes = self.bodies_bytes.saturating_add(added.bodies_bytes);
+    }
+}
+
+impl Memory {
+    fn caller_id(&mut self, connection: &Connection, caller: &Caller) -> rusqlite::Result<i64> {
+        if let Some((known, id)) = self.callers.get(&caller.process)
+            && known == caller
+        {
+            return Ok(*id);
+        }
+        let id = callers::id_of(connection, caller)?;
+        if self.callers.len() >= REMEMBERED_MAX {
+            self.callers.clear();
+        }
+        self.callers.insert(caller.process, (caller.clone(), id));
+        Ok(id)
+    }
+
+    fn dimension_id(
+        &mut self,
+        connection: &Connection,
+        dimension: Dimension,
+    ) -> rusqlite::Result<i64> {
+        if let Some(id) = self.dimensions.get(&dimension) {
+            return Ok(*id);
+        }
+        let id = dimension.id(connection)?;
+        if self.dimensions.len() >= REMEMBERED_MAX {
+            self.dimensions.clear();
+        }
+        self.dimensions.insert(dimension, id);
+        Ok(id)
+    }
+}
+
+/// Whether the row is at fault and not the disk: other rows can still be written.
+fn concerns_one_row(error: &rusqlite::Error) -> bool {
+    let of_the_row = matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+    );
+    of_the_row || matches!(error, rusqlite::Error::ToSqlConversionFailure(_))
+}

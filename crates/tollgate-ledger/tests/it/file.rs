@@ -1,0 +1,113 @@
+//! The file: who may read it, whose it is, which version it has.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use rusqlite::Connection;
+use tollgate_ledger::{
+    CallQuery, CostKey, CostRow, Ledger, LedgerConfig, LedgerError, Reader, SumQuery,
+};
+
+use crate::{bare, full, open, settled};
+
+fn file(dir: &Path) -> std::path::PathBuf {
+    dir.join("ledger.db")
+}
+
+#[test]
+fn only_the_user_can_read_the_folder_and_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("new/data");
+    let ledger = open(&data);
+    ledger.writer().record(settled(bare(0))).unwrap();
+    ledger.writer().flush_blocking().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        assert_eq!(mode(&data.join(name)), 0o600, "{name}");
+    }
+    ledger.close().unwrap();
+    fs::set_permissions(file(&data), fs::Permissions::from_mode(0o644)).unwrap();
+    let ledger = open(&data);
+    assert_eq!(mode(&file(&data)), 0o600);
+    ledger.close().unwrap();
+}
+
+#[test]
+fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).close().unwrap();
+    let newer = Connection::open(file(dir.path())).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    newer.close().unwrap();
+    let before = fs::read(file(dir.path())).unwrap();
+
+    let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 2, .. }), "{error}");
+    assert!(error.to_string().contains("use the newer program"), "{error}");
+    let error = Reader::open(dir.path()).unwrap_err();
+    assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
+    assert_eq!(fs::read(file(dir.path())).unwrap(), before);
+}
+
+#[test]
+fn other_files_are_refused_and_left_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = Reader::open(dir.path()).unwrap_err();
+    assert!(matches!(error, LedgerError::Missing { .. }), "{error}");
+
+    let other = Connection::open(file(dir.path())).unwrap();
+    other.execute_batch("CREATE TABLE mine (it)").unwrap();
+    other.close().unwrap();
+    let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
+    assert!(matches!(error, LedgerError::NotALedger { .. }), "{error}");
+
+    fs::write(file(dir.path()), "not a database at all, but longer than a header".repeat(9))
+        .unwrap();
+    let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
+    assert!(matches!(error, LedgerError::Open { .. }), "{error}");
+    assert!(fs::read(file(dir.path())).unwrap().starts_with(b"not a database"));
+}
+
+/// `fixtures/v1.sql` is a dump of a ledger of version 1 with the calls `bare(0)` and `full(1)`.
+#[test]
+fn a_ledger_of_version_1_is_brought_to_this_version_with_all_it_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Connection::open(file(dir.path())).unwrap();
+    old.execute_batch(include_str!("../../fixtures/v1.sql")).unwrap();
+    old.pragma_update(None, "application_id", 0x546f_6c6c).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    old.close().unwrap();
+
+    let ledger = open(dir.path());
+    let calls = ledger.reader().calls(&CallQuery::default()).unwrap();
+    assert_eq!(calls, [full(1), bare(0)]);
+    let said = ledger.reader().bodies(full(1).id).unwrap().unwrap();
+    assert_eq!(said, crate::bodies("asked", "answered"));
+    let totals = ledger.reader().totals(&SumQuery::default()).unwrap();
+    assert_eq!(totals.calls, 2);
+    let days = ledger.reader().costs(CostKey::Day, &SumQuery::default()).unwrap();
+    let day = CostRow { key: Some("2026-11-23".to_owned()), sums: totals };
+    assert_eq!(days, [day]);
+    ledger.writer().record(settled(bare(2))).unwrap();
+    ledger.writer().flush_blocking().unwrap();
+    assert_eq!(ledger.reader().totals(&SumQuery::default()).unwrap().calls, 3);
+}
+
+/// To write it after adding a migration: `TOLLGATE_WRITE_SCHEMA=1 cargo test -p tollgate-ledger`.
+#[test]
+fn the_written_schema_is_the_one_that_the_migrations_make() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path()).close().unwrap();
+    let made = Connection::open(file(dir.path())).unwrap();
+    let mut statement = made
+        .prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name")
+        .unwrap();
+    let parts: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let schema = format!("{};\n", parts.join(";\n\n"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema.sql");
+    if std::env::var_os("TOLLGATE_WRITE_SCHEMA").is_some() {
+        fs::write(&path, &schema).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path).unwrap_or_default(), schema);
+}

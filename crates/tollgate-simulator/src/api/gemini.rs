@@ -1,0 +1,323 @@
+//! Gemini's `generateContent`, `streamGenerateContent` and `countTokens`.
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        Asked,
+        answer::{self, Answer, Ask, Stop, Tool},
+        errors::{self, ApiError},
+        models::{self, Kind, Model},
+        query_value,
+        read::{either, items, json_tokens, strings, text_of},
+        sse::{self, Event},
+    },
+    controls::Controls,
+    delivery::{Piece, Reply, ReplyBody, WholeBody},
+    record::UsageSent,
+    rules::{IMAGE_TOKENS, MESSAGE_TOKENS, count_tokens, implicitly_cached},
+};
+
+/// What the model thinks, when its thoughts are asked for.
+const THOUGHTS: &str = "**Simulating** No thinking takes place; its tokens are made up.";
+
+/// Tokens of thoughts when the budget leaves the choice to the model.
+const THOUGHT_TOKENS: u64 = 96;
+
+/// Stands for the signature of a thought. Real ones are opaque too.
+const THOUGHT_SIGNATURE: &str = "c2ltdWxhdGVkLXRob3VnaHQtc2lnbmF0dXJl";
+
+/// How many words of the text one chunk of a stream has: Gemini's chunks are large.
+const WORDS_PER_CHUNK: usize = 5;
+
+struct Content<'a> {
+    asked: &'a Asked,
+    model: &'static Model,
+    answer: Answer,
+    prompt: u64,
+    cached: u64,
+    thoughts: u64,
+    shows_thoughts: bool,
+}
+
+/// Answers `generateContent`.
+///
+/// # Errors
+/// What the real API refuses too: an unknown model, no contents.
+pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
+    let content = Content::compose(asked)?;
+    let finish = Some(content.finish_reason());
+    let body = content.response(&content.parts(), finish, content.answer.tokens);
+    let usage = content.reported(content.answer.tokens);
+    let generated = answer::stream_pieces(&content.answer.text, &asked.controls).len();
+    let body = ReplyBody::Whole(WholeBody { usage, generated, ..WholeBody::json(&body) });
+    let served = Some(content.model.served.to_owned());
+    Ok(Reply { model_served: served, ..asked.reply(body) })
+}
+
+/// Answers `streamGenerateContent`: events with `alt=sse`, else the pieces of one JSON array.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn stream(asked: &Asked) -> Result<Reply, ApiError> {
+    let content = Content::compose(asked)?;
+    let events = content.events();
+    let events = sse::cut_by_error(events, &asked.controls, errors::midstream(asked));
+    let is_sse = query_value(&asked.uri, "alt") == Some("sse");
+    let pieces = if is_sse {
+        sse::pieces(events, &Controls { crlf: true, ..asked.controls.clone() })
+    } else {
+        array_pieces(events)
+    };
+    let mut reply = asked.reply(ReplyBody::Pieces(pieces));
+    if !is_sse {
+        reply.headers.retain(|it| it.0 != "content-type");
+        reply.headers.push(("content-type", "application/json; charset=UTF-8".to_owned()));
+    }
+    reply.model_served = Some(content.model.served.to_owned());
+    Ok(reply)
+}
+
+/// Answers `countTokens`.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn count(asked: &Asked) -> Result<Reply, ApiError> {
+    let model = models::find(asked, |_| true)?;
+    let body = asked.body()?;
+    let nested = either(body, "generateContentRequest", "generate_content_request");
+    let ask = read(if nested.is_null() { body } else { nested })?;
+    let body = json!({
+        "totalTokens": ask.prompt_tokens,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": ask.prompt_tokens}],
+    });
+    let reply = asked.reply(ReplyBody::Whole(WholeBody::json(&body)));
+    Ok(Reply { model_served: Some(model.served.to_owned()), ..reply })
+}
+
+/// Events as the elements of a JSON array, separated as the real API does it.
+fn array_pieces(events: Vec<Event>) -> Vec<Piece> {
+    let last = events.len().saturating_sub(1);
+    let piece = |(at, event): (usize, Event)| {
+        let before = if at == 0 { "[" } else { ",\r\n" };
+        let after = if at == last { "\n]\n" } else { "\n" };
+        let indented =
+            serde_json::from_str::<Value>(&event.data).map_or(event.data, |it| format!("{it:#}"));
+        let bytes = format!("{before}{indented}{after}").into_bytes();
+        Piece { bytes, generated: event.generated, usage: event.usage }
+    };
+    events.into_iter().enumerate().map(piece).collect()
+}
+
+impl<'a> Content<'a> {
+    fn compose(asked: &'a Asked) -> Result<Self, ApiError> {
+        let model = models::find(asked, models::writes)?;
+        let body = asked.body()?;
+        let ask = read(body)?;
+        let answer = answer::compose(&ask, &asked.controls);
+        let thinking = either(config(body), "thinkingConfig", "thinking_config");
+        let budget = either(thinking, "thinkingBudget", "thinking_budget").as_i64();
+        let thoughts = match (model.kind, budget) {
+            (Kind::Text | Kind::Embedding(_), _) => 0,
+            (Kind::Reasoning, Some(budget)) => {
+                // Negative: the model may choose.
+                u64::try_from(budget).map_or(THOUGHT_TOKENS, |it| it.min(THOUGHT_TOKENS))
+            }
+            (Kind::Reasoning, None) => THOUGHT_TOKENS,
+        };
+        let thoughts = asked.controls.reasoning.unwrap_or(thoughts);
+        let cached = asked.controls.cached.unwrap_or(implicitly_cached(ask.prefix_tokens));
+        let includes = either(thinking, "includeThoughts", "include_thoughts") == true;
+        Ok(Self {
+            asked,
+            model,
+            answer,
+            prompt: ask.prompt_tokens.max(cached),
+            cached,
+            thoughts,
+            shows_thoughts: includes && thoughts > 0,
+        })
+    }
+
+    fn response(&self, parts: &[Value], finish: Option<&str>, output: u64) -> Value {
+        let mut candidate = json!({"content": {"parts": parts, "role": "model"}});
+        if let Some(finish) = finish {
+            candidate["finishReason"] = json!(finish);
+        }
+        candidate["index"] = json!(0);
+        let mut response = json!({"candidates": [candidate]});
+        if !self.asked.controls.no_usage {
+            response["usageMetadata"] = self.usage(output);
+        }
+        response["modelVersion"] = json!(self.model.served);
+        response["responseId"] = json!(self.asked.id(""));
+        response
+    }
+
+    /// The usage after `output` tokens. Numbers that are zero are left out, as by the real API.
+    fn usage(&self, output: u64) -> Value {
+        let mut usage = json!({"promptTokenCount": self.prompt});
+        if output > 0 {
+            usage["candidatesTokenCount"] = json!(output);
+        }
+        usage["totalTokenCount"] = json!(self.prompt + output + self.thoughts);
+        if self.cached > 0 {
+            usage["cachedContentTokenCount"] = json!(self.cached);
+            usage["cacheTokensDetails"] = json!([{"modality": "TEXT", "tokenCount": self.cached}]);
+        }
+        usage["promptTokensDetails"] = json!([{"modality": "TEXT", "tokenCount": self.prompt}]);
+        if self.thoughts > 0 {
+            usage["thoughtsTokenCount"] = json!(self.thoughts);
+        }
+        usage
+    }
+
+    fn reported(&self, output: u64) -> Option<UsageSent> {
+        let present = |it: u64| (it > 0).then_some(it);
+        let sent = UsageSent {
+            input: Some(self.prompt - self.cached),
+            cache_read: present(self.cached),
+            output: present(output + self.thoughts),
+            reasoning: present(self.thoughts),
+            ..UsageSent::default()
+        };
+        (!self.asked.controls.no_usage).then_some(sent)
+    }
+
+    fn finish_reason(&self) -> &'static str {
+        match self.answer.stop {
+            Stop::End | Stop::Sequence(_) | Stop::Tools => "STOP",
+            Stop::Length => "MAX_TOKENS",
+        }
+    }
+
+    fn parts(&self) -> Vec<Value> {
+        let mut parts = Vec::new();
+        if self.shows_thoughts {
+            parts.push(json!({"text": THOUGHTS, "thought": true}));
+        }
+        if self.answer.tool_calls.is_empty() {
+            parts.push(json!({"text": self.answer.text}));
+        }
+        parts.extend(self.call_parts());
+        parts
+    }
+
+    /// The calls of functions; the first carries the signature of the thoughts, as the real API
+    /// has it.
+    fn call_parts(&self) -> impl Iterator<Item = Value> {
+        self.answer.tool_calls.iter().enumerate().map(|(at, call)| {
+            let mut part = json!({"functionCall": {"name": call.name, "args": call.arguments}});
+            if at == 0 && self.thoughts > 0 {
+                part["thoughtSignature"] = json!(THOUGHT_SIGNATURE);
+            }
+            part
+        })
+    }
+
+    fn events(&self) -> Vec<Event> {
+        let mut chunks: Vec<(Vec<Value>, u64)> = Vec::new();
+        if self.shows_thoughts {
+            chunks.push((vec![json!({"text": THOUGHTS, "thought": true})], 0));
+        }
+        let mut said = String::new();
+        for text in self.text_chunks() {
+            said.push_str(&text);
+            chunks.push((vec![json!({"text": text})], count_tokens(&said)));
+        }
+        let calls: Vec<_> = self.call_parts().collect();
+        if !calls.is_empty() {
+            chunks.push((calls, self.answer.tokens));
+        }
+        if chunks.is_empty() {
+            chunks.push((vec![json!({"text": ""})], 0));
+        }
+        let last = chunks.len() - 1;
+        let event = |(at, (parts, output)): (usize, (Vec<Value>, u64))| {
+            let finish = (at == last).then(|| self.finish_reason());
+            let data = self.response(&parts, finish, output).to_string();
+            Event::data(data).generated().reporting(self.reported(output))
+        };
+        chunks.into_iter().enumerate().map(event).collect()
+    }
+
+    fn text_chunks(&self) -> Vec<String> {
+        let words = answer::stream_pieces(&self.answer.text, &self.asked.controls);
+        let asked_for = self.asked.controls.pieces.is_some();
+        let size = if asked_for { 1 } else { WORDS_PER_CHUNK };
+        words.chunks(size).map(<[&str]>::concat).collect()
+    }
+}
+
+fn config(body: &Value) -> &Value {
+    either(body, "generationConfig", "generation_config")
+}
+
+fn read(body: &Value) -> Result<Ask, ApiError> {
+    let contents: Vec<_> = items(&body["contents"]).collect();
+    let Some(last) = contents.last() else {
+        return Err(ApiError::bad_request(
+            "* GenerateContentRequest.contents: contents is not specified\n",
+        ));
+    };
+    let config = config(body);
+    let system = either(body, "systemInstruction", "system_instruction");
+    let counts: Vec<_> = contents.iter().map(|it| content_tokens(it)).collect();
+    let prompt_tokens = items(&body["tools"]).map(json_tokens).sum::<u64>()
+        + count_tokens(&text_of(&system["parts"]))
+        + counts.iter().sum::<u64>();
+    let is_json = either(config, "responseMimeType", "response_mime_type") == "application/json";
+    let schema =
+        [("responseJsonSchema", "response_json_schema"), ("responseSchema", "response_schema")]
+            .into_iter()
+            .map(|(camel, snake)| either(config, camel, snake))
+            .find(|it| !it.is_null());
+    Ok(Ask {
+        prompt_tokens,
+        prefix_tokens: prompt_tokens - counts.last().unwrap_or(&0),
+        last_text: text_of(&last["parts"]),
+        has_results: items(&last["parts"])
+            .any(|it| !either(it, "functionResponse", "function_response").is_null()),
+        tools: tools(body),
+        parallel: true,
+        json_schema: is_json.then(|| schema.cloned().unwrap_or_default()),
+        output_tokens_max: either(config, "maxOutputTokens", "max_output_tokens").as_u64(),
+        stops: strings(either(config, "stopSequences", "stop_sequences")),
+    })
+}
+
+fn content_tokens(content: &Value) -> u64 {
+    MESSAGE_TOKENS + items(&content["parts"]).map(part_tokens).sum::<u64>()
+}
+
+fn part_tokens(part: &Value) -> u64 {
+    if let Some(text) = part["text"].as_str() {
+        return count_tokens(text);
+    }
+    let call = either(part, "functionCall", "function_call");
+    let result = either(part, "functionResponse", "function_response");
+    match (call, result) {
+        (Value::Null, Value::Null) => IMAGE_TOKENS,
+        (Value::Null, result) => json_tokens(result),
+        (call, _) => json_tokens(call),
+    }
+}
+
+fn tools(body: &Value) -> Vec<Tool> {
+    let tool_config = either(body, "toolConfig", "tool_config");
+    let calling = either(tool_config, "functionCallingConfig", "function_calling_config");
+    if calling["mode"] == "NONE" {
+        return Vec::new();
+    }
+    let allowed = strings(either(calling, "allowedFunctionNames", "allowed_function_names"));
+    let declared = items(&body["tools"])
+        .flat_map(|it| items(either(it, "functionDeclarations", "function_declarations")));
+    let function = |it: &Value| {
+        let name = it["name"].as_str()?.to_owned();
+        let json_schema = either(it, "parametersJsonSchema", "parameters_json_schema");
+        let schema = if json_schema.is_null() { &it["parameters"] } else { json_schema };
+        Some(Tool { name, schema: schema.clone() })
+    };
+    let all = declared.filter_map(function);
+    all.filter(|it| allowed.is_empty() || allowed.contains(&it.name)).collect()
+}

@@ -1,0 +1,61 @@
+//! What OpenAI's formats have in common.
+
+use crate::{
+    api::{
+        Asked,
+        answer::{Answer, Ask},
+        models::{Kind, Model},
+    },
+    record::UsageSent,
+    rules::implicitly_cached,
+};
+
+/// The numbers of one OpenAI usage object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tokens {
+    pub(crate) prompt: u64,
+    pub(crate) cached: u64,
+    pub(crate) output: u64,
+    pub(crate) reasoning: u64,
+}
+
+impl Tokens {
+    /// Counts for an answer given `choices` times.
+    pub(crate) fn count(
+        asked: &Asked,
+        ask: &Ask,
+        answer: &Answer,
+        reasoning: u64,
+        choices: u64,
+    ) -> Self {
+        let cached = asked.controls.cached.unwrap_or(implicitly_cached(ask.prefix_tokens));
+        let reasoning = asked.controls.reasoning.unwrap_or(reasoning) * choices;
+        Self {
+            prompt: ask.prompt_tokens.max(cached),
+            cached,
+            output: answer.tokens * choices + reasoning,
+            reasoning,
+        }
+    }
+
+    pub(crate) fn sent(self) -> UsageSent {
+        UsageSent {
+            input: Some(self.prompt - self.cached),
+            cache_read: Some(self.cached),
+            output: Some(self.output),
+            reasoning: Some(self.reasoning),
+            ..UsageSent::default()
+        }
+    }
+}
+
+/// Reasoning tokens by effort, as a fixed number: the real ones cannot be predicted either.
+pub(crate) fn reasoning_tokens(model: &Model, effort: Option<&str>) -> u64 {
+    match (model.kind, effort) {
+        (Kind::Text | Kind::Embedding(_), _) => 0,
+        (Kind::Reasoning, Some("none" | "minimal")) => 0,
+        (Kind::Reasoning, Some("low")) => 64,
+        (Kind::Reasoning, Some("high" | "xhigh")) => 576,
+        (Kind::Reasoning, Some(_) | None) => 192,
+    }
+}

@@ -1,0 +1,118 @@
+//! Which provider and endpoint a path stands for. Whatever stands before the known end of a path
+//! is ignored, as providers put the same API under many bases (`/openai/v1`, `/api/v1`, …).
+
+use http::{Method, request::Parts};
+
+use crate::{api::query_value, record::Provider};
+
+/// What a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) provider: Provider,
+    pub(crate) endpoint: Endpoint,
+    /// The model, where the path names it.
+    pub(crate) model: Option<String>,
+}
+
+/// One of the simulated endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Chat,
+    Responses,
+    Embeddings,
+    Messages,
+    CountTokens,
+    GeminiGenerate,
+    GeminiStream,
+    GeminiCountTokens,
+    GeminiEmbed,
+    GeminiBatchEmbed,
+    ListModels,
+    GetModel,
+    Unknown,
+}
+
+impl Endpoint {
+    pub(crate) fn has_body(self) -> bool {
+        match self {
+            Self::Chat
+            | Self::Responses
+            | Self::Embeddings
+            | Self::Messages
+            | Self::CountTokens
+            | Self::GeminiGenerate
+            | Self::GeminiStream
+            | Self::GeminiCountTokens
+            | Self::GeminiEmbed
+            | Self::GeminiBatchEmbed => true,
+            Self::ListModels | Self::GetModel | Self::Unknown => false,
+        }
+    }
+}
+
+/// The paths that one `POST` endpoint each answers, by their ends.
+const POSTS: &[(&str, Provider, Endpoint)] = &[
+    ("/chat/completions", Provider::OpenAi, Endpoint::Chat),
+    ("/responses", Provider::OpenAi, Endpoint::Responses),
+    ("/embeddings", Provider::OpenAi, Endpoint::Embeddings),
+    ("/v1/messages", Provider::Anthropic, Endpoint::Messages),
+    ("/v1/messages/count_tokens", Provider::Anthropic, Endpoint::CountTokens),
+];
+
+/// The methods of `POST /v1beta/models/{model}:{method}`.
+const GEMINI_METHODS: &[(&str, Endpoint)] = &[
+    ("generateContent", Endpoint::GeminiGenerate),
+    ("streamGenerateContent", Endpoint::GeminiStream),
+    ("countTokens", Endpoint::GeminiCountTokens),
+    ("embedContent", Endpoint::GeminiEmbed),
+    ("batchEmbedContents", Endpoint::GeminiBatchEmbed),
+];
+
+/// What `parts` ask for.
+pub(crate) fn route(parts: &Parts) -> Route {
+    let path = parts.uri.path().trim_end_matches('/');
+    let found = match parts.method {
+        Method::POST => post(path),
+        Method::GET => get(parts, path),
+        _ => None,
+    };
+    found.unwrap_or_else(|| Route {
+        provider: provider_of(parts),
+        endpoint: Endpoint::Unknown,
+        model: None,
+    })
+}
+
+fn post(path: &str) -> Option<Route> {
+    let known = POSTS.iter().find(|(end, ..)| path.ends_with(end));
+    if let Some(&(_, provider, endpoint)) = known {
+        return Some(Route { provider, endpoint, model: None });
+    }
+    let (_, action) = path.rsplit_once("/models/")?;
+    let (model, method) = action.rsplit_once(':')?;
+    let (_, endpoint) = *GEMINI_METHODS.iter().find(|it| it.0 == method)?;
+    Some(Route { provider: Provider::Google, endpoint, model: Some(model.to_owned()) })
+}
+
+fn get(parts: &Parts, path: &str) -> Option<Route> {
+    let provider = provider_of(parts);
+    if path.ends_with("/models") {
+        return Some(Route { provider, endpoint: Endpoint::ListModels, model: None });
+    }
+    let (_, model) = path.rsplit_once("/models/")?;
+    Some(Route { provider, endpoint: Endpoint::GetModel, model: Some(model.to_owned()) })
+}
+
+/// Whose client sent a request whose path does not tell.
+fn provider_of(parts: &Parts) -> Provider {
+    let has = |name| parts.headers.contains_key(name);
+    if has("x-goog-api-key") || query_value(&parts.uri, "key").is_some() {
+        Provider::Google
+    } else if has("anthropic-version") || has("x-api-key") {
+        Provider::Anthropic
+    } else if parts.uri.path().starts_with("/v1beta/") && !has("authorization") {
+        Provider::Google
+    } else {
+        Provider::OpenAi
+    }
+}

@@ -1,0 +1,237 @@
+//! The gateway's own errors, in the shape that each format's SDK turns into its own exception.
+//!
+//! Shapes: OpenAI `{"error":{message,type,param,code}}`, Anthropic
+//! `{"type":"error","error":{type,message}}`, Google `{"error":{code,message,status,details}}`
+//! (`google.rpc.Status`). SDKs pick the exception by the HTTP status.
+
+use bytes::Bytes;
+use serde::Serialize;
+use tollgate_core::{Format, call::ErrorCode};
+
+/// An answer that the gateway makes itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorBody {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `content-type` header.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// The HTTP status of an error of the gateway's own.
+#[must_use]
+pub const fn error_status(code: ErrorCode) -> u16 {
+    match code {
+        ErrorCode::MalformedBody => 400,
+        ErrorCode::NoCredential => 401,
+        ErrorCode::Forbidden => 403,
+        ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
+        ErrorCode::BodyTooLarge => 413,
+        ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => 502,
+        ErrorCode::Timeout => 504,
+    }
+}
+
+/// The name of a code in an OpenAI error's `code` and in the ledger.
+#[must_use]
+pub const fn error_name(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::MalformedBody => "malformed-body",
+        ErrorCode::BodyTooLarge => "body-too-large",
+        ErrorCode::UnknownPath => "unknown-path",
+        ErrorCode::UnknownProvider => "unknown-provider",
+        ErrorCode::NoCredential => "no-credential",
+        ErrorCode::Forbidden => "forbidden",
+        ErrorCode::ProviderUnreachable => "provider-unreachable",
+        ErrorCode::TlsFailure => "tls-failure",
+        ErrorCode::Timeout => "timeout",
+        ErrorCode::ProviderBroke => "provider-broke",
+    }
+}
+
+/// The whole answer for an error of the gateway's own. Without a format the shape is OpenAI's.
+/// `message` comes from [`text`](crate::text).
+#[must_use]
+pub fn error_body(format: Option<Format>, code: ErrorCode, message: &str) -> ErrorBody {
+    let body = match Dialect::of(format) {
+        Dialect::Openai => json(&OpenaiEnvelope { error: OpenaiError::new(code, message) }),
+        Dialect::Anthropic => json(&AnthropicEnvelope::new(code, message)),
+        Dialect::Google => json(&GoogleEnvelope { error: GoogleError::new(code, message) }),
+    };
+    ErrorBody { status: error_status(code), content_type: "application/json", body: body.into() }
+}
+
+/// The event that ends a server-sent-events answer which broke after it had begun. Send it in place
+/// of the missing end, and nothing after it. Not when the bytes sent so far end inside an event
+/// ([`Report::inside_event`](crate::tap::Report::inside_event)): half an event cannot be taken back,
+/// and clients fail on its JSON. Break the connection then.
+///
+/// The Responses event carries both the documented members and the `error` object that OpenAI's
+/// server really sends and the SDKs look at; its `sequence_number` is 0.
+#[must_use]
+pub fn stream_error_event(format: Format, code: ErrorCode, message: &str) -> Bytes {
+    let event = match format {
+        Format::OpenaiChat | Format::OpenaiEmbeddings => {
+            let data = json(&OpenaiEnvelope { error: OpenaiError::new(code, message) });
+            [b"data: ", data.as_slice(), b"\n\n"].concat()
+        }
+        Format::OpenaiResponses => {
+            let data = json(&ResponsesErrorEvent {
+                r#type: "error",
+                code: error_name(code),
+                message,
+                param: None,
+                sequence_number: 0,
+                error: OpenaiError::new(code, message),
+            });
+            [b"event: error\ndata: ", data.as_slice(), b"\n\n"].concat()
+        }
+        Format::AnthropicMessages => {
+            let data = json(&AnthropicEnvelope::new(code, message));
+            [b"event: error\ndata: ", data.as_slice(), b"\n\n"].concat()
+        }
+        Format::Gemini => {
+            let data = json(&GoogleEnvelope { error: GoogleError::new(code, message) });
+            [b"data: ", data.as_slice(), b"\r\n\r\n"].concat()
+        }
+    };
+    event.into()
+}
+
+enum Dialect {
+    Openai,
+    Anthropic,
+    Google,
+}
+
+impl Dialect {
+    const fn of(format: Option<Format>) -> Self {
+        match format {
+            Some(Format::AnthropicMessages) => Self::Anthropic,
+            Some(Format::Gemini) => Self::Google,
+            Some(Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings)
+            | None => Self::Openai,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct OpenaiEnvelope<'a> {
+    error: OpenaiError<'a>,
+}
+
+#[derive(Serialize)]
+struct OpenaiError<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    param: Option<&'a str>,
+    code: &'static str,
+}
+
+impl<'a> OpenaiError<'a> {
+    const fn new(code: ErrorCode, message: &'a str) -> Self {
+        let r#type = match code {
+            ErrorCode::NoCredential => "authentication_error",
+            ErrorCode::Forbidden => "permission_error",
+            ErrorCode::MalformedBody
+            | ErrorCode::BodyTooLarge
+            | ErrorCode::UnknownPath
+            | ErrorCode::UnknownProvider => "invalid_request_error",
+            ErrorCode::ProviderUnreachable
+            | ErrorCode::TlsFailure
+            | ErrorCode::Timeout
+            | ErrorCode::ProviderBroke => "server_error",
+        };
+        Self { message, r#type, param: None, code: error_name(code) }
+    }
+}
+
+#[derive(Serialize)]
+struct ResponsesErrorEvent<'a> {
+    r#type: &'static str,
+    code: &'static str,
+    message: &'a str,
+    param: Option<&'a str>,
+    sequence_number: u64,
+    error: OpenaiError<'a>,
+}
+
+#[derive(Serialize)]
+struct AnthropicEnvelope<'a> {
+    r#type: &'static str,
+    error: AnthropicError<'a>,
+}
+
+#[derive(Serialize)]
+struct AnthropicError<'a> {
+    r#type: &'static str,
+    message: &'a str,
+}
+
+impl<'a> AnthropicEnvelope<'a> {
+    const fn new(code: ErrorCode, message: &'a str) -> Self {
+        let r#type = match code {
+            ErrorCode::MalformedBody => "invalid_request_error",
+            ErrorCode::NoCredential => "authentication_error",
+            ErrorCode::Forbidden => "permission_error",
+            ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
+            ErrorCode::BodyTooLarge => "request_too_large",
+            ErrorCode::Timeout => "timeout_error",
+            ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => {
+                "api_error"
+            }
+        };
+        Self { r#type: "error", error: AnthropicError { r#type, message } }
+    }
+}
+
+#[derive(Serialize)]
+struct GoogleEnvelope<'a> {
+    error: GoogleError<'a>,
+}
+
+#[derive(Serialize)]
+struct GoogleError<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'static str,
+    details: [GoogleErrorInfo; 1],
+}
+
+#[derive(Serialize)]
+struct GoogleErrorInfo {
+    #[serde(rename = "@type")]
+    r#type: &'static str,
+    reason: String,
+    domain: &'static str,
+}
+
+impl<'a> GoogleError<'a> {
+    fn new(code: ErrorCode, message: &'a str) -> Self {
+        let status = match code {
+            ErrorCode::MalformedBody | ErrorCode::BodyTooLarge => "INVALID_ARGUMENT",
+            ErrorCode::NoCredential => "UNAUTHENTICATED",
+            ErrorCode::Forbidden => "PERMISSION_DENIED",
+            ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",
+            ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => {
+                "UNAVAILABLE"
+            }
+            ErrorCode::Timeout => "DEADLINE_EXCEEDED",
+        };
+        let info = GoogleErrorInfo {
+            r#type: "type.googleapis.com/google.rpc.ErrorInfo",
+            reason: error_name(code).replace('-', "_").to_ascii_uppercase(),
+            domain: "tollgate",
+        };
+        Self { code: error_status(code), message, status, details: [info] }
+    }
+}
+
+/// Structs of strings and numbers always serialise.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Answers of Gemini: `GenerateContentResponse`, whole or as an event, also inside the `response`
+//! that Cloud Code puts around it.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use tollgate_core::Usage;
+
+use crate::{
+    fault::Fault,
+    lenient::{Count, Filled, Many, Maybe, Text},
+    needle::holds_set,
+    tap::Seen,
+};
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Answer<'a> {
+    #[serde(borrow)]
+    model_version: Text<'a>,
+    #[serde(borrow)]
+    candidates: Many<Candidate<'a>>,
+    #[serde(borrow)]
+    prompt_feedback: Maybe<PromptFeedback<'a>>,
+    usage_metadata: Maybe<UsageMetadata>,
+    #[serde(borrow)]
+    error: Fault<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Wrapper<'a> {
+    #[serde(borrow)]
+    response: Maybe<Answer<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Candidate<'a> {
+    index: Count,
+    content: Maybe<Content>,
+    #[serde(borrow)]
+    finish_reason: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Content {
+    parts: Many<Part>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Part {
+    text: Filled,
+    function_call: Filled,
+    inline_data: Filled,
+    executable_code: Filled,
+    code_execution_result: Filled,
+}
+
+impl Part {
+    const fn is_token(&self) -> bool {
+        self.text.0
+            || self.function_call.0
+            || self.inline_data.0
+            || self.executable_code.0
+            || self.code_execution_result.0
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PromptFeedback<'a> {
+    #[serde(borrow)]
+    block_reason: Text<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct UsageMetadata {
+    prompt_token_count: Count,
+    cached_content_token_count: Count,
+    candidates_token_count: Count,
+    thoughts_token_count: Count,
+    tool_use_prompt_token_count: Count,
+    total_token_count: Count,
+    prompt_tokens_details: Many<Modality>,
+    cache_tokens_details: Many<Modality>,
+    tool_use_prompt_tokens_details: Many<Modality>,
+    candidates_tokens_details: Many<Modality>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Modality {
+    modality: Name,
+    token_count: Count,
+}
+
+/// Whether a modality is audio; nothing else is told apart.
+#[derive(Default)]
+struct Name {
+    is_audio: bool,
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: serde::de::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let name = Text::deserialize(source)?;
+        Ok(Self { is_audio: name.filled() == Some("AUDIO") })
+    }
+}
+
+fn audio(details: &Many<Modality>) -> Option<u64> {
+    details.0.iter().find(|it| it.modality.is_audio)?.token_count.0
+}
+
+impl UsageMetadata {
+    /// Prompt tokens include cached ones, which are taken out; tokens of the provider's own tools
+    /// are prompt tokens beside them. Thoughts are output beside the candidates. The format leaves
+    /// zeros out, so a count that is missing beside the total is what the others leave of it.
+    fn normalised(&self) -> Usage {
+        let prompt = self.prompt_token_count.0;
+        let thoughts = self.thoughts_token_count.0;
+        let tools = self.tool_use_prompt_token_count.0.unwrap_or(0);
+        let cached = self.cached_content_token_count.0;
+        let candidates = self.candidates_token_count.0.or_else(|| {
+            let rest = self.total_token_count.0?.checked_sub(prompt?)?;
+            rest.checked_sub(tools)?.checked_sub(thoughts.unwrap_or(0))
+        });
+        let audio_in = [&self.prompt_tokens_details, &self.tool_use_prompt_tokens_details]
+            .into_iter()
+            .filter_map(audio)
+            .reduce(u64::saturating_add);
+        let audio_cached = audio(&self.cache_tokens_details).unwrap_or(0);
+        Usage {
+            input: prompt.map(|it| it.saturating_sub(cached.unwrap_or(0)).saturating_add(tools)),
+            cache_read: cached,
+            cache_write_5m: None,
+            cache_write_1h: None,
+            output: match (candidates, thoughts) {
+                (Some(candidates), thoughts) => {
+                    Some(candidates.saturating_add(thoughts.unwrap_or(0)))
+                }
+                (None, thoughts) => thoughts,
+            },
+            reasoning: thoughts,
+            input_audio: audio_in.map(|it| it.saturating_sub(audio_cached)),
+            output_audio: audio(&self.candidates_tokens_details),
+            web_searches: None,
+        }
+    }
+}
+
+/// Reads an answer or event; tells whether it held usage.
+pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<bool, serde_json::Error> {
+    let mut answer: Answer<'_> = serde_json::from_slice(json)?;
+    if answer.candidates.0.is_empty() && answer.usage_metadata.0.is_none() {
+        let wrapper: Wrapper<'_> = serde_json::from_slice(json)?;
+        if let Maybe(Some(wrapped)) = wrapper.response {
+            answer = wrapped;
+        }
+    }
+    seen.saw_model(answer.model_version.filled());
+    let blocked = answer.prompt_feedback.0.unwrap_or_default();
+    for candidate in &answer.candidates.0 {
+        let parts = candidate.content.0.as_ref().map(|it| it.parts.0.as_slice());
+        seen.first_token |= parts.unwrap_or_default().iter().any(Part::is_token);
+        if candidate.index.0.unwrap_or(0) == 0 {
+            seen.terminal |= candidate.finish_reason.filled().is_some();
+            seen.saw_stop(candidate.finish_reason.filled());
+        }
+    }
+    seen.terminal |= blocked.block_reason.filled().is_some();
+    seen.saw_stop(blocked.block_reason.filled());
+    if let Fault(Some(fault)) = answer.error {
+        seen.error = Some(fault.told());
+        seen.terminal = true;
+    }
+    let usage = answer.usage_metadata.0.map(|it| it.normalised());
+    if let Some(usage) = usage {
+        seen.usage = usage;
+    }
+    Ok(usage.is_some())
+}
+
+/// Whether an event after the first token and the model can say anything new besides its usage.
+pub(crate) fn may_matter(raw: &[u8]) -> bool {
+    static SET: LazyLock<[Finder<'static>; 3]> =
+        LazyLock::new(|| [r#""finishReason""#, r#""blockReason""#, r#""error""#].map(Finder::new));
+    SET.iter().any(|it| holds_set(raw, it))
+}
+
+/// Whether an event holds usage.
+pub(crate) fn holds_usage(raw: &[u8]) -> bool {
+    static USAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""usageMetadata""#));
+    holds_set(raw, &USAGE)
+}

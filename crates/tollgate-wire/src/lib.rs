@@ -1,0 +1,54 @@
+//! Wire formats as pure push machines: bytes in, bytes and facts out. No I/O, no runtime, no clock.
+//!
+//! The three types that matter are [`Route`] (what a request is, told from its path), [`Tap`] (reads
+//! usage, model, stop reason and errors from the side of an answer that passes by unchanged) and
+//! [`Conversation`] (a call's bodies as messages for people).
+//!
+//! ```
+//! use tollgate_core::{Format, Operation};
+//! use tollgate_wire::{End, Tap, TapConfig};
+//!
+//! let mut tap = Tap::new(TapConfig {
+//!     format: Format::OpenaiChat,
+//!     operation: Operation::Generate,
+//!     status: 200,
+//!     content_type: Some("application/json"),
+//!     content_encoding: None,
+//! });
+//! tap.push(br#"{"model":"m-1","usage":{"prompt_tokens":10,"#);
+//! tap.push(br#""completion_tokens":2},"choices":[]}"#);
+//! let report = tap.finish(End::Complete);
+//! assert_eq!(report.model_served.as_deref(), Some("m-1"));
+//! assert_eq!(report.usage.input, Some(10));
+//! ```
+
+mod anthropic_messages;
+pub mod coding;
+pub mod conversation;
+pub mod detect;
+pub mod error;
+mod fault;
+#[cfg(test)]
+mod fixture;
+pub mod format;
+mod gemini;
+pub mod hide_usage;
+mod lenient;
+pub mod mask;
+mod members;
+mod needle;
+mod openai_chat;
+mod openai_responses;
+mod openai_usage;
+pub mod request;
+pub mod sse;
+pub mod tap;
+pub mod text;
+
+pub use conversation::{Bodies, Conversation, conversation};
+pub use detect::{Inbound, Route, detect, detect_suffix};
+pub use error::{ErrorBody, error_body, stream_error_event};
+pub use format::{FORMATS, FormatRow, format_row};
+pub use hide_usage::HideUsage;
+pub use request::{RequestFacts, ask_include_usage, read_request};
+pub use tap::{End, Report, Tap, TapConfig, TapEvent};

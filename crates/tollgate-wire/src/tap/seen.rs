@@ -1,0 +1,174 @@
+//! What was read so far, and which reader reads the next JSON text.
+
+use tollgate_core::{Format, Usage};
+
+use super::{Gap, ProviderError, Report};
+use crate::{anthropic_messages, gemini, openai_chat, openai_responses, sse::SseEvent};
+
+/// A format's own memory between events.
+enum Reader {
+    /// OpenAI chat, and every OpenAI path whose answer has a `usage` of either spelling.
+    Openai,
+    Responses,
+    Anthropic(anthropic_messages::Counts),
+    /// The newest event that holds usage and was not parsed.
+    Gemini(Vec<u8>),
+}
+
+/// What was read so far.
+pub(crate) struct Seen {
+    reader: Reader,
+    /// Whether events that cannot matter are passed over; tests compare with all of them parsed.
+    pub(super) skips: bool,
+    pub(crate) usage: Usage,
+    pub(crate) model: Option<String>,
+    pub(crate) stop_reason: Option<String>,
+    pub(crate) error: Option<ProviderError>,
+    pub(crate) terminal: bool,
+    pub(crate) first_token: bool,
+    pub(crate) gap: Option<Gap>,
+}
+
+impl Seen {
+    pub(super) fn new(format: Format) -> Self {
+        let reader = match format {
+            Format::OpenaiChat | Format::OpenaiEmbeddings => Reader::Openai,
+            Format::OpenaiResponses => Reader::Responses,
+            Format::AnthropicMessages => Reader::Anthropic(anthropic_messages::Counts::default()),
+            Format::Gemini => Reader::Gemini(Vec::new()),
+        };
+        Self {
+            reader,
+            skips: true,
+            usage: Usage::default(),
+            model: None,
+            stop_reason: None,
+            error: None,
+            terminal: false,
+            first_token: false,
+            gap: None,
+        }
+    }
+
+    /// Keeps the model's name unless it is known.
+    pub(crate) fn saw_model(&mut self, model: Option<&str>) {
+        if self.model.is_none() {
+            self.model = model.map(str::to_owned);
+        }
+    }
+
+    /// Keeps the newest stop reason.
+    pub(crate) fn saw_stop(&mut self, reason: Option<&str>) {
+        if let Some(reason) = reason
+            && self.stop_reason.as_deref() != Some(reason)
+        {
+            self.stop_reason = Some(reason.to_owned());
+        }
+    }
+
+    pub(super) fn sse_event(&mut self, event: &SseEvent<'_>) {
+        let passed_over = self.is_skipping() && !self.may_matter(event.raw());
+        if passed_over && !self.is_newest_usage(event.raw()) {
+            return;
+        }
+        let Some(data) = event.data() else { return };
+        if passed_over {
+            self.keep(&data);
+        } else {
+            self.parse(&data, event.name());
+        }
+    }
+
+    /// An event of a JSON list.
+    pub(super) fn event(&mut self, json: &[u8]) {
+        if self.is_skipping() && !self.may_matter(json) {
+            if self.is_newest_usage(json) {
+                self.keep(json);
+            }
+        } else {
+            self.parse(json, None);
+        }
+    }
+
+    /// A body that does not stream.
+    pub(super) fn whole(&mut self, json: &[u8]) {
+        let read = match &self.reader {
+            Reader::Responses => openai_responses::read_body(self, json),
+            Reader::Openai | Reader::Anthropic(_) | Reader::Gemini(_) => {
+                self.parse(json, None);
+                Ok(())
+            }
+        };
+        if read.is_err() {
+            self.gap.get_or_insert(Gap::NotJson);
+        }
+        self.first_token = false;
+        self.terminal = self.gap.is_none();
+    }
+
+    /// Whether all that any event may bring, the first token and the model's name, is known.
+    const fn is_skipping(&self) -> bool {
+        self.skips && self.first_token && self.model.is_some()
+    }
+
+    fn may_matter(&self, raw: &[u8]) -> bool {
+        match &self.reader {
+            Reader::Openai => openai_chat::may_matter(raw),
+            Reader::Responses => openai_responses::may_matter(raw),
+            Reader::Anthropic(_) => anthropic_messages::may_matter(raw),
+            Reader::Gemini(_) => gemini::may_matter(raw),
+        }
+    }
+
+    fn is_newest_usage(&self, raw: &[u8]) -> bool {
+        matches!(self.reader, Reader::Gemini(_)) && gemini::holds_usage(raw)
+    }
+
+    fn keep(&mut self, json: &[u8]) {
+        if let Reader::Gemini(newest) = &mut self.reader {
+            newest.clear();
+            newest.extend_from_slice(json);
+        }
+    }
+
+    fn parse(&mut self, json: &[u8], name: Option<&[u8]>) {
+        if json.trim_ascii() == b"[DONE]" {
+            self.terminal = true;
+            return;
+        }
+        let mut reader = std::mem::replace(&mut self.reader, Reader::Openai);
+        let read = match &mut reader {
+            Reader::Openai => openai_chat::read(self, json),
+            Reader::Responses => openai_responses::read_event(self, json, name),
+            Reader::Anthropic(counts) => anthropic_messages::read(self, counts, json, name),
+            Reader::Gemini(newest) => gemini::read(self, json).map(|held_usage| {
+                if held_usage {
+                    newest.clear();
+                }
+            }),
+        };
+        self.reader = reader;
+        if read.is_err() {
+            self.gap.get_or_insert(Gap::NotJson);
+        }
+    }
+
+    pub(super) fn report(&mut self) -> Report {
+        if let Reader::Gemini(newest) = &mut self.reader {
+            let newest = std::mem::take(newest);
+            if !newest.is_empty() {
+                self.parse(&newest, None);
+            }
+        }
+        Report {
+            usage: self.usage,
+            model_served: self.model.take(),
+            stop_reason: self.stop_reason.take(),
+            error: self.error.take(),
+            terminal_seen: self.terminal,
+            first_token_seen: self.first_token,
+            inside_event: false,
+            gap: self.gap,
+        }
+    }
+}

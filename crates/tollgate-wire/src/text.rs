@@ -1,0 +1,84 @@
+//! Every text for people that this package makes: what went wrong and what to do about it. None
+//! holds a key, a prompt or an answer.
+
+use tollgate_core::call::ErrorCode;
+
+/// The sentence for an error about which no more is known than its code.
+#[must_use]
+pub const fn error_message(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::MalformedBody => "The request's body is not a JSON object.",
+        ErrorCode::BodyTooLarge => "The request's body is longer than Tollgate accepts.",
+        ErrorCode::UnknownPath => {
+            "Tollgate has no such path. The base URL of OpenAI clients ends with /v1, that of \
+             Anthropic and Gemini clients does not."
+        }
+        ErrorCode::UnknownProvider => "Tollgate knows no provider with this id.",
+        ErrorCode::NoCredential => {
+            "No API key: the request carries none and Tollgate has none for this provider."
+        }
+        ErrorCode::Forbidden => "Tollgate serves only programs on this machine, not web pages.",
+        ErrorCode::ProviderUnreachable => "Tollgate cannot connect to the provider.",
+        ErrorCode::TlsFailure => "The provider's TLS certificate or handshake was not accepted.",
+        ErrorCode::Timeout => "The provider did not answer in time.",
+        ErrorCode::ProviderBroke => "The provider's answer broke off.",
+    }
+}
+
+/// The body is over the limit.
+#[must_use]
+pub fn body_too_large(bytes_max: u64) -> String {
+    format!("The request's body is longer than the {bytes_max} bytes that Tollgate accepts.")
+}
+
+/// The body is not a JSON object; `why` is the parser's word.
+#[must_use]
+pub fn malformed_body(why: &str) -> String {
+    format!("The request's body is not a JSON object: {why}.")
+}
+
+/// No route has the path.
+#[must_use]
+pub fn unknown_path(method: &str, path: &str) -> String {
+    format!("{} ({method} {path})", error_message(ErrorCode::UnknownPath))
+}
+
+/// No provider has the id.
+#[must_use]
+pub fn unknown_provider(provider: &str) -> String {
+    format!("Tollgate knows no provider `{provider}`.")
+}
+
+/// Neither side has a credential; `env` is the variable that usually holds it.
+#[must_use]
+pub fn no_credential(provider: &str, env: Option<&str>) -> String {
+    let hint = env.map(|it| format!(" Set {it}, or store a key for it in Tollgate."));
+    format!(
+        "No API key for `{provider}`: the request carries none and Tollgate has none.{}",
+        hint.unwrap_or_default()
+    )
+}
+
+/// No connection; `why` is the last step that failed, without addresses that hold secrets.
+#[must_use]
+pub fn provider_unreachable(provider: &str, why: &str) -> String {
+    format!("Tollgate cannot connect to `{provider}`: {why}.")
+}
+
+/// TLS failed; `why` is the TLS library's word.
+#[must_use]
+pub fn tls_failure(provider: &str, why: &str) -> String {
+    format!("The TLS certificate or handshake of `{provider}` was not accepted: {why}.")
+}
+
+/// No answer in time.
+#[must_use]
+pub fn timeout(provider: &str, after_ms: u64) -> String {
+    format!("`{provider}` did not answer within {after_ms} ms.")
+}
+
+/// The answer broke off.
+#[must_use]
+pub fn provider_broke(provider: &str) -> String {
+    format!("The answer of `{provider}` broke off before its end.")
+}

@@ -1,0 +1,4 @@
+//! Compiles Tauri's configuration and capabilities into the binary.
+fn main() {
+    tauri_build::build();
+}

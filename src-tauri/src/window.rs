@@ -1,0 +1,36 @@
+//! The one window: closing it leaves the tray, and with it the gateway, running.
+
+use tauri::{AppHandle, Manager as _, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
+
+const LABEL: &str = "main";
+
+/// Shows the window, made when it is asked for first.
+pub(crate) fn show(handle: &AppHandle) {
+    let window = handle.get_webview_window(LABEL).map_or_else(|| build(handle), Ok);
+    let shown = window.and_then(|window| {
+        window.show()?;
+        window.unminimize()?;
+        window.set_focus()
+    });
+    if let Err(err) = shown {
+        tracing::error!(error = %err, "the window cannot be shown");
+    }
+}
+
+fn build(handle: &AppHandle) -> tauri::Result<tauri::WebviewWindow> {
+    WebviewWindowBuilder::new(handle, LABEL, WebviewUrl::App("index.html".into()))
+        .title("Tollgate")
+        .inner_size(1280.0, 800.0)
+        .min_inner_size(760.0, 480.0)
+        .build()
+}
+
+/// Hides the window instead of closing it.
+pub(crate) fn on_event(window: &Window, event: &WindowEvent) {
+    if let WindowEvent::CloseRequested { api, .. } = event {
+        api.prevent_close();
+        if let Err(err) = window.hide() {
+            tracing::error!(error = %err, "the window cannot be hidden");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+"""The official `anthropic` SDK, unmodified. Takes ANTHROPIC_BASE_URL and ANTHROPIC_API_KEY."""
+
+import uuid
+
+import anthropic
+from anthropic import Anthropic
+
+from cases import HEADERS, SIMULATE, TIME, WEATHER, plain, run
+
+MODEL = "claude-sonnet-4-5"
+QUESTION = [{"role": "user", "content": "Say something – naïvely, in 東京. 🦀"}]
+TOOLS = [
+    {"name": "weather", "input_schema": WEATHER},
+    {"name": "time", "input_schema": TIME},
+]
+
+client = Anthropic(max_retries=0, default_headers=HEADERS)
+
+
+def message(answer):
+    return {
+        "id": answer.id,
+        "model": answer.model,
+        "text": "".join(it.text for it in answer.content if it.type == "text"),
+        "blocks": [it.type for it in answer.content],
+        "stop": answer.stop_reason,
+        "usage": plain(answer.usage),
+        "tool_calls": [
+            {"name": it.name, "arguments": it.input}
+            for it in answer.content
+            if it.type == "tool_use"
+        ],
+    }
+
+
+def create(**more):
+    return message(ask(**more))
+
+
+def ask(**more):
+    options = {"model": MODEL, "max_tokens": 2048, "messages": QUESTION} | more
+    return client.messages.create(**options)
+
+
+def stream(**more):
+    options = {"model": MODEL, "max_tokens": 2048, "messages": QUESTION} | more
+    events, text = [], ""
+    with client.messages.stream(**options) as events_of:
+        for event in events_of:
+            events.append(event.type)
+            if event.type == "text":
+                text += event.text
+        final = events_of.get_final_message()
+    return message(final) | {"streamed_text": text, "events": list(dict.fromkeys(events))}
+
+
+def tools():
+    first = ask(tools=TOOLS)
+    results = [
+        {"type": "tool_result", "tool_use_id": it.id, "content": "sunny"}
+        for it in first.content
+        if it.type == "tool_use"
+    ]
+    followed = QUESTION + [
+        {"role": "assistant", "content": [plain(it) for it in first.content]},
+        {"role": "user", "content": results},
+    ]
+    final = ask(tools=TOOLS, messages=followed)
+    return message(first) | {"text": message(final)["text"]}
+
+
+def thinking():
+    return stream(thinking={"type": "enabled", "budget_tokens": 1024})
+
+
+def cached():
+    """The same marked prompt twice: written (for an hour and for five minutes), then read."""
+    rules = f"Run {uuid.uuid4()}. " + "Keep the rules short. " * 300
+    system = [
+        {"type": "text", "text": rules, "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+        {"type": "text", "text": rules, "cache_control": {"type": "ephemeral"}},
+    ]
+    written = create(system=system)
+    read = stream(system=system)
+    return {"written": written["usage"], "read": read["usage"], "usage": read["usage"]}
+
+
+def server_tool():
+    return stream(tools=[{"type": "web_search_20250305", "name": "web_search"}])
+
+
+def count_tokens():
+    counted = client.messages.count_tokens(model=MODEL, messages=QUESTION, tools=TOOLS)
+    return {"input_tokens": counted.input_tokens}
+
+
+def models():
+    one = client.models.retrieve("claude-haiku-4-5")
+    return {"models": [it.id for it in client.models.list()], "one": one.id}
+
+
+def refused(control, **more):
+    return create(extra_headers={SIMULATE: control}, **more)
+
+
+def refused_stream(control):
+    return stream(extra_headers={SIMULATE: control})
+
+
+def describe_error(error):
+    import httpx2
+
+    # A stream that breaks off is not wrapped by this SDK.
+    if not isinstance(error, (anthropic.AnthropicError, httpx2.HTTPError)):
+        return None
+    return {
+        "status": getattr(error, "status_code", None),
+        "message": getattr(error, "message", str(error)),
+        "type": getattr(error, "type", None),
+        "request_id": getattr(error, "request_id", None),
+    }
+
+
+CASES = {
+    "plain": create,
+    "stream": stream,
+    "tools": tools,
+    "tools_stream": lambda: stream(tools=TOOLS),
+    "thinking": thinking,
+    "cached": cached,
+    "server_tool": server_tool,
+    "max_tokens": lambda: create(max_tokens=5),
+    "stop_sequence": lambda: create(stop_sequences=["simulated"]),
+    "count_tokens": count_tokens,
+    "models": models,
+    "error_400": lambda: create(messages=[]),
+    "error_401": lambda: refused("status=401"),
+    "error_403": lambda: refused("status=403"),
+    "error_404": lambda: create(model="claude-0"),
+    "error_413": lambda: refused("status=413"),
+    "error_429": lambda: refused("status=429,retry-after=2"),
+    "error_500": lambda: refused("status=500"),
+    "error_529": lambda: refused("status=529"),
+    "error_midstream": lambda: refused_stream("error_midstream"),
+    "broken_stream": lambda: refused_stream("break_after=900"),
+}
+
+if __name__ == "__main__":
+    run("anthropic-python", anthropic.__version__, CASES, describe_error)

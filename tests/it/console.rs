@@ -1,0 +1,156 @@
+//! The web console in a real browser, over the real demonstration and, as root, the real helper.
+//!
+//! Limits: Chromium alone; the window's engine is driven by the `desktop` test. Without root there
+//! is no helper, and the pages are only asked to say so.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a harness fails by panicking, in the test that uses it"
+)]
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    net::TcpStream,
+    process::Child,
+    time::timeout,
+};
+use tollgate_tests::{Home, PATIENCE, program};
+
+const CHROMIUM: &str = "/usr/bin/chromium";
+/// What stands before the console's address in the greeting.
+const CONSOLE_AT: &str = "  web console  ";
+/// Longer than the browser's own limit, so that it is the one that tells what is missing.
+const RUN: Duration = Duration::from_secs(300);
+/// Steps that must have been told of.
+const STEPS: usize = 10;
+
+#[tokio::test]
+async fn a_real_browser_drives_the_console() {
+    let Some(script) = script() else { return };
+    let home = Home::new();
+    let helper = helper(&home).await;
+    let (demo, address) = demo(&home, helper.as_ref().map(|it| it.socket.as_path())).await;
+
+    let picture = picture();
+    let mut browser = home.command("node");
+    browser.arg(script).arg(&address).arg("--picture").arg(&picture);
+    if helper.is_some() {
+        browser.arg("--helper");
+    }
+    let output = timeout(RUN, browser.output()).await.expect("the browser to end").unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let seen = picture.display();
+    assert!(output.status.success(), "{told}\n{errors}\nwhat the tab showed: {seen}");
+    assert_eq!(told.lines().filter(|it| it.starts_with("ok: ")).count(), STEPS, "{told}");
+
+    // The browser turned the gateway off; what it told its reader to run turns it on again.
+    let status = home.run(&["status", "--json"]).await.json();
+    assert_eq!(status["on"], false, "{status}");
+    home.run(&["on"]).await.expect();
+    let status = home.run(&["status", "--json"]).await.json();
+    assert_eq!(status["on"], true, "{status}");
+    TcpStream::connect(text(&status["listen"])).await.unwrap();
+    drop(demo);
+}
+
+/// The browser's program, or `None`, and the reason printed, where it cannot be run.
+fn script() -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
+    let needed = [folder.join("node_modules/playwright-core"), PathBuf::from(CHROMIUM)];
+    for it in needed {
+        if !it.exists() {
+            let reason = format!("no {}: run `cargo xtask test`", it.display());
+            assert!(env::var_os("TOLLGATE_REQUIRE_CLIENTS").is_none(), "{reason}");
+            println!("skipped: {reason}");
+            return None;
+        }
+    }
+    Some(folder.join("console.mjs"))
+}
+
+/// Where the browser puts what it showed when something did not hold: stays after the test.
+fn picture() -> PathBuf {
+    let programs = program("tollgate");
+    programs.parent().unwrap().join("console-failed.png")
+}
+
+struct Helper {
+    socket: PathBuf,
+    _process: Child,
+}
+
+/// The helper, ready for connections; `None` for those who may not start it.
+async fn helper(home: &Home) -> Option<Helper> {
+    if !rustix::process::geteuid().is_root() {
+        println!("without the helper: only root can start it");
+        return None;
+    }
+    let socket = home.path().join("helper/helper.sock");
+    let mut command = home.command(program("tollgate-helper"));
+    command.args(["--uid", "0", "--socket"]).arg(&socket).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let ready = async {
+        while !socket.exists() {
+            if process.try_wait().unwrap().is_some() {
+                let mut said = String::new();
+                process.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+                panic!("the helper does not start: {said}");
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, ready).await.expect("the helper to listen");
+    Some(Helper { socket, _process: process })
+}
+
+/// `tollgate demo` on a free port, and the console's address with the token in it; with a helper,
+/// once it is connected.
+async fn demo(home: &Arc<Home>, helper: Option<&Path>) -> (Child, String) {
+    let mut command = home.command(program("tollgate"));
+    command.args(["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    if let Some(socket) = helper {
+        command.env("TOLLGATE_HELPER_SOCKET", socket);
+    }
+    let mut demo = command.spawn().unwrap();
+    let mut lines = BufReader::new(demo.stderr.take().unwrap()).lines();
+    let greeted = async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect("a greeting with an address");
+            if let Some(address) = line.strip_prefix(CONSOLE_AT) {
+                return address.to_owned();
+            }
+        }
+    };
+    let address = timeout(PATIENCE, greeted).await.expect("the demonstration to serve");
+    // Whoever is not listened to may stop speaking.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    if helper.is_some() {
+        let connected = async {
+            loop {
+                let status = home.run(&["status", "--json"]).await.json();
+                if status["helper"]["state"] == "connected" {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, connected).await.expect("the helper to be found");
+    }
+    (demo, address)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}

@@ -1,0 +1,17 @@
+//! The gateway between a client and a provider, seen from both ends.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a harness fails by panicking, in the test that uses it"
+)]
+
+mod cases;
+mod credentials;
+mod endings;
+mod exact;
+mod harness;
+mod ledger;
+mod many;
+mod refusals;
+mod tls;

@@ -1,0 +1,131 @@
+//! Providers behind TLS, by both versions of HTTP.
+
+use std::sync::Arc;
+
+use http::Request;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tollgate_core::call::{ErrorCode, Outcome};
+use tollgate_simulator::{CallLog, SimulatorConfig, router};
+
+use super::{
+    cases::ASKS,
+    harness::{Door, ask, controlled, snapshot},
+};
+
+/// A simulated provider behind TLS, its origin and the certificate to trust.
+async fn provider(log: CallLog, alpn: &[&[u8]]) -> (String, CertificateDer<'static>) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = cert.der().clone();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(crypto)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|it| it.to_vec()).collect();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let service = router(SimulatorConfig::default(), log);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, service) = (acceptor.clone(), service.clone());
+            tokio::spawn(async move {
+                // Clients that do not trust the certificate break the handshake.
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = TowerToHyperService::new(service);
+                let http = auto::Builder::new(TokioExecutor::new());
+                let _ = http.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    (origin, certificate)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_format_passes_over_tls_by_http_1_and_http_2() {
+    let versions: [&[&[u8]]; 3] = [&[b"h2", b"http/1.1"], &[b"http/1.1"], &[]];
+    for alpn in versions {
+        let log = CallLog::new();
+        let (origin, certificate) = provider(log.clone(), alpn).await;
+        let door = Door::open_with(snapshot(&origin), |config| {
+            config.extra_roots = vec![certificate];
+        })
+        .await;
+        for (number, case) in ASKS.into_iter().enumerate() {
+            let got = ask(door.addr, controlled(case.request(), "split=50")).await;
+            let sent = log.calls().pop().unwrap();
+            assert_eq!(got.body, sent.response, "{}", case.name);
+            assert_eq!(sent.request, case.body, "{}", case.name);
+            let calls = door.seen.calls(number + 1).await;
+            let call = calls.last().unwrap();
+            assert_eq!(call.outcome, Outcome::Finished, "{}", case.name);
+            assert!(call.upstream_cookie.is_some(), "{}", case.name);
+            assert_eq!(call.timing.connect_took_us.is_some(), number == 0, "{}", case.name);
+        }
+        // Inside an event, so that the client's connection breaks as the provider's did. A reset of
+        // HTTP/2 may overtake the bytes before it; then nothing was sent and the call is refused.
+        let got = ask(door.addr, controlled(ASKS[5].request(), "break_after=200")).await;
+        if alpn.contains(&b"h2".as_slice()) && got.status == 502 {
+            assert!(!got.broken && got.json()["error"]["type"] == "api_error", "{}", got.text());
+        } else {
+            assert!(got.broken && got.body.len() == 200, "{}", got.text());
+        }
+        let calls = door.seen.calls(ASKS.len() + 1).await;
+        assert_eq!(calls.last().unwrap().error_code, Some(ErrorCode::ProviderBroke));
+        let list = Request::get("/v1/models").header("authorization", "Bearer x");
+        assert_eq!(ask(door.addr, list.body("".into()).unwrap()).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_a_tls_failure() {
+    let log = CallLog::new();
+    let (origin, _) = provider(log.clone(), &[b"h2", b"http/1.1"]).await;
+    let door = Door::open(snapshot(&origin)).await;
+    let got = ask(door.addr, ASKS[4].request()).await;
+    assert_eq!(got.status, 502, "{}", got.text());
+    assert_eq!(got.json()["error"]["type"], "api_error");
+    let call = door.seen.calls(1).await.remove(0);
+    assert_eq!(call.error_code, Some(ErrorCode::TlsFailure), "{:?}", call.error_message);
+    assert!(call.error_message.as_ref().unwrap().contains("UnknownIssuer"), "{call:?}");
+    assert!(log.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_a_tls_failure() {
+    let log = CallLog::new();
+    let (origin, certificate) = provider(log.clone(), &[b"http/1.1"]).await;
+    let origin = origin.replace("localhost", "127.0.0.1");
+    let door =
+        Door::open_with(snapshot(&origin), |config| config.extra_roots = vec![certificate]).await;
+    let got = ask(door.addr, ASKS[0].request()).await;
+    assert_eq!(got.status, 502, "{}", got.text());
+    let call = door.seen.calls(1).await.remove(0);
+    assert_eq!(call.error_code, Some(ErrorCode::TlsFailure), "{:?}", call.error_message);
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_speak_tls_is_a_tls_failure() {
+    let plain = super::harness::simulator().await;
+    let door = Door::open(snapshot(&plain.base_url().replace("http:", "https:"))).await;
+    let got = ask(door.addr, ASKS[0].request()).await;
+    assert_eq!(got.status, 502, "{}", got.text());
+    let call = door.seen.calls(1).await.remove(0);
+    assert_eq!(call.error_code, Some(ErrorCode::TlsFailure), "{:?}", call.error_message);
+}

@@ -1,0 +1,18 @@
+//! The product as a user has it: the binary, its files and sockets, its SDKs, from outside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a harness fails by panicking, in the test that uses it"
+)]
+
+mod attackers;
+mod commands;
+mod crash;
+mod demo;
+mod events;
+mod keyring;
+mod sdks;
+mod secrets;
+mod switch;
+mod using;

@@ -1,0 +1,108 @@
+//! `kill -9` at any moment loses no call that another process could have read.
+
+use std::collections::BTreeSet;
+
+use tokio::task::JoinSet;
+use tollgate_app::api::view::{CallState, EventView};
+use tollgate_ledger::{COMMIT_EVERY, CallQuery, Reader};
+use tollgate_tests::{Home, PATIENCE, send};
+
+use super::using::{CHAT, CHAT_STREAM, chat, simulator};
+
+/// Calls before each of the two ends.
+const CALLS: usize = 40;
+
+/// A finished call is committed within [`COMMIT_EVERY`] of its settlement; the promise is a second.
+const _: () = assert!(COMMIT_EVERY.as_millis() * 4 <= 1_000);
+
+/// Waits until another process than the gateway's can read `count` calls, and gives their ids.
+async fn readable(home: &Home, count: usize) -> BTreeSet<String> {
+    let reader = Reader::open(&home.data()).unwrap();
+    let wait = async {
+        loop {
+            let all = CallQuery { limit: 1_000, ..CallQuery::default() };
+            let calls = reader.calls(&all).unwrap();
+            if calls.len() >= count {
+                return calls.iter().map(|it| it.id.to_string()).collect();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("the calls to be committed")
+}
+
+#[tokio::test]
+async fn a_killed_gateway_has_every_finished_call_once() {
+    let simulator = simulator().await;
+    let home = Home::simulated(&simulator);
+    let product = home.serve().await;
+    let addr = product.listen;
+    let mut asking = JoinSet::new();
+    for index in 0..CALLS {
+        let body = if index % 2 == 0 { CHAT } else { CHAT_STREAM };
+        asking.spawn(async move { assert_eq!(send(addr, chat(body, "")).await.status(), 200) });
+    }
+    asking.join_all().await;
+    let before = readable(&home, CALLS).await;
+    // One more is under way when the end comes: it was never finished.
+    let hanging = tokio::spawn(async move {
+        let _ = tokio::spawn(send(addr, chat(CHAT_STREAM, "hang=300"))).await;
+    });
+    let begun = |calls: &[tollgate_simulator::SimulatedCall]| calls.len() > CALLS;
+    simulator.log().wait_for(PATIENCE, begun).await.expect("the call to begin");
+    product.kill().await;
+    hanging.await.unwrap();
+
+    let product = home.serve().await;
+    let addr = product.listen;
+    assert_eq!(send(addr, chat(CHAT, "")).await.status(), 200);
+    let calls = product.calls(CALLS + 1).await;
+    let after: BTreeSet<_> = calls.iter().map(|it| it.id.clone()).collect();
+    assert_eq!((calls.len(), after.len()), (CALLS + 1, CALLS + 1), "each once");
+    assert!(after.is_superset(&before));
+    assert!(calls.iter().all(|it| it.state == CallState::Finished && it.usage.output.is_some()));
+    let status = product.run(&["status", "--json"]).await.json();
+    assert_eq!(status["today_calls"], u64::try_from(CALLS + 1).unwrap());
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_told_of_a_settled_call_finds_it_at_once() {
+    let simulator = simulator().await;
+    let product = Home::simulated(&simulator).serve().await;
+    let mut events = product.admin().events("/events").await.unwrap();
+    for _ in 0..10 {
+        send(product.listen, chat(CHAT, "")).await;
+        let id = loop {
+            if let EventView::Call { call } = events.next().await.unwrap().unwrap()
+                && call.state != CallState::Live
+            {
+                break call.id;
+            }
+        };
+        let ids: Vec<_> = product.calls(1).await.into_iter().map(|it| it.id).collect();
+        assert!(ids.contains(&id));
+        let detail: serde_json::Value = product.admin().get(&format!("/calls/{id}")).await.unwrap();
+        assert_eq!(detail["call"]["state"], "finished");
+    }
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_told_to_end_settles_what_is_under_way() {
+    let simulator = simulator().await;
+    let home = Home::simulated(&simulator);
+    let product = home.serve().await;
+    let addr = product.listen;
+    let hanging = tokio::spawn(send(addr, chat(CHAT_STREAM, "hang=300")));
+    let begun = |calls: &[tollgate_simulator::SimulatedCall]| {
+        calls.iter().any(|it| it.response.len() >= 300)
+    };
+    simulator.log().wait_for(PATIENCE, begun).await.expect("the answer to begin");
+    product.stop().await;
+    // It ends with the format's error event.
+    let answer = hanging.await.unwrap();
+    assert!(String::from_utf8_lossy(answer.body()).contains("Tollgate is stopping"));
+    assert_eq!(readable(&home, 1).await.len(), 1);
+    assert!(!home.runtime().join("admin.sock").exists());
+}

@@ -1,0 +1,30 @@
+//! Test harness and end-to-end tests.
+//!
+//! [`Home`] is a user's home in a temporary folder; [`Home::serve`] starts the real `tollgate`
+//! binary in it as a [`Product`], which is killed when dropped. [`Sdk`] runs an official SDK's
+//! unmodified client.
+//!
+//! The binary is the one that cargo put beside the test's own executable: nothing is built here.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a harness fails by panicking, in the test that uses it"
+)]
+
+mod exchange;
+mod home;
+mod product;
+mod sdk;
+
+use std::time::Duration;
+
+pub use exchange::{Connection, exchange, send};
+pub use home::{Finished, Home, program};
+pub use product::Product;
+pub use sdk::Sdk;
+
+/// How long a test waits for something that must happen.
+pub const PATIENCE: Duration = Duration::from_secs(60);

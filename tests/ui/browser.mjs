@@ -1,0 +1,56 @@
+// A real browser that reaches nothing but this machine, and what it must never do.
+
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const CHROMIUM = process.env.TOLLGATE_CHROMIUM ?? "/usr/bin/chromium";
+/** How long the browser waits for what must happen. */
+export const PATIENCE_MS = 20_000;
+
+/** Starts the browser. */
+export function launch() {
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--no-first-run",
+      "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    ],
+  });
+}
+
+/** A tab of the console, with a storage of its own; what it does wrong is kept in `problems`. */
+export async function openTab(browser, origin) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light" });
+  context.setDefaultTimeout(PATIENCE_MS);
+  await context.addInitScript({ path: AXE });
+  const page = await context.newPage();
+  const problems = [];
+  /** Failed requests that a step causes on purpose, as parts of the browser's report. */
+  const expected = [];
+  page.on("pageerror", (error) => problems.push(`an exception: ${error.message}`));
+  page.on("console", (message) => {
+    // The browser reports what breaks the content security policy as errors too.
+    if (message.type() !== "error") return;
+    const text = `${message.text()} (${message.location().url})`;
+    if (!expected.some((it) => text.includes(it))) problems.push(`on the console: ${text}`);
+  });
+  page.on("request", (request) => {
+    const { protocol, origin: asked } = new URL(request.url());
+    if (asked !== origin && protocol !== "blob:") problems.push(`a request to ${request.url()}`);
+  });
+  return { context, page, problems, expected };
+}
+
+/** Every finding of axe on the page as it stands, contrast included. */
+export async function findings(page) {
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document));
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map((it) => `${id}: ${it.html} ${it.failureSummary ?? ""}`),
+  );
+}

@@ -1,0 +1,71 @@
+import createClient from "openapi-fetch";
+import type { Host } from "@/lib/host";
+import type { ErrorView, PacketDetail, paths } from "./schema";
+
+/** An answer that is an error; `message` is written for people. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+type CallQuery = NonNullable<paths["/calls"]["get"]["parameters"]["query"]>;
+type PacketQuery = NonNullable<paths["/packets"]["get"]["parameters"]["query"]>;
+type CostQuery = NonNullable<paths["/costs"]["get"]["parameters"]["query"]>;
+
+/** The admin API, one function per operation; each rejects with an `ApiError`. */
+export type Api = ReturnType<typeof connect>;
+
+// `Request` wants an absolute address; the host sends the path alone.
+const NOWHERE = "http://host/api";
+
+/** The API over `host`; `onRefused` hears of every answer that asks for a token. */
+export function connect(host: Host, onRefused: () => void = () => undefined) {
+  const client = createClient<paths>({
+    baseUrl: NOWHERE,
+    async fetch(request) {
+      const { pathname, search } = new URL(request.url);
+      const body = request.method === "GET" ? undefined : await request.text();
+      const answer = await host.request(request.method, pathname + search, body || undefined);
+      if (answer.status === 401) onRefused();
+      return new Response(answer.body, {
+        status: answer.status,
+        headers: { "Content-Type": "application/json" },
+      });
+    },
+  });
+  return {
+    status: () => answered(client.GET("/status")),
+    setGateway: (on: boolean) => answered(client.POST("/gateway", { body: { on } })),
+    setCapture: (paused: boolean) => answered(client.POST("/capture", { body: { paused } })),
+    clearCapture: () => answered(client.POST("/capture/clear")),
+    calls: (query: CallQuery) => answered(client.GET("/calls", { params: { query } })),
+    call: (id: string) => answered(client.GET("/calls/{id}", { params: { path: { id } } })),
+    callPackets: (id: string) => answered(client.GET("/calls/{id}/packets", { params: { path: { id } } })),
+    packets: (query: PacketQuery) => answered(client.GET("/packets", { params: { query } })),
+    // `openapi-fetch` reads a pair as a list of any length.
+    packet: (seq: number) =>
+      answered(client.GET("/packets/{seq}", { params: { path: { seq } } })) as Promise<PacketDetail>,
+    programs: (since_ms?: number) => answered(client.GET("/programs", { params: { query: { since_ms } } })),
+    costs: (query: CostQuery) => answered(client.GET("/costs", { params: { query } })),
+    doctor: () => answered(client.GET("/doctor")),
+  };
+}
+
+/** The path of the capture file, for `Host.saveFile`. */
+export function capturePath(of: { filter?: string; call?: string }): string {
+  const query = new URLSearchParams();
+  if (of.filter) query.set("filter", of.filter);
+  if (of.call) query.set("call", of.call);
+  const text = query.toString();
+  return `/api/packets.pcapng${text === "" ? "" : `?${text}`}`;
+}
+
+async function answered<T>(asked: Promise<{ data?: T; error?: ErrorView; response: Response }>): Promise<T> {
+  const { data, error, response } = await asked;
+  if (data !== undefined) return data;
+  throw new ApiError(response.status, error?.message || `the gateway answered ${response.status}`);
+}

@@ -1,0 +1,186 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { X } from "lucide-react";
+import { lazy, Suspense, useEffect, useState } from "react";
+import type { CallDetail, CallView } from "@/api/schema";
+import { useApp } from "@/app/context";
+import { Badge } from "@/components/Badge";
+import { Button } from "@/components/Button";
+import { Prose } from "@/components/Prose";
+import { ErrorState, Skeleton } from "@/components/states";
+import { type Tab, Tabs } from "@/components/Tabs";
+import { bytes, compactCount, count, duration, fullTime } from "@/lib/format";
+import { CallerTab } from "./CallerTab";
+import { ConversationTab } from "./ConversationTab";
+import { CostTab } from "./CostTab";
+import { CallCost, StateDot, wentWrong } from "./columns";
+import { PacketsTab } from "./PacketsTab";
+import { TimingTab } from "./TimingTab";
+
+const RawTab = lazy(() => import("./RawTab"));
+/** A live call's detail is fetched again at most this often. */
+const LIVE_REFRESH_MS = 500;
+
+/** Which tab is open: kept while one goes through calls. */
+let lastTab = "conversation";
+
+/** One call in full. */
+export function CallDetailPanel({ id, onClose }: { id: string; onClose: () => void }) {
+  const { api } = useApp();
+  const detail = useQuery({ queryKey: ["call", id], queryFn: () => api.call(id) });
+  useFollow(id);
+  const [tab, setTab] = useState(lastTab);
+  const choose = (chosen: string) => {
+    lastTab = chosen;
+    setTab(chosen);
+  };
+  return (
+    <section aria-label="Call" className="flex h-full min-h-0 flex-col bg-bg">
+      {detail.isPending && <Skeleton label="Loading the call" />}
+      {detail.error && (
+        <>
+          <Button
+            look="quiet"
+            size="icon"
+            className="m-1 self-end"
+            aria-label="Close the call"
+            onClick={onClose}
+          >
+            <X className="size-4" />
+          </Button>
+          <ErrorState
+            title="The call could not be read"
+            error={detail.error}
+            onRetry={() => void detail.refetch()}
+          />
+        </>
+      )}
+      {detail.data && !detail.error && (
+        <>
+          <Head call={detail.data.call} onClose={onClose} />
+          <Tabs label="Parts of the call" tabs={tabs(detail.data)} value={tab} onChange={choose} />
+        </>
+      )}
+    </section>
+  );
+}
+
+function tabs(detail: CallDetail): Tab[] {
+  const messages = detail.conversation?.messages.length;
+  return [
+    {
+      id: "conversation",
+      label: "Conversation",
+      note: messages,
+      content: () => <ConversationTab detail={detail} />,
+    },
+    {
+      id: "raw",
+      label: "Raw",
+      content: () => (
+        <Suspense fallback={<Skeleton />}>
+          <RawTab detail={detail} />
+        </Suspense>
+      ),
+    },
+    { id: "timing", label: "Timing", content: () => <TimingTab detail={detail} /> },
+    { id: "cost", label: "Cost", content: () => <CostTab detail={detail} /> },
+    {
+      id: "packets",
+      label: "Packets",
+      content: () => <PacketsTab call={detail.call} flows={detail.flows} />,
+    },
+    { id: "caller", label: "Caller", content: () => <CallerTab caller={detail.caller ?? null} /> },
+  ];
+}
+
+function Head({ call, onClose }: { call: CallView; onClose: () => void }) {
+  const error = call.error_message ?? call.error_code;
+  const prompt =
+    call.usage.input == null ? null : call.usage.input + (call.usage.cache_read ?? 0) + writes(call);
+  return (
+    <header className="shrink-0 border-b px-4 pt-2.5 pb-2">
+      <div className="flex items-center gap-2">
+        <StateDot call={call} />
+        <h2 className="min-w-0 truncate text-lg font-semibold">
+          {call.model_served ?? call.model_asked ?? call.operation}
+        </h2>
+        {call.simulated && <Badge tone="warn">simulated</Badge>}
+        {call.status != null && <Badge tone={wentWrong(call) ? "bad" : "ok"}>{call.status}</Badge>}
+        <Button
+          look="quiet"
+          size="icon"
+          className="-mr-2 ml-auto"
+          aria-label="Close the call"
+          onClick={onClose}
+        >
+          <X className="size-4" />
+        </Button>
+      </div>
+      <p className="truncate text-sm text-muted" title={fullTime(call.started_at_ms)}>
+        {call.caller?.program ?? (call.state === "live" ? "…" : "unknown caller")}
+        {call.caller?.project && ` · ${call.caller.project}`} · {call.provider ?? "no provider"} ·{" "}
+        <span className="font-mono">
+          {call.method} {call.path}
+        </span>
+      </p>
+      <dl className="mt-2 flex flex-wrap gap-x-5 gap-y-1 text-sm">
+        <Fact name="Cost">
+          <CallCost call={call} />
+        </Fact>
+        <Fact name="Prompt" hint={count(prompt)}>
+          {compactCount(prompt)}
+        </Fact>
+        <Fact name="Output" hint={count(call.usage.output)}>
+          {compactCount(call.usage.output)}
+        </Fact>
+        <Fact name="First byte">{duration(call.first_byte_us)}</Fact>
+        <Fact name="Duration">{duration(call.duration_us)}</Fact>
+        <Fact name="Sent">{bytes(call.request_bytes)}</Fact>
+        <Fact name="Received">{bytes(call.response_bytes)}</Fact>
+        {call.stop_reason != null && <Fact name="Stopped">{call.stop_reason}</Fact>}
+      </dl>
+      {error != null && (
+        <p className="mt-2 rounded-md bg-bad-fill px-2.5 py-1.5 text-sm break-words text-bad">
+          {call.error_code != null && <span className="font-mono font-medium">{call.error_code}: </span>}
+          <Prose text={error} />
+        </p>
+      )}
+    </header>
+  );
+}
+
+function writes({ usage }: CallView): number {
+  return (usage.cache_write_5m ?? 0) + (usage.cache_write_1h ?? 0);
+}
+
+function Fact(props: { name: string; hint?: string; children: React.ReactNode }) {
+  return (
+    <div className="flex items-baseline gap-1.5" title={props.hint}>
+      <dt className="text-xs text-faint">{props.name}</dt>
+      <dd className="font-mono">{props.children}</dd>
+    </div>
+  );
+}
+
+/** Fetches the call again when it moved on, at most every so often, and once when it is settled. */
+function useFollow(id: string): void {
+  const { hub } = useApp();
+  const queries = useQueryClient();
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const refresh = () => {
+      timer = undefined;
+      void queries.invalidateQueries({ queryKey: ["call", id] });
+    };
+    const deaf = hub.listen({
+      refresh,
+      heard(call) {
+        if (call.id === id) timer ??= setTimeout(refresh, LIVE_REFRESH_MS);
+      },
+    });
+    return () => {
+      deaf();
+      clearTimeout(timer);
+    };
+  }, [hub, queries, id]);
+}

@@ -1,0 +1,153 @@
+import { useEffect, useMemo, useRef, useState } from "react";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { CostStepView, CostsView } from "@/api/schema";
+import { useTheme } from "@/app/theme";
+import { plural } from "@/lib/format";
+import { LOCALE } from "@/lib/locale";
+import { chartDollars, exactDollars, roundedDollars, shortDollars } from "@/lib/money";
+import { filled, marks } from "./steps";
+
+const HEIGHT = 164;
+/** Marks under the bars: more would run into one another. */
+const MARKS_MAX = 12;
+const DAY_MS = 86_400_000;
+
+/** Cost per step of time, as bars; under the pointer the exact sum. */
+export default function CostChart(props: { costs: CostsView; sinceMs: number; untilMs: number }) {
+  const { costs, sinceMs, untilMs } = props;
+  const steps = useMemo(
+    () => filled(costs.steps, costs.step_ms, sinceMs, untilMs),
+    [costs, sinceMs, untilMs],
+  );
+  const [under, setUnder] = useState<number | null>(null);
+  const theme = useTheme();
+  const dark = useDark();
+  const step = under === null ? undefined : steps[under];
+  return (
+    <figure className="relative shrink-0 border-b px-2" aria-label={describe(costs)}>
+      {/* A plot keeps its colours and its axis: other ones make another plot. */}
+      <Plot
+        key={`${costs.step_ms} ${theme} ${dark}`}
+        steps={steps}
+        stepMs={costs.step_ms}
+        onMove={setUnder}
+      />
+      <figcaption className="pointer-events-none absolute top-0 right-4 h-4 font-mono text-xs text-muted">
+        {step && caption(step, costs.step_ms)}
+      </figcaption>
+    </figure>
+  );
+}
+
+function Plot(props: { steps: CostStepView[]; stepMs: number; onMove: (at: number | null) => void }) {
+  const { steps, stepMs, onMove } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  useEffect(() => {
+    const host = box.current;
+    if (host === null) return;
+    const made = new uPlot(options(host, stepMs, onMove), [[], []], host);
+    plot.current = made;
+    const fit = new ResizeObserver(() => made.setSize({ width: host.clientWidth, height: HEIGHT }));
+    fit.observe(host);
+    return () => {
+      fit.disconnect();
+      made.destroy();
+    };
+  }, [stepMs, onMove]);
+  useEffect(() => {
+    plot.current?.setData([
+      steps.map((it) => it.start_ms / 1000),
+      steps.map((it) => chartDollars(it.cost_pico_usd)),
+    ]);
+  }, [steps]);
+  return <div ref={box} aria-hidden className="w-full" />;
+}
+
+function options(host: HTMLElement, stepMs: number, onMove: (at: number | null) => void): uPlot.Options {
+  const style = getComputedStyle(host);
+  const colour = (name: string) => resolved(host, style.getPropertyValue(name));
+  const axis = {
+    stroke: colour("--faint"),
+    font: `11px ${style.getPropertyValue("--font-mono") || "monospace"}`,
+    ticks: { show: false },
+  };
+  return {
+    width: host.clientWidth || 600,
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+    hooks: { setCursor: [(self) => onMove(self.cursor.idx ?? null)] },
+    scales: {
+      x: { time: true, range: (_, min, max) => [min - stepMs / 2000, max + stepMs / 2000] },
+      y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] },
+    },
+    axes: [
+      {
+        ...axis,
+        size: 28,
+        grid: { show: false },
+        splits: (self) => splits(self.data[0]),
+        values: (_, at) => at.map((it) => mark(it * 1000, stepMs)),
+      },
+      {
+        ...axis,
+        size: 76,
+        grid: { stroke: colour("--line"), width: 1 },
+        values: (_, at) => at.map((it) => shortDollars(BigInt(Math.round(it * 1e12)))),
+      },
+    ],
+    series: [
+      {},
+      {
+        fill: colour("--accent-fill"),
+        paths: uPlot.paths.bars?.({ size: [0.7, 48], align: 0 }),
+        points: { show: false },
+      },
+    ],
+  };
+}
+
+function splits(starts: ArrayLike<number>): number[] {
+  return marks(Array.from(starts), MARKS_MAX);
+}
+
+const hour = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
+
+function mark(ms: number, stepMs: number): string {
+  return stepMs >= DAY_MS ? day.format(ms) : hour.format(ms);
+}
+
+function caption(step: CostStepView, stepMs: number): string {
+  const when =
+    stepMs >= DAY_MS
+      ? day.format(step.start_ms)
+      : `${day.format(step.start_ms)} ${hour.format(step.start_ms)}`;
+  const unknown = step.unknown_cost > 0 ? `, ${step.unknown_cost} of unknown cost` : "";
+  return `${when}  ${exactDollars(step.cost_pico_usd)}  ${plural(step.calls, "call")}${unknown}`;
+}
+
+function describe({ total }: CostsView): string {
+  return `Cost over time, ${roundedDollars(total.cost_pico_usd, 4)} in all`;
+}
+
+/** A canvas knows no `light-dark()`: the browser is asked what the colour comes to. */
+function resolved(host: HTMLElement, value: string): string {
+  host.style.color = value;
+  const colour = getComputedStyle(host).color;
+  host.style.color = "";
+  return colour;
+}
+
+function useDark(): boolean {
+  const [dark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
+  useEffect(() => {
+    const query = matchMedia("(prefers-color-scheme: dark)");
+    const follow = () => setDark(query.matches);
+    query.addEventListener("change", follow);
+    return () => query.removeEventListener("change", follow);
+  }, []);
+  return dark;
+}

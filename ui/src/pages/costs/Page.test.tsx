@@ -1,0 +1,78 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import { beforeEach, expect, it, vi } from "vitest";
+import { Refusal } from "@/testing/fakeHost";
+import { aCall, aCostRow, someCosts } from "@/testing/fixtures";
+import { expectAccessible, show } from "@/testing/render";
+
+// A canvas cannot be drawn on here: what would be drawn is looked at instead.
+const drawn = vi.hoisted(() => ({ data: [] as number[][] }));
+vi.mock("uplot", () => {
+  class Plot {
+    static paths = {};
+    setData(data: number[][]) {
+      drawn.data = data;
+    }
+    setSize() {}
+    destroy() {}
+  }
+  return { default: Plot };
+});
+
+beforeEach(() => {
+  drawn.data = [];
+});
+
+it("shows the sum, the exact sum, and what it leaves out", async () => {
+  const { container } = show("#/costs");
+  expect(await screen.findByText("$1.234567890123")).toBeVisible();
+  expect(screen.getAllByTitle("Exactly $1.234567890123").at(-1)).toHaveTextContent("$1.23");
+  expect(screen.getByText("The cost of 3 calls is unknown and not in this sum.")).toBeVisible();
+  const row = screen.getByRole("link", { name: "gpt-5-mini" }).closest("tr") as HTMLElement;
+  expect(row).toHaveTextContent("16.2 %");
+  await expectAccessible(container);
+});
+
+it("draws a bar for every step", async () => {
+  show("#/costs");
+  await waitFor(() => expect(drawn.data[1]).toHaveLength(24));
+  expect(drawn.data[1]?.[1]).toBeCloseTo(0.05);
+});
+
+it("sums by what is chosen", async () => {
+  const { user, host } = show("#/costs");
+  await screen.findByRole("link", { name: "gpt-5-mini" });
+  await user.click(screen.getByRole("button", { name: "Project" }));
+  expect(await screen.findByRole("link", { name: "project 1" })).toBeVisible();
+  expect(host.asked.at(-1)).toContain("by=project");
+  await user.click(screen.getByRole("link", { name: "project 1" }));
+  expect(await screen.findByRole("textbox", { name: "Filter calls" })).toHaveValue('project:"project 1"');
+});
+
+it("fetches the sums again when a call is settled", async () => {
+  let key = "before";
+  const { host } = show("#/costs", { "GET /api/costs": () => someCosts({ rows: [aCostRow(key)] }) });
+  await screen.findByRole("link", { name: "before" });
+  key = "after";
+  host.emit({ type: "call", call: aCall(5) });
+  expect(await screen.findByRole("link", { name: "after" }, { timeout: 3_000 })).toBeVisible();
+});
+
+it("names calls without a project", async () => {
+  const { user } = show("#/costs", { "GET /api/costs": someCosts({ rows: [aCostRow(null)] }) });
+  await user.click(await screen.findByRole("button", { name: "Project" }));
+  expect(
+    within(await screen.findByRole("region", { name: "Costs by project" })).getByText("no project"),
+  ).toBeVisible();
+});
+
+it("shows how to connect when nothing was spent", async () => {
+  show("#/costs", {
+    "GET /api/costs": someCosts({ rows: [], steps: [], total: aCostRow(null, { calls: 0 }) }),
+  });
+  expect(await screen.findByText("Nothing was spent in this time")).toBeVisible();
+});
+
+it("says why the costs could not be read", async () => {
+  show("#/costs", { "GET /api/costs": new Refusal(500, "the ledger is locked") });
+  expect(await screen.findByRole("alert")).toHaveTextContent("The ledger is locked");
+});

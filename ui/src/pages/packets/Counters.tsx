@@ -1,0 +1,67 @@
+import type { CaptureView } from "@/api/schema";
+import { cn } from "@/lib/cn";
+import { compactCount, count } from "@/lib/format";
+
+/** What became of every packet; losses stand out. */
+export function Counters({
+  capture,
+  skipped,
+  listed,
+}: {
+  capture: CaptureView;
+  skipped: number;
+  listed: number;
+}) {
+  return (
+    <section
+      aria-label="What became of the packets"
+      className="flex shrink-0 flex-wrap items-center gap-x-4 border-t bg-surface px-3 py-1 text-xs text-faint"
+    >
+      <Figure
+        name="seen"
+        value={capture.seen}
+        hint="Packets that the kernel programs saw: filtered, ring full and delivered add up to it"
+      />
+      <Figure name="filtered" value={capture.filtered} hint="Not of interest: counted, not kept" />
+      <Figure
+        name="ring full"
+        value={capture.ring_full}
+        loss
+        hint="Lost because the kernel's ring was full"
+      />
+      <Figure name="delivered" value={capture.delivered} hint="Handed to the helper" />
+      <Figure
+        name="reader slow"
+        value={capture.reader_slow}
+        loss
+        hint="Dropped by the helper because this program read too slowly"
+      />
+      <Figure name="kept" value={capture.kept} hint={`Kept in memory, at most ${count(capture.kept_max)}`} />
+      <span className="ml-auto flex gap-x-4">
+        {skipped > 0 && (
+          <Figure
+            name="not shown here"
+            value={skipped}
+            loss
+            hint="Came too fast for this list; the pcapng file has them while they are kept"
+          />
+        )}
+        <Figure name="listed" value={listed} hint="In this list" />
+      </span>
+    </section>
+  );
+}
+
+function Figure(props: { name: string; value: number; hint: string; loss?: boolean }) {
+  return (
+    <span
+      title={`${props.hint} (${count(props.value)})`}
+      className={cn(props.loss && props.value > 0 && "font-medium text-bad")}
+    >
+      {props.name}{" "}
+      <span className={cn("font-mono", props.loss && props.value > 0 ? "text-bad" : "text-muted")}>
+        {compactCount(props.value)}
+      </span>
+    </span>
+  );
+}

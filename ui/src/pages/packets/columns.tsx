@@ -1,0 +1,134 @@
+import type { PacketView } from "@/api/schema";
+import type { Column } from "@/components/columns";
+import { cn } from "@/lib/cn";
+import { timeOfDayUs, UNKNOWN } from "@/lib/format";
+
+/** Pixels of a packet's row. */
+export const PACKET_ROW_HEIGHT = 22;
+
+const PROTOCOLS: Record<string, string> = {
+  TLS: "text-violet",
+  HTTP: "text-ok",
+  SSE: "text-ok",
+  JSON: "text-ok",
+  DNS: "text-teal",
+  UDP: "text-accent",
+  QUIC: "text-accent",
+};
+const LEGS: Record<string, { tone: string; hint: string }> = {
+  client: { tone: "bg-accent", hint: "program to gateway" },
+  upstream: { tone: "bg-violet", hint: "gateway to provider" },
+  direct: { tone: "bg-warn", hint: "around the gateway" },
+  other: { tone: "bg-line-strong", hint: "other traffic" },
+};
+
+/** The columns of a list of packets; with `sinceUs`, times are counted from there. */
+export function packetColumns(sinceUs?: number): Column<PacketView>[] {
+  return [
+    {
+      id: "seq",
+      header: "No.",
+      width: 68,
+      end: true,
+      drop: 6,
+      cell: (it) => <span className="text-faint">{it.seq}</span>,
+    },
+    sinceUs === undefined ? clock() : elapsed(sinceUs),
+    { id: "leg", header: "Leg", width: 84, drop: 1, cell: (it) => <Leg leg={it.leg} /> },
+    { id: "program", header: "Program", width: 110, grow: 0.6, drop: 5, cell: (it) => <Owner packet={it} /> },
+    { id: "src", header: "Source", width: 150, grow: 0.3, drop: 4, cell: (it) => <End address={it.src} /> },
+    {
+      id: "way",
+      header: "",
+      hint: "Direction",
+      width: 32,
+      drop: 3,
+      cell: (it) => <Way direction={it.direction} />,
+    },
+    {
+      id: "dst",
+      header: "Destination",
+      width: 150,
+      grow: 0.5,
+      drop: 4,
+      cell: (it) => <End address={it.dst} host={it.host} />,
+    },
+    { id: "protocol", header: "Protocol", width: 68, drop: 0, cell: (it) => <Protocol name={it.protocol} /> },
+    { id: "length", header: "Bytes", width: 60, end: true, drop: 2, cell: (it) => it.length },
+    { id: "info", header: "Info", width: 170, grow: 2, drop: 0, cell: (it) => <Info text={it.info} /> },
+  ];
+}
+
+function clock(): Column<PacketView> {
+  const cell = (it: PacketView) => <span className="font-mono text-muted">{timeOfDayUs(it.at_us)}</span>;
+  return { id: "time", header: "Time", width: 124, drop: 3, cell };
+}
+
+function elapsed(sinceUs: number): Column<PacketView> {
+  const cell = (it: PacketView) => (
+    <span className="text-muted" title={timeOfDayUs(it.at_us)}>
+      {((it.at_us - sinceUs) / 1000).toFixed(3)}
+    </span>
+  );
+  return {
+    id: "time",
+    header: "ms",
+    hint: "Milliseconds since the first packet",
+    width: 84,
+    end: true,
+    drop: 3,
+    cell,
+  };
+}
+
+/** What a packet's row looks like: packets around the gateway stand out. */
+export function packetTone(packet: PacketView): string {
+  return packet.leg === "direct" ? "bg-[color-mix(in_srgb,var(--warn-fill)_60%,transparent)]" : "";
+}
+
+/** Between whom a packet went. */
+export function Leg({ leg }: { leg: string }) {
+  return (
+    <span className="flex items-center gap-1.5" title={LEGS[leg]?.hint}>
+      <span className={cn("h-3 w-1 rounded-sm", LEGS[leg]?.tone ?? "bg-line-strong")} />
+      <span className="text-muted">{leg}</span>
+    </span>
+  );
+}
+
+function Owner({ packet }: { packet: PacketView }) {
+  if (packet.program == null) return <span className="text-faint">{UNKNOWN}</span>;
+  return <span title={packet.pid == null ? undefined : `pid ${packet.pid}`}>{packet.program}</span>;
+}
+
+function Way({ direction }: { direction: string }) {
+  const sent = direction === "out";
+  return (
+    <span className={sent ? "text-accent" : "text-muted"} title={sent ? "sent" : "received"}>
+      {sent ? "→" : "←"}
+    </span>
+  );
+}
+
+function End({ address, host: named }: { address: string; host?: string | null }) {
+  // An address that was never given a name stands for itself.
+  const host = named != null && address.includes(named) ? null : named;
+  return (
+    <span className="font-mono" title={host == null ? address : `${address} (${host})`}>
+      {address}
+      {host != null && <span className="text-faint"> {host}</span>}
+    </span>
+  );
+}
+
+function Protocol({ name }: { name: string }) {
+  return <span className={cn("font-medium", PROTOCOLS[name] ?? "text-muted")}>{name}</span>;
+}
+
+function Info({ text }: { text: string }) {
+  return (
+    <span className="font-mono" title={text}>
+      {text}
+    </span>
+  );
+}

@@ -1,0 +1,79 @@
+import type { ReactNode } from "react";
+import { useStatus } from "@/app/context";
+import { SHORTCUTS } from "@/app/pages";
+import { setTheme, useTheme } from "@/app/theme";
+import { CopyLine } from "@/components/CopyLine";
+import { Segments } from "@/components/Segments";
+import { LISTEN_DEFAULT, SDKS } from "@/lib/sdks";
+
+const THEMES = [
+  { id: "system", label: "System" },
+  { id: "light", label: "Light" },
+  { id: "dark", label: "Dark" },
+] as const;
+
+/** How to connect programs, how it looks, and its keys. */
+export function SettingsPage() {
+  const status = useStatus();
+  const theme = useTheme();
+  const listen = status?.listen ?? LISTEN_DEFAULT;
+  return (
+    <div className="h-full overflow-y-auto">
+      <div className="mx-auto flex max-w-3xl flex-col gap-7 p-6">
+        <Part title="Connect a program" note="Keys stay where they are: the gateway passes them on.">
+          <dl className="grid grid-cols-[8rem_1fr] items-center gap-y-2">
+            <BaseUrl name="OpenAI" url={`http://${listen}/v1`} />
+            <BaseUrl name="Anthropic" url={`http://${listen}`} />
+            <BaseUrl name="Gemini" url={`http://${listen}`} />
+            <BaseUrl name="Other providers" url={`http://${listen}/p/<provider>`} />
+          </dl>
+          {SDKS.map((sdk) => (
+            <div key={sdk.id} className="flex flex-col gap-1">
+              <h3 className="text-sm font-medium">{sdk.label}</h3>
+              <CopyLine label={`the lines for ${sdk.label}`} text={sdk.lines(listen)} />
+            </div>
+          ))}
+        </Part>
+        <Part title="Appearance">
+          <div>
+            <Segments label="Theme" options={THEMES} value={theme} onChange={setTheme} />
+          </div>
+        </Part>
+        <Part title="Keys">
+          <dl className="grid grid-cols-[8rem_1fr] gap-y-1.5 text-sm">
+            {SHORTCUTS.map(({ keys, what }) => (
+              <div key={keys} className="contents">
+                <dt className="font-mono text-muted">{keys}</dt>
+                <dd>{what}</dd>
+              </div>
+            ))}
+          </dl>
+        </Part>
+        <p className="text-xs text-faint">Tollgate {status?.version}</p>
+      </div>
+    </div>
+  );
+}
+
+function Part(props: { title: string; note?: string; children: ReactNode }) {
+  return (
+    <section className="flex flex-col gap-3">
+      <header>
+        <h2 className="text-lg font-semibold">{props.title}</h2>
+        {props.note && <p className="text-sm text-muted">{props.note}</p>}
+      </header>
+      {props.children}
+    </section>
+  );
+}
+
+function BaseUrl({ name, url }: { name: string; url: string }) {
+  return (
+    <>
+      <dt className="text-sm text-muted">{name}</dt>
+      <dd>
+        <CopyLine label={`the base URL for ${name}`} text={url} />
+      </dd>
+    </>
+  );
+}

@@ -1,0 +1,211 @@
+//! `cargo xtask test`: every test there is, and how many passed.
+
+use std::{fmt, fs, process::ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    build::{self, WHOLE_WORKSPACE},
+    command,
+    setup::{self, Consent, Group},
+    tools::{self, Stamp},
+    ui,
+    workspace::Workspace,
+};
+
+/// Folders of tests with npm packages of their own.
+const NODE_FOLDERS: [&str; 2] = ["tests/clients/node", "tests/ui"];
+
+/// How many tests ran, of every runner together.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
+}
+
+impl Tally {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", self.skipped)?;
+        }
+        Ok(())
+    }
+}
+
+/// Installs what is missing, builds, and runs every test; with filters, only Rust tests whose name contains one of them.
+/// Fails when something cannot be built; failed tests are counted.
+pub(crate) fn run(
+    workspace: &mut Workspace,
+    consent: Consent,
+    filters: &[String],
+) -> Result<Tally> {
+    setup::run(workspace, &[Group::Build, Group::Test], consent)?;
+    build::all(workspace, build::Targets::ProgramsAndTests)?;
+    prepare_clients(workspace)?;
+
+    let mut tally = Tally::default();
+    tally.add(&rust_tests(workspace, filters)?);
+    if filters.is_empty() {
+        tally.add(&ui_tests(workspace)?);
+        tally.add(&documentation_tests(workspace)?);
+    }
+    Ok(tally)
+}
+
+/// The official SDKs and what drives the browser, as `tests` pins them: npm's beside their programs, Python's in an
+/// environment of its own below `target/clients`.
+fn prepare_clients(workspace: &Workspace) -> Result<()> {
+    for folder in NODE_FOLDERS {
+        ui::install(workspace, &workspace.root.join(folder))?;
+    }
+    let requirements = workspace.root.join("tests/clients/python/requirements.txt");
+    if !requirements.is_file() {
+        return Ok(());
+    }
+    let folder = workspace.root.join("target/clients/python");
+    let wanted = fs::read(&requirements)
+        .with_context(|| format!("cannot read `{}`", requirements.display()))?;
+    let stamp = Stamp::new(wanted, folder.join("installed-requirements.txt"));
+    if stamp.is_fresh() {
+        setup::say("Python SDKs", "already there");
+        return Ok(());
+    }
+    tools::venv(workspace, &folder)?;
+    command::run(
+        workspace
+            .command(folder.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(requirements),
+    )?;
+    stamp.set()?;
+    setup::say("Python SDKs", "installed");
+    Ok(())
+}
+
+/// Who runs tests, and so how the summary reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Runner {
+    Nextest,
+    Cargo,
+    Vitest,
+}
+
+fn rust_tests(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
+    let (mut cargo, runner) = if workspace.which("cargo-nextest").is_some() {
+        let mut cargo = workspace.cargo(["nextest", "run", "--no-fail-fast", "--no-tests=pass"]);
+        cargo.args(WHOLE_WORKSPACE).args(filters);
+        (cargo, Runner::Nextest)
+    } else {
+        // Documentation tests have a step of their own.
+        let mut cargo = workspace.cargo(["test", "--no-fail-fast", "--bins", "--lib", "--tests"]);
+        cargo.args(WHOLE_WORKSPACE).arg("--").args(filters);
+        (cargo, Runner::Cargo)
+    };
+    // With everything installed, a client that cannot be started is a failure and no longer a reason to skip.
+    watch(cargo.env("TOLLGATE_REQUIRE_CLIENTS", "1"), runner)
+}
+
+fn documentation_tests(workspace: &Workspace) -> Result<Tally> {
+    let mut cargo = workspace.cargo(["test", "--doc", "--no-fail-fast"]);
+    watch(cargo.args(WHOLE_WORKSPACE), Runner::Cargo)
+}
+
+fn ui_tests(workspace: &Workspace) -> Result<Tally> {
+    watch(&mut ui::npm_run(workspace, "test"), Runner::Vitest)
+}
+
+/// Runs a test runner and counts what it reports. One that fails without naming a failed test counts as a failed test.
+fn watch(command: &mut std::process::Command, runner: Runner) -> Result<Tally> {
+    let watched = command::watch(command)?;
+    let mut tally = Tally::default();
+    for line in &watched.lines {
+        if let Some(counted) = count(line, runner) {
+            tally.add(&counted);
+        }
+    }
+    if !watched.success && tally.failed == 0 {
+        tally.failed = 1;
+    }
+    Ok(tally)
+}
+
+/// Reads a runner's own summary line; what its tests printed may look like another runner's.
+fn count(line: &str, runner: Runner) -> Option<Tally> {
+    let counts = match runner {
+        Runner::Nextest => line.trim_start().strip_prefix("Summary [")?.split_once(" run: ")?.1,
+        Runner::Cargo => line.strip_prefix("test result: ")?.split_once(". ")?.1,
+        Runner::Vitest => line.trim_start().strip_prefix("Tests ")?,
+    };
+    let mut tally = Tally::default();
+    for part in counts.split([',', ';', '|']) {
+        let mut words = part.split_whitespace();
+        let Some(number) = words.next().and_then(|it| it.parse::<u64>().ok()) else { continue };
+        match words.next() {
+            Some("passed") => tally.passed += number,
+            // nextest: `1 failed`, `1 timed out`, `1 exec failed`.
+            Some("failed" | "timed" | "exec") => tally.failed += number,
+            Some("skipped" | "ignored" | "todo") => tally.skipped += number,
+            _ => {}
+        }
+    }
+    Some(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(runner: Runner, line: &str, passed: u64, failed: u64, skipped: u64) {
+        assert_eq!(count(line, runner), Some(Tally { passed, failed, skipped }), "{line}");
+    }
+
+    #[test]
+    fn the_summary_of_each_runner_is_read() {
+        let nextest = "     Summary [ 0.010s] 5 tests run: 4 passed, 1 failed, 2 skipped";
+        check(Runner::Nextest, nextest, 4, 1, 2);
+        let hurried = "     Summary [ 9.1s] 9/12 tests run: 7 passed (1 slow), 1 failed, 1 timed out, 0 skipped";
+        check(Runner::Nextest, hurried, 7, 2, 0);
+        let cargo =
+            "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 7 filtered out";
+        check(Runner::Cargo, cargo, 3, 1, 2);
+        check(Runner::Vitest, "      Tests  12 passed (12)", 12, 0, 0);
+        check(Runner::Vitest, "      Tests  1 failed | 12 passed | 2 skipped (15)", 12, 1, 2);
+    }
+
+    #[test]
+    fn other_lines_count_nothing() {
+        for line in ["running 3 tests", "Test Files  3 passed (3)", "test a::b ... ok", ""] {
+            for runner in [Runner::Nextest, Runner::Cargo, Runner::Vitest] {
+                assert_eq!(count(line, runner), None, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_failed_test_printed_is_not_counted_again() {
+        let printed =
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 119 filtered out";
+        assert_eq!(count(printed, Runner::Nextest), None);
+    }
+
+    #[test]
+    fn a_runner_that_breaks_without_a_summary_counts_as_failed() {
+        let mut broken = std::process::Command::new("sh");
+        let tally = watch(broken.args(["-c", "exit 1"]), Runner::Nextest).unwrap();
+        assert_eq!(tally, Tally { passed: 0, failed: 1, skipped: 0 });
+    }
+}
