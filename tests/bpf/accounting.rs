@@ -1,14 +1,15 @@
 //! Every packet is accounted for, and what the programs cost is known.
 
 use std::net::UdpSocket;
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tollgate_helper_protocol::event::{LostCause, Packet};
+use tollgate_helper_protocol::event::LostCause;
 use tollgate_helper_protocol::reply::Status;
 use tollgate_helper_protocol::request::{Payload, Scope, SnapTier};
 use tollgate_helper_protocol::{Capture, Event, Reply, Request};
 
-use crate::harness::{Helper, echo_server, only, packets, skipped};
+use crate::harness::{Helper, PATIENCE, echo_server, only, packets, skipped};
 
 /// What the kernel lets a program cost its verifier: far below its limit of a million, so that no
 /// change of kernel brings it near.
@@ -41,12 +42,22 @@ fn every_program_loads_attaches_and_stays_within_its_budget() {
     assert!(over.is_empty(), "over {VERIFIED_INSTRUCTIONS_MAX}: {over:?}");
 }
 
-/// Stops the capture and returns the counters, which then stand still, and all packets that came.
-fn stop(helper: &mut Helper) -> (Status, Vec<Packet>) {
-    assert!(matches!(helper.ask(Request::Subscribe(Vec::new())), Reply::Done));
-    let status = helper.status();
-    let packets = packets(&helper.events).cloned().collect();
-    (status, packets)
+/// How many packets are among the events.
+fn came(events: &[Event]) -> u64 {
+    u64::try_from(packets(events).count()).unwrap()
+}
+
+/// The counters once every packet that the kernel handed over has come or was dropped on the way. What it hands over
+/// lies in the ring for a moment, and a connection's last acknowledgement follows its closing.
+fn drained(helper: &mut Helper) -> Status {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = helper.status();
+        let known = came(&helper.events) + status.connection.packets_dropped;
+        if known == status.egress.delivered || Instant::now() > deadline {
+            return status;
+        }
+    }
 }
 
 /// How often a program ran, as the kernel itself counts.
@@ -62,17 +73,11 @@ fn seen_is_what_was_delivered_and_dropped_to_the_packet() {
     }
     let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = sink.local_addr().unwrap().port();
+    let mut helper = Helper::capture(0, only(port));
     let source = UdpSocket::bind("127.0.0.1:0").unwrap();
     source.connect(sink.local_addr().unwrap()).unwrap();
-    let mut helper = Helper::capture(0, only(port));
     // Nobody empties the rings meanwhile, so that they must overflow.
     let process = Pid::from_raw(i32::try_from(helper.pid()).unwrap()).unwrap();
-    let source = {
-        let fresh = UdpSocket::bind("127.0.0.1:0").unwrap();
-        fresh.connect(sink.local_addr().unwrap()).unwrap();
-        drop(source);
-        fresh
-    };
     kill_process(process, Signal::STOP).unwrap();
     let sent = 40_000;
     for n in 0..sent {
@@ -84,20 +89,11 @@ fn seen_is_what_was_delivered_and_dropped_to_the_packet() {
             .iter()
             .any(|event| matches!(event, Event::Lost(lost) if lost.cause == LostCause::PacketRing))
     });
-    let mut counted = helper.status();
-    let is_drained = |status: &Status, events: &[Event]| {
-        let came = u64::try_from(packets(events).count()).unwrap();
-        came + status.connection.packets_dropped == status.egress.delivered
-    };
-    for _ in 0..10_000 {
-        if is_drained(&counted, &helper.events) {
-            break;
-        }
-        counted = helper.status();
-    }
+    let counted = drained(&mut helper);
     let egress = counted.egress;
     println!("{egress:?} {:?}", counted.connection);
-    assert!(is_drained(&counted, &helper.events), "{counted:?}");
+    let dropped = counted.connection.packets_dropped;
+    assert_eq!(came(&helper.events) + dropped, egress.delivered);
     assert_eq!(egress.delivered + egress.ring_full, sent, "not a packet more or less");
     assert!(egress.ring_full > 0 && egress.stepped_down > 0 && egress.delivered > 0);
     let lost: u64 = helper
@@ -138,10 +134,12 @@ fn a_client_gets_each_delivered_packet_exactly_once() {
         let closed = |event: &&Event| matches!(event, Event::Closed(it) if it.tcp.is_some());
         events.iter().filter(closed).count() >= 600
     });
-    let (status, packets) = stop(&mut helper);
+    let _ = drained(&mut helper);
+    assert!(matches!(helper.ask(Request::Subscribe(Vec::new())), Reply::Done));
+    let status = helper.status();
     assert_eq!(status.connection.packets_dropped, 0);
     assert_eq!(status.egress.ring_full + status.ingress.ring_full, 0);
-    assert_eq!(u64::try_from(packets.len()).unwrap(), status.egress.delivered);
+    assert_eq!(came(&helper.events), status.egress.delivered);
     assert_eq!(status.ingress.delivered, 0, "loopback packets are told once, when sent");
     // The receiver's side of each; a last acknowledgement may find its socket already gone.
     assert!(status.ingress.loopback > 0 && status.ingress.loopback <= status.egress.delivered);
