@@ -1,7 +1,8 @@
 import "@testing-library/jest-dom/vitest";
 import { configure } from "@testing-library/dom";
 import { cleanup } from "@testing-library/react";
-import { afterEach, beforeEach } from "vitest";
+import { afterEach, beforeEach, vi } from "vitest";
+import { NOON_MS } from "./fixtures";
 
 // Nothing is laid out here: every element is as large as a window, so that virtual lists have rows.
 for (const [name, size] of [
@@ -14,6 +15,8 @@ for (const [name, size] of [
 }
 
 beforeEach(() => {
+  // Just after the fixtures' calls: what is of today in them stays so.
+  vi.setSystemTime(NOON_MS + 60_000);
   localStorage.clear();
   sessionStorage.clear();
   history.replaceState(null, "", "/");
