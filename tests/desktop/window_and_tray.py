@@ -7,6 +7,7 @@ Prints what it checked, a line each; exits with 0 when all of it held.
 """
 
 import base64
+import ctypes
 import json
 import os
 import pathlib
@@ -151,6 +152,56 @@ class Tray:
         self.menu.Event(number, "clicked", dbus.Int32(0, variant_level=1), dbus.UInt32(0))
 
 
+def find_window(title):
+    """The number of the visible window with exactly this title, as X knows it."""
+    command = ["xdotool", "search", "--onlyvisible", "--name", f"^{title}$"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S).stdout.split()
+    return int(found[0]) if found else None
+
+
+def dismiss(window):
+    subprocess.run(["xdotool", "windowfocus", str(window), "key", "--window", str(window), "Return"], check=True)
+
+
+class ClientMessage(ctypes.Structure):
+    """XClientMessageEvent, with room for what XEvent has beyond it."""
+
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("serial", ctypes.c_ulong),
+        ("send_event", ctypes.c_int),
+        ("display", ctypes.c_void_p),
+        ("window", ctypes.c_ulong),
+        ("message_type", ctypes.c_ulong),
+        ("format", ctypes.c_int),
+        ("data", ctypes.c_long * 5),
+        ("padding", ctypes.c_long * 12),
+    ]
+
+
+def close(window):
+    """Asks a window to close, as the button in its frame does: there is no window manager here to press it."""
+    client_message, format_of_longs = 33, 32
+    x11 = ctypes.CDLL("libX11.so.6")
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    x11.XInternAtom.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+    x11.XInternAtom.restype = ctypes.c_ulong
+    x11.XSendEvent.argtypes = [ctypes.c_void_p, ctypes.c_ulong, ctypes.c_int, ctypes.c_long, ctypes.c_void_p]
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    display = x11.XOpenDisplay(None)
+    event = ClientMessage(type=client_message, window=window, format=format_of_longs)
+    event.message_type = x11.XInternAtom(display, b"WM_PROTOCOLS", 0)
+    event.data[0] = x11.XInternAtom(display, b"WM_DELETE_WINDOW", 0)
+    x11.XSendEvent(display, window, 0, 0, ctypes.byref(event))
+    x11.XCloseDisplay(display)
+
+
+def take(address):
+    """Listens where the gateway did, as another program may."""
+    host, port = address.rsplit(":", 1)
+    return socket.create_server((host, int(port)))
+
+
 def is_open(address):
     host, port = address.rsplit(":", 1)
     try:
@@ -224,6 +275,14 @@ def main(program, picture):
     wait_for("the admin API says so", lambda: not status(page)["on"])
     wait_for("the port is closed", lambda: not is_open(address))
     wait_for("the page says so", lambda: address not in page.text())
+    taken = take(address)
+    tray.click("Gateway on")
+    dialog = wait_for("a dialog says that it cannot be turned on", lambda: find_window("The gateway cannot be switched"))
+    wait_for("the tray still says that it is off", lambda: not tray.is_checked("Gateway on"))
+    assert not status(page)["on"]
+    dismiss(dialog)
+    wait_for("the dialog is gone", lambda: not find_window("The gateway cannot be switched"))
+    taken.close()
     tray.click("Gateway on")
     wait_for("the tray says that it is on again", lambda: tray.is_checked("Gateway on"))
     wait_for("the port is open again", lambda: is_open(status(page)["listen"]))
@@ -239,6 +298,14 @@ def main(program, picture):
     print("ok: a second start only shows the first one's window", flush=True)
 
     address = status(page)["listen"]
+    close(wait_for("the window is there", lambda: find_window("Tollgate")))
+    wait_for("the window is closed", lambda: not find_window("Tollgate"))
+    assert is_open(address), "closing the window must leave the gateway"
+    assert tray.is_checked("Gateway on")
+    tray.click("Open Tollgate")
+    wait_for("the window is there again", lambda: find_window("Tollgate"))
+    close(find_window("Tollgate"))
+    wait_for("it closes again", lambda: not find_window("Tollgate"))
     tray.click("Quit")
     wait_for("quitting closes the port", lambda: not is_open(address))
     page.driver.terminate()

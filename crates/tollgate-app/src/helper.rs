@@ -166,7 +166,9 @@ pub fn start() -> io::Result<()> {
             format!("`{STARTER}` is not there: install the package, or start the helper by hand");
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
-    let mut child = std::process::Command::new("pkexec").arg(STARTER).spawn()?;
+    let started = std::process::Command::new("pkexec").arg(STARTER).spawn();
+    let mut child =
+        started.map_err(|err| io::Error::new(err.kind(), format!("start `pkexec`: {err}")))?;
     // Waited for, or it would stay as a zombie.
     std::thread::Builder::new().name("pkexec".to_owned()).spawn(move || child.wait())?;
     Ok(())

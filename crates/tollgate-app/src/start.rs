@@ -240,6 +240,13 @@ impl App {
         self: &Arc<Self>,
         toggle: Toggle,
     ) -> Result<Option<SocketAddr>, StartError> {
+        let switched = self.switch(toggle).await;
+        // Also when it failed: whoever flipped a switch on a screen has to see it flip back.
+        self.tell_status_now().await;
+        switched
+    }
+
+    async fn switch(self: &Arc<Self>, toggle: Toggle) -> Result<Option<SocketAddr>, StartError> {
         let mut server = self.server.lock().await;
         match (toggle, server.take()) {
             (Toggle::On, None) => {
@@ -256,10 +263,7 @@ impl App {
             (Toggle::On, Some(running)) => *server = Some(running),
             (Toggle::Off, None) => {}
         }
-        let listen = server.as_ref().map(|it| it.listen);
-        drop(server);
-        self.tell_status_now().await;
-        Ok(listen)
+        Ok(server.as_ref().map(|it| it.listen))
     }
 
     /// Stops everything: no more calls are accepted, those under way are broken off and settled,
