@@ -45,6 +45,14 @@ pub(crate) struct Streams {
     running: Mutex<HashMap<u32, JoinHandle<()>>>,
 }
 
+impl Streams {
+    /// Ends all of them: the page is gone.
+    pub(crate) fn end_all(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.drain().for_each(|(_, task)| task.abort());
+    }
+}
+
 /// Forwards a request into the admin API.
 #[tauri::command]
 pub(crate) async fn api(

@@ -1,10 +1,14 @@
 //! The one window: closing it leaves the tray, and with it the gateway, running.
+//!
+//! It is really closed, so that its page and the page's processes do not go on unseen.
 
 use tauri::{AppHandle, Manager as _, WebviewUrl, WebviewWindowBuilder, Window, WindowEvent};
 
+use crate::commands::Streams;
+
 const LABEL: &str = "main";
 
-/// Shows the window, made when it is asked for first.
+/// Shows the window, made anew unless it is open.
 pub(crate) fn show(handle: &AppHandle) {
     let window = handle.get_webview_window(LABEL).map_or_else(|| build(handle), Ok);
     let shown = window.and_then(|window| {
@@ -25,12 +29,11 @@ fn build(handle: &AppHandle) -> tauri::Result<tauri::WebviewWindow> {
         .build()
 }
 
-/// Hides the window instead of closing it.
+/// Ends what fed the window's page: a closed window costs nothing until it is opened again.
 pub(crate) fn on_event(window: &Window, event: &WindowEvent) {
-    if let WindowEvent::CloseRequested { api, .. } = event {
-        api.prevent_close();
-        if let Err(err) = window.hide() {
-            tracing::error!(error = %err, "the window cannot be hidden");
-        }
+    if let WindowEvent::Destroyed = event
+        && let Some(streams) = window.try_state::<Streams>()
+    {
+        streams.end_all();
     }
 }

@@ -152,9 +152,9 @@ class Tray:
         self.menu.Event(number, "clicked", dbus.Int32(0, variant_level=1), dbus.UInt32(0))
 
 
-def find_window(title):
-    """The number of the visible window with exactly this title, as X knows it."""
-    command = ["xdotool", "search", "--onlyvisible", "--name", f"^{title}$"]
+def find_window(title, *only):
+    """The number of the window with exactly this title, as X knows it."""
+    command = ["xdotool", "search", *only, "--name", f"^{title}$"]
     found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S).stdout.split()
     return int(found[0]) if found else None
 
@@ -298,12 +298,12 @@ def main(program, picture):
     print("ok: a second start only shows the first one's window", flush=True)
 
     address = status(page)["listen"]
-    close(wait_for("the window is there", lambda: find_window("Tollgate")))
-    wait_for("the window is closed", lambda: not find_window("Tollgate"))
+    close(wait_for("the window is there", lambda: find_window("Tollgate", "--onlyvisible")))
+    wait_for("the window is closed, not only hidden", lambda: not find_window("Tollgate"))
     assert is_open(address), "closing the window must leave the gateway"
     assert tray.is_checked("Gateway on")
     tray.click("Open Tollgate")
-    wait_for("the window is there again", lambda: find_window("Tollgate"))
+    wait_for("the window is there again", lambda: find_window("Tollgate", "--onlyvisible"))
     close(find_window("Tollgate"))
     wait_for("it closes again", lambda: not find_window("Tollgate"))
     tray.click("Quit")
