@@ -158,8 +158,8 @@ struct RawProvider {
     base_url: Option<Spanned<String>>,
     auth: Option<Spanned<String>>,
     api_key: Option<Spanned<toml::Value>>,
-    first_byte_timeout_s: Option<u64>,
-    idle_timeout_s: Option<u64>,
+    first_byte_timeout_s: Option<Spanned<u64>>,
+    idle_timeout_s: Option<Spanned<u64>>,
 }
 
 struct Mistake {
@@ -208,7 +208,10 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         Some(text) => valid_auth(text)?,
         None => known.map_or(Auth::Bearer, |it| it.auth.clone()),
     };
-    let credential = raw.api_key.as_ref().map(valid_credential).transpose()?;
+    let credential = match &raw.api_key {
+        Some(value) => Some(valid_credential(value, &auth)?),
+        None => None,
+    };
     let mut provider = known.cloned().unwrap_or_else(|| Provider {
         id: id.clone(),
         name: id.clone(),
@@ -223,8 +226,8 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         provider.name = name;
     }
     let patience = Patience {
-        first_byte: raw.first_byte_timeout_s.map(Duration::from_secs),
-        idle: raw.idle_timeout_s.map(Duration::from_secs),
+        first_byte: raw.first_byte_timeout_s.as_ref().map(valid_timeout).transpose()?,
+        idle: raw.idle_timeout_s.as_ref().map(valid_timeout).transpose()?,
     };
     Ok(ProviderConfig { provider, credential, patience })
 }
@@ -238,13 +241,25 @@ fn valid_endpoints(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<En
             );
             return Err(Mistake::new(&raw.id, message));
         };
+        if known.needs_base_url() {
+            let message = format!(
+                "provider `{}` needs `base_url`: its address has a part that only you know (`{}`)",
+                raw.id.get_ref(),
+                known.endpoints.first().map_or("", |it| it.base_url.as_str())
+            );
+            return Err(Mistake::new(&raw.id, message));
+        }
+        if let Some(first) = raw.format.as_ref().and_then(|it| it.first()) {
+            let message = "`format` says what is spoken at `base_url`, which is not here";
+            return Err(Mistake::new(first, message.to_owned()));
+        }
         return Ok(known.endpoints.clone());
     };
     let url = base_url.get_ref().trim_end_matches('/');
     let parsed = url.parse::<http::Uri>().ok();
     let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
-    if !matches!(scheme, Some("http" | "https")) || url.contains(['?', '#']) {
-        let message = format!("`{url}` is not an http(s) URL without a query");
+    if !matches!(scheme, Some("http" | "https")) || url.contains(['?', '#', '{']) {
+        let message = format!("`{url}` is not an http(s) URL without a query or placeholder");
         return Err(Mistake::new(base_url, message));
     }
     let formats = match &raw.format {
@@ -287,8 +302,32 @@ fn valid_auth(text: &Spanned<String>) -> Result<Auth, Mistake> {
     }
 }
 
+fn valid_timeout(seconds: &Spanned<u64>) -> Result<Duration, Mistake> {
+    match *seconds.get_ref() {
+        0 => {
+            let message = "a timeout is one second or longer; leave it out for the usual one";
+            Err(Mistake::new(seconds, message.to_owned()))
+        }
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
 /// A text is refused without being repeated: it is most likely a key.
-fn valid_credential(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistake> {
+fn valid_credential(
+    value: &Spanned<toml::Value>,
+    auth: &Auth,
+) -> Result<CredentialSource, Mistake> {
+    // It would not be sent, and the client's own key would go in its place.
+    let unused = match auth {
+        Auth::Bearer | Auth::Header(_) => None,
+        Auth::None => Some("no key is sent with `auth = \"none\"`"),
+        Auth::Signed => Some("requests to this provider are signed, which this version does not"),
+    };
+    if let Some(unused) = unused {
+        let message =
+            format!("{unused}: leave `api_key` out, or set `auth` to `bearer` or `header:NAME`");
+        return Err(Mistake::new(value, message));
+    }
     let wrong = "a key never stands in this file: use `{ keyring = \"NAME\" }` or \
                  `{ env = \"VARIABLE\" }`, or leave it out and the client's own key passes through";
     let wrong = || Mistake::new(value, wrong.to_owned());
@@ -319,6 +358,8 @@ fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -377,6 +418,55 @@ mod tests {
         check("[[providers]]\nid = 'openai'\nbase_url = 'ftp://x'", "3:12: ", "http(s)");
         check("[[providers]]\nid = 'openai'\nauth = 'basic'", "3:8: ", "`header:NAME`");
         check("[[providers]]\nid = 'openai'\n[[providers]]\nid = 'openai'", "4:6: ", "twice");
+    }
+
+    #[test]
+    fn what_would_be_passed_over_in_silence_is_refused() {
+        let check = |text: &str, start: &str, part: &str| {
+            let message = parse(&format!("[[providers]]\n{text}")).unwrap_err();
+            assert!(message.starts_with(start) && message.contains(part), "{message}");
+        };
+        let key = "api_key = { env = 'KEY' }";
+        check(&format!("id = 'openai'\nauth = 'none'\n{key}"), "4:11: ", "`auth = \"none\"`");
+        check(&format!("id = 'google-vertex'\nbase_url = 'http://h'\n{key}"), "4:11: ", "signed");
+        check(&format!("id = 'ollama'\n{key}"), "3:11: ", "`header:NAME`");
+        check(&format!("id = 'azure'\n{key}"), "2:6: ", "`base_url`");
+        check("id = 'openai'\nformat = ['openai-chat']", "3:11: ", "`base_url`");
+        check("id = 'openai'\nbase_url = 'https://{me}/v1'", "3:12: ", "placeholder");
+        check("id = 'openai'\nidle_timeout_s = 0", "3:18: ", "one second");
+        check("id = 'openai'\nfirst_byte_timeout_s = 0", "3:24: ", "one second");
+        let bearer = format!("id = 'ollama'\nauth = 'bearer'\n{key}");
+        assert!(parse(&format!("[[providers]]\n{bearer}")).is_ok());
+    }
+
+    /// What the schema tells editors and what the parser takes are one thing.
+    #[test]
+    fn the_schema_for_editors_is_what_the_parser_takes() {
+        let schema: serde_json::Value =
+            serde_json::from_str(include_str!("../../../docs/config.schema.json")).unwrap();
+        // The parser names the keys it knows when it meets one that it does not.
+        let known = |text: &str| -> BTreeSet<String> {
+            let message = parse(text).unwrap_err();
+            let (_, names) = message.split_once("expected ").unwrap();
+            names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        };
+        let told = |schema: &serde_json::Value| -> BTreeSet<String> {
+            schema["properties"].as_object().unwrap().keys().cloned().collect()
+        };
+        let provider = &schema["definitions"]["provider"];
+        assert_eq!(told(&schema), known("wrong = 1"));
+        assert_eq!(told(&schema["properties"]["ledger"]), known("[ledger]\nwrong = 1"));
+        assert_eq!(told(provider), known("[[providers]]\nwrong = 1"));
+        let texts = |list: &serde_json::Value| -> BTreeSet<String> {
+            list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+        };
+        let formats = Format::ALL.map(|it| it.to_string()).into();
+        assert_eq!(texts(&provider["properties"]["format"]["items"]["enum"]), formats);
+        let ids = Catalogue::embedded().unwrap().iter().map(|it| it.id.clone()).collect();
+        assert_eq!(texts(&provider["properties"]["id"]["anyOf"][0]["enum"]), ids);
+        for name in ["first_byte_timeout_s", "idle_timeout_s"] {
+            assert_eq!(provider["properties"][name]["minimum"], 1);
+        }
     }
 
     #[test]
