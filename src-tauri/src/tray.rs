@@ -123,7 +123,7 @@ fn chosen(handle: &AppHandle, app: &Arc<App>, item: &str, login: &CheckMenuItem<
 fn switch(handle: &AppHandle, app: &Arc<App>) {
     let (handle, app) = (handle.clone(), Arc::clone(app));
     tauri::async_runtime::spawn(async move {
-        let toggle = if app.listening().await.is_some() { Toggle::Off } else { Toggle::On };
+        let toggle = if app.listening().is_some() { Toggle::Off } else { Toggle::On };
         if let Err(err) = app.set_on(toggle).await {
             tell(&handle, "The gateway cannot be switched", err);
         }

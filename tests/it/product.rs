@@ -8,6 +8,7 @@
 
 mod attackers;
 mod commands;
+mod configuration;
 mod crash;
 mod demo;
 mod events;

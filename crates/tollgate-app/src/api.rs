@@ -19,6 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{App, StartError};
 
 pub mod calls;
+pub mod configuration;
 pub mod convert;
 pub mod costs;
 pub mod doctor;
@@ -51,6 +52,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(programs::list_programs))
         .routes(routes!(costs::get_costs))
         .routes(routes!(doctor::get_doctor))
+        .routes(routes!(configuration::reload))
         .routes(routes!(events::get_events))
 }
 

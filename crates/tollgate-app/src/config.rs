@@ -20,7 +20,7 @@ pub const DEFAULT_LISTEN: SocketAddr =
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
 /// Where a provider's credential is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialSource {
     /// In this environment variable.
     Env(String),

@@ -1,20 +1,26 @@
 //! Credentials of providers: from the environment or the OS keyring, never from a file of ours.
+//!
+//! A keyring that is locked answers when a person has typed its password, or never. So nothing here
+//! that a gateway waits for has a bound of its own: [`Keys`] are read beside its work, and the
+//! command line waits as long as the person in front of it.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    thread,
+};
 
+use keyring_core::api::CredentialStoreApi;
+use tokio::sync::oneshot;
 use tollgate_core::Secret;
 use zbus_secret_service_keyring_store::Store;
 
-use crate::config::CredentialSource;
+use crate::config::{Config, CredentialSource};
 
 /// The name under which entries stand in the keyring; the user of an entry is the credential's.
 pub const KEYRING_SERVICE: &str = "tollgate";
 
-/// A locked keyring can wait for a person for ever.
-const KEYRING_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Why a credential is not at hand.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
     /// The variable is unset or empty.
     #[error("read the credential from the environment: `{0}` is not set")]
@@ -22,88 +28,165 @@ pub enum CredentialError {
     /// The keyring has no such entry.
     #[error("read the credential `{0}` from the keyring: there is no such entry")]
     KeyringEntryMissing(String),
+    /// What was found cannot be sent. It is not shown: it may be a key.
+    #[error("read the credential `{0}`: it has characters that no HTTP header can carry")]
+    NotAKey(String),
     /// The keyring does not work here.
     #[error("use the keyring: {0}")]
     Keyring(String),
-    /// The keyring did not answer: it is probably locked.
-    #[error("use the keyring: no answer within {} s; is it locked?", KEYRING_TIMEOUT.as_secs())]
-    KeyringTimeout,
+    /// The keyring has not answered yet: it probably waits for its password.
+    #[error("use the keyring: it has not answered yet; is it locked?")]
+    KeyringSilent,
 }
 
-/// Reads a credential. Blocks for up to five seconds when it is in the keyring.
-///
-/// # Errors
-/// When it is not there or the keyring does not work.
-pub fn read(
-    source: &CredentialSource,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Secret, CredentialError> {
-    match source {
-        CredentialSource::Env(name) => match env(name) {
-            Some(key) if !key.is_empty() => Ok(Secret::new(key)),
-            Some(_) | None => Err(CredentialError::EnvUnset(name.clone())),
-        },
-        CredentialSource::Keyring(name) => {
-            let entry = name.clone();
-            with_keyring(move |store| {
-                let missing = || CredentialError::KeyringEntryMissing(entry.clone());
-                let entry = store.build(KEYRING_SERVICE, &entry, None).map_err(describe)?;
-                match entry.get_password() {
-                    Ok(key) => Ok(Secret::new(key)),
-                    Err(keyring_core::Error::NoEntry) => Err(missing()),
-                    Err(err) => Err(describe(err)),
-                }
-            })
+/// The credentials that a configuration names, each with what became of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    found: HashMap<CredentialSource, Result<Secret, CredentialError>>,
+}
+
+impl Keys {
+    /// Reads those that are in the environment.
+    pub(crate) fn read_environment(
+        &mut self,
+        config: &Config,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) {
+        for source in sources(config) {
+            if let CredentialSource::Env(name) = source {
+                let unset = || CredentialError::EnvUnset(name.clone());
+                let key = env(name).ok_or_else(unset).and_then(|it| usable(name, &it, unset));
+                self.found.insert(source.clone(), key);
+            }
         }
+    }
+
+    /// Begins to read those that are in the keyring; `None` when the configuration names none.
+    ///
+    /// On a thread of its own: the store starts a runtime itself, and a locked keyring must not
+    /// hold up anything else, not even the exit.
+    pub(crate) fn read_keyring(config: &Config) -> Option<oneshot::Receiver<Self>> {
+        let names: BTreeSet<String> = sources(config)
+            .filter_map(|it| match it {
+                CredentialSource::Keyring(name) => Some(name.clone()),
+                CredentialSource::Env(_) => None,
+            })
+            .collect();
+        if names.is_empty() {
+            return None;
+        }
+        let (done, reading) = oneshot::channel();
+        let spawned = thread::Builder::new().name("keyring".to_owned()).spawn(move || {
+            // Nobody may wait any more.
+            let _ = done.send(Self::from_keyring(names));
+        });
+        if let Err(err) = spawned {
+            tracing::error!(error = %err, "the keyring's thread cannot be started");
+        }
+        Some(reading)
+    }
+
+    fn from_keyring(names: BTreeSet<String>) -> Self {
+        let store = Store::new().map_err(|err| describe(&err));
+        let read = |name: String| {
+            let key = store.as_ref().map_err(Clone::clone).and_then(|it| read(it.as_ref(), &name));
+            (CredentialSource::Keyring(name), key)
+        };
+        Self { found: names.into_iter().map(read).collect() }
+    }
+
+    /// Takes what was read later.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.found.extend(later.found);
+    }
+
+    /// A credential, or why it is not at hand.
+    pub(crate) fn get(&self, source: &CredentialSource) -> Result<Secret, CredentialError> {
+        self.found.get(source).cloned().unwrap_or(Err(CredentialError::KeyringSilent))
     }
 }
 
-/// Stores a credential in the keyring. Blocks for up to five seconds.
+fn sources(config: &Config) -> impl Iterator<Item = &CredentialSource> {
+    config.providers.iter().filter_map(|it| it.credential.as_ref())
+}
+
+/// A key without the line end that a file or a paste leaves.
+fn usable(
+    name: &str,
+    key: &str,
+    missing: impl FnOnce() -> CredentialError,
+) -> Result<Secret, CredentialError> {
+    match key.trim() {
+        "" => Err(missing()),
+        key if key.bytes().all(|it| it.is_ascii_graphic() || it == b' ') => {
+            Ok(Secret::new(key.to_owned()))
+        }
+        _ => Err(CredentialError::NotAKey(name.to_owned())),
+    }
+}
+
+fn read(store: &dyn CredentialStoreApi, name: &str) -> Result<Secret, CredentialError> {
+    let missing = || CredentialError::KeyringEntryMissing(name.to_owned());
+    let entry = store.build(KEYRING_SERVICE, name, None).map_err(|err| describe(&err))?;
+    match entry.get_password() {
+        Ok(key) => usable(name, &key, missing),
+        Err(keyring_core::Error::NoEntry) => Err(missing()),
+        Err(err) => Err(describe(&err)),
+    }
+}
+
+/// Stores a credential in the keyring. Blocks while the keyring waits for a person; must not be
+/// called inside a runtime.
 ///
 /// # Errors
 /// When the keyring does not work.
-pub fn store(name: &str, secret: Secret) -> Result<(), CredentialError> {
-    let name = name.to_owned();
-    with_keyring(move |store| {
-        let entry = store.build(KEYRING_SERVICE, &name, None).map_err(describe)?;
-        entry.set_password(secret.expose()).map_err(describe)
-    })
+pub fn store(name: &str, secret: &Secret) -> Result<(), CredentialError> {
+    let store = Store::new().map_err(|err| describe(&err))?;
+    let entry = store.build(KEYRING_SERVICE, name, None).map_err(|err| describe(&err))?;
+    entry.set_password(secret.expose()).map_err(|err| describe(&err))
 }
 
-/// Removes a credential from the keyring; one that is not there is removed already. Blocks for up
-/// to five seconds.
+/// Removes a credential from the keyring; one that is not there is removed already. Blocks while
+/// the keyring waits for a person; must not be called inside a runtime.
 ///
 /// # Errors
 /// When the keyring does not work.
 pub fn remove(name: &str) -> Result<(), CredentialError> {
-    let name = name.to_owned();
-    with_keyring(move |store| {
-        let entry = store.build(KEYRING_SERVICE, &name, None).map_err(describe)?;
-        match entry.delete_credential() {
-            Ok(()) | Err(keyring_core::Error::NoEntry) => Ok(()),
-            Err(err) => Err(describe(err)),
-        }
-    })
+    let store = Store::new().map_err(|err| describe(&err))?;
+    let entry = store.build(KEYRING_SERVICE, name, None).map_err(|err| describe(&err))?;
+    match entry.delete_credential() {
+        Ok(()) | Err(keyring_core::Error::NoEntry) => Ok(()),
+        Err(err) => Err(describe(&err)),
+    }
 }
 
-/// Runs on a thread of its own: the store starts a runtime itself, and a locked keyring must not
-/// hold up anything else, not even the exit.
-fn with_keyring<T: Send + 'static>(
-    work: impl FnOnce(&dyn keyring_core::api::CredentialStoreApi) -> Result<T, CredentialError>
-    + Send
-    + 'static,
-) -> Result<T, CredentialError> {
-    let (done, wait) = mpsc::sync_channel(1);
-    let spawned = thread::Builder::new().name("keyring".to_owned()).spawn(move || {
-        let result = Store::new().map_err(describe).and_then(|store| work(store.as_ref()));
-        // The asker may have given up.
-        let _ = done.send(result);
-    });
-    spawned.map_err(|err| CredentialError::Keyring(err.to_string()))?;
-    wait.recv_timeout(KEYRING_TIMEOUT).map_err(|_| CredentialError::KeyringTimeout)?
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "used as a `map_err` function")]
-fn describe(err: keyring_core::Error) -> CredentialError {
+fn describe(err: &keyring_core::Error) -> CredentialError {
     CredentialError::Keyring(err.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_core::provider::Catalogue;
+
+    use super::*;
+
+    #[test]
+    fn a_key_loses_its_line_end_and_one_that_cannot_be_sent_is_not_shown() {
+        let text = "[[providers]]\nid = 'openai'\napi_key = { env = 'KEY' }";
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        let config = Config::load(&file, &Catalogue::embedded().unwrap()).unwrap();
+        let read = |value: Option<&str>| {
+            let mut keys = Keys::default();
+            keys.read_environment(&config, &|_| value.map(str::to_owned));
+            let key = keys.get(&CredentialSource::Env("KEY".to_owned()));
+            key.map(|it| it.expose().to_owned()).map_err(|it| it.to_string())
+        };
+        assert_eq!(read(Some("sk-abc\n")).unwrap(), "sk-abc");
+        assert!(read(Some("\n")).unwrap_err().contains("`KEY` is not set"));
+        assert!(read(None).unwrap_err().contains("`KEY` is not set"));
+        let unusable = read(Some("sk-abc\ndef")).unwrap_err();
+        assert!(unusable.contains("no HTTP header") && !unusable.contains("sk-abc"), "{unusable}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tollgate_ledger::SumQuery;
 
 use crate::{
-    App,
+    App, Severity,
     api::{
         self,
         view::{CheckView, HelperState},
@@ -15,13 +15,16 @@ use crate::{
 
 /// The checks of a running gateway.
 pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
-    let mut checks = vec![listening(app).await, ledger(app).await];
+    let mut checks = vec![listening(app), ledger(app).await];
     checks.push(callers());
     checks.extend(user());
     checks.extend(helper(app));
-    checks.extend(app.problems().iter().map(|it| {
-        let name = format!("provider {}", it.provider);
-        check(&name, "error", it.problem.clone(), Some(it.remedy.clone()))
+    checks.extend(app.problems().into_iter().map(|it| {
+        let level = match it.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        check(&it.name, level, it.found, Some(it.remedy))
     }));
     if app.is_simulated() {
         let found = "the built-in simulator answers instead of the providers; nobody is billed";
@@ -56,8 +59,8 @@ fn helper_remedy() -> String {
     format!("{start}; without it there are no packets")
 }
 
-async fn listening(app: &App) -> CheckView {
-    match app.listening().await {
+fn listening(app: &App) -> CheckView {
+    match app.listening() {
         Some(listen) => check("gateway", "ok", format!("serves on `{listen}`"), None),
         None => {
             let remedy = Some("turn it on with `tollgate on`".to_owned());

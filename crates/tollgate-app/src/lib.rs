@@ -23,8 +23,10 @@ pub mod paths;
 pub mod procfs;
 pub mod sdk_env;
 pub mod server;
+mod settings;
 mod snapshot;
 mod start;
 mod token;
 
+pub use settings::{Problem, Severity};
 pub use start::{App, Environment, Options, StartError, Toggle};

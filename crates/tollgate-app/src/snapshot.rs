@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::uri::Authority;
 use tollgate_core::{
-    Format,
+    Format, Secret,
     price::PriceBook,
     provider::{Catalogue, Endpoint, Provider},
 };
@@ -12,7 +12,8 @@ use tollgate_gateway::{Snapshot, Target, Timeouts};
 
 use crate::{
     config::{Config, CredentialSource, ProviderConfig},
-    credentials,
+    credentials::{CredentialError, Keys},
+    settings::{Problem, Severity},
 };
 
 /// The providers that the simulator stands in for, with the formats it speaks for each.
@@ -22,27 +23,16 @@ const SIMULATED: [(&str, &[Format]); 3] = [
     ("google", &[Format::Gemini]),
 ];
 
-/// Something of the configuration that could not be followed. The gateway serves without it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotProblem {
-    /// The provider's id.
-    pub provider: String,
-    /// What went wrong.
-    pub problem: String,
-    /// What to do.
-    pub remedy: String,
-}
-
-/// Lays the configuration over the catalogue and fetches credentials. Blocks while it asks the
-/// keyring.
+/// Lays the configuration over the catalogue, and says what of it cannot be followed.
 pub(crate) fn make(
     config: &Config,
     catalogue: &Catalogue,
     prices: Arc<PriceBook>,
     simulator: Option<SocketAddr>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> (Snapshot, Vec<SnapshotProblem>) {
+    keys: &Keys,
+) -> (Snapshot, Vec<Problem>) {
     let mut problems = Vec::new();
+    let mut unavailable = Vec::new();
     let mut targets: Vec<Target> = catalogue
         .iter()
         .filter(|it| !it.needs_base_url())
@@ -50,23 +40,32 @@ pub(crate) fn make(
         .map(|it| target(it.clone()))
         .collect();
     for own in &config.providers {
-        match with_credential(own, env) {
-            Ok(it) => targets.push(it),
-            Err(problem) => problems.push(problem),
+        let key = match &own.credential {
+            // The simulator takes any key, and must not be shown a real one.
+            Some(source) if simulator.is_none() => keys.get(source).map(Some),
+            Some(_) | None => Ok(None),
+        };
+        match key {
+            Ok(key) => targets.push(configured(own, key)),
+            Err(err) => {
+                let problem = without_key(own, &err);
+                let reason = format!("{}: {} ({})", problem.name, problem.found, problem.remedy);
+                unavailable.push((own.provider.id.clone(), reason));
+                problems.push(problem);
+            }
         }
     }
     if let Some(addr) = simulator {
         for (id, formats) in SIMULATED {
             for target in targets.iter_mut().filter(|it| it.provider.id == id) {
                 target.provider.endpoints = simulated_endpoints(addr, formats);
-                target.credential = None;
                 target.simulated = true;
             }
         }
         // Nothing may leave the machine while the demo runs.
         targets.retain(|it| it.simulated);
     }
-    (Snapshot::new(targets, prices), problems)
+    (Snapshot { unavailable, ..Snapshot::new(targets, prices) }, problems)
 }
 
 /// The hosts, with their ports where they are not the usual ones, that the gateway calls.
@@ -94,30 +93,35 @@ fn target(provider: Provider) -> Target {
     Target { provider, credential: None, simulated: false, timeouts: Timeouts::default() }
 }
 
-/// A provider whose credential cannot be had is left out: the client's own key must not go where
-/// another was meant to.
-fn with_credential(
-    own: &ProviderConfig,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Target, SnapshotProblem> {
-    let credential = own.credential.as_ref().map(|it| credentials::read(it, env));
-    let credential = credential.transpose().map_err(|err| SnapshotProblem {
-        provider: own.provider.id.clone(),
-        problem: err.to_string(),
-        remedy: match &own.credential {
-            Some(CredentialSource::Env(name)) => format!("set `{name}` and restart"),
-            Some(CredentialSource::Keyring(name)) => {
-                format!("store it with `tollgate providers login {name}` and restart")
-            }
-            None => String::new(),
-        },
-    })?;
-    let mut target = target(own.provider.clone());
-    target.credential = credential;
+fn configured(own: &ProviderConfig, credential: Option<Secret>) -> Target {
     let default = Timeouts::default();
-    target.timeouts = Timeouts {
-        first_byte: own.patience.first_byte.unwrap_or(default.first_byte),
-        idle: own.patience.idle.unwrap_or(default.idle),
+    Target {
+        credential,
+        timeouts: Timeouts {
+            first_byte: own.patience.first_byte.unwrap_or(default.first_byte),
+            idle: own.patience.idle.unwrap_or(default.idle),
+        },
+        ..target(own.provider.clone())
+    }
+}
+
+/// A provider whose credential cannot be had is not called: the client's own key must not go where
+/// another was meant to.
+fn without_key(own: &ProviderConfig, err: &CredentialError) -> Problem {
+    let remedy = match (&own.credential, err) {
+        (Some(CredentialSource::Env(name)), _) => format!("set `{name}` and restart"),
+        (Some(CredentialSource::Keyring(_)), CredentialError::KeyringSilent) => {
+            "unlock the keyring".to_owned()
+        }
+        (Some(CredentialSource::Keyring(name)), _) => {
+            format!("store it with `tollgate providers login {name}`")
+        }
+        (None, _) => String::new(),
     };
-    Ok(target)
+    Problem {
+        name: format!("provider {}", own.provider.id),
+        severity: Severity::Error,
+        found: err.to_string(),
+        remedy,
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex as BlockingMutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -31,12 +31,12 @@ use crate::{
     callers::Callers,
     capture::Capture,
     clock::SystemClock,
-    config::{Config, ConfigError},
+    config::ConfigError,
     hub::{Event, Hub},
     paths::Paths,
     server::{self, Server},
-    snapshot::{self, SnapshotProblem},
-    token,
+    settings::{Problem, Settings, Sources},
+    snapshot, token,
 };
 
 /// How often the status is looked at for those who watch it.
@@ -112,9 +112,11 @@ pub enum StartError {
 /// A running Tollgate.
 pub struct App {
     paths: Paths,
-    config: Config,
+    settings: Arc<Settings>,
     /// Where to listen; a free port that was asked for stays the same from then on.
     listen: Mutex<SocketAddr>,
+    /// Where it listens now. Apart from the server, which is locked while it stops.
+    listening: BlockingMutex<Option<SocketAddr>>,
     clock: Arc<dyn Clock>,
     token: Secret,
     ledger: Mutex<Option<Ledger>>,
@@ -123,9 +125,7 @@ pub struct App {
     gateway: Arc<Gateway>,
     hub: Arc<Hub>,
     capture: Arc<Capture>,
-    catalogue: Catalogue,
     prices: Arc<PriceBook>,
-    problems: Vec<SnapshotProblem>,
     server: Mutex<Option<Server>>,
     demo: Mutex<Option<DemoParts>>,
     simulated: bool,
@@ -150,13 +150,18 @@ impl App {
         if server::is_answered(&admin_socket) {
             return Err(StartError::AlreadyRunning(admin_socket));
         }
-        let catalogue = Catalogue::embedded()?;
-        let config = Config::load(&paths.config, &catalogue)?;
-        let listen = listen.unwrap_or(config.listen);
-        crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
-        private_folder(&paths.data)?;
-        private_folder(&paths.runtime)?;
         let prices = Arc::new(PriceBook::embedded()?);
+        let sources = Sources {
+            path: paths.config.clone(),
+            catalogue: Catalogue::embedded()?,
+            prices: Arc::clone(&prices),
+            env,
+        };
+        let settings = Arc::new(Settings::load(sources, listen)?);
+        let listen = listen.unwrap_or_else(|| settings.listen());
+        crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
+        private_folder(&paths.runtime)?;
+        private_folder(&paths.data)?;
         let token_path = paths.admin_token();
         let token = token::load_or_create(&token_path)
             .map_err(|source| StartError::Folder { path: token_path, source })?;
@@ -170,8 +175,7 @@ impl App {
             }
         };
         let simulated = simulator.as_ref().map(Simulator::addr);
-        let (snapshot, problems) =
-            snapshot::make(&config, &catalogue, Arc::clone(&prices), simulated, &*env);
+        let (snapshot, reading) = settings.begin(simulated).await;
         let hub = Arc::new(Hub::new(Arc::clone(&clock)));
         let capture = Capture::start(
             paths.helper_socket.clone(),
@@ -184,15 +188,18 @@ impl App {
             clock: Arc::clone(&clock),
             observer: Arc::<Hub>::clone(&hub),
             callers: Arc::new(Callers::new(Arc::clone(&capture))),
-            ledger: Some(Arc::new(LedgerSink::new(ledger.writer(), Arc::clone(&ledger_lost)))),
-            limits: limits(&config),
+            ledger: Some(Arc::new(
+                settings.sink(LedgerSink::new(ledger.writer(), Arc::clone(&ledger_lost))),
+            )),
+            limits: Limits::default(),
             extra_roots: Vec::new(),
         };
         let app = Arc::new(Self {
             gateway: Gateway::new(gateway_config, snapshot)?,
             paths,
-            config,
+            settings,
             listen: Mutex::new(listen),
+            listening: BlockingMutex::new(None),
             clock,
             token,
             writer: ledger.writer(),
@@ -200,9 +207,7 @@ impl App {
             ledger: Mutex::new(Some(ledger)),
             hub,
             capture,
-            catalogue,
             prices,
-            problems,
             server: Mutex::new(None),
             demo: Mutex::new(None),
             simulated: simulated.is_some(),
@@ -210,6 +215,8 @@ impl App {
             stop: CancellationToken::new(),
         });
         app.bring_up(admin_socket, simulator, demo).await?;
+        let (settings, gateway) = (Arc::clone(&app.settings), Arc::clone(&app.gateway));
+        tokio::spawn(settings.follow(gateway, reading, app.stop.clone()));
         Ok(app)
     }
 
@@ -256,10 +263,14 @@ impl App {
                     .await
                     .map_err(|source| StartError::Listen { listen, source })?;
                 *wanted = started.listen;
+                self.set_listening(Some(started.listen));
                 self.capture.set_gateway_port(started.listen.port());
                 *server = Some(started);
             }
-            (Toggle::Off, Some(running)) => running.stop(self).await,
+            (Toggle::Off, Some(running)) => {
+                self.set_listening(None);
+                running.stop(self).await;
+            }
             (Toggle::On, Some(running)) => *server = Some(running),
             (Toggle::Off, None) => {}
         }
@@ -274,6 +285,7 @@ impl App {
             demo.simulator.shutdown().await;
         }
         if let Some(server) = self.server.lock().await.take() {
+            self.set_listening(None);
             server.stop(self).await;
         }
         self.stop.cancel();
@@ -293,8 +305,18 @@ impl App {
     }
 
     /// Where it listens; `None` when off.
-    pub async fn listening(&self) -> Option<SocketAddr> {
-        self.server.lock().await.as_ref().map(|it| it.listen)
+    #[must_use]
+    pub fn listening(&self) -> Option<SocketAddr> {
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_listening(&self, listen: Option<SocketAddr>) {
+        *self.listening.lock().unwrap_or_else(PoisonError::into_inner) = listen;
+    }
+
+    /// Reads the configuration and the keys that it names again, soon after this returns.
+    pub fn reload(&self) {
+        self.settings.reload();
     }
 
     /// The web console's address, which holds the admin token: whoever has it may do anything here.
@@ -367,28 +389,22 @@ impl App {
         &self.prices
     }
 
-    /// The provider catalogue.
-    #[must_use]
-    pub const fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
-    }
-
-    /// The configuration.
-    #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// Where things are.
     #[must_use]
     pub const fn paths(&self) -> &Paths {
         &self.paths
     }
 
-    /// What of the configuration could not be followed, such as a credential that is not there.
+    /// What is not as the configuration says, such as a credential that is not there.
     #[must_use]
-    pub fn problems(&self) -> &[SnapshotProblem] {
-        &self.problems
+    pub fn problems(&self) -> Vec<Problem> {
+        self.settings.problems()
+    }
+
+    /// Why the configuration file is not followed as it stands.
+    #[must_use]
+    pub fn configuration_problem(&self) -> Option<String> {
+        self.settings.configuration_problem()
     }
 
     /// Whether the built-in simulator stands in for the providers.
@@ -411,11 +427,6 @@ pub enum Toggle {
     On,
     /// Do not.
     Off,
-}
-
-fn limits(config: &Config) -> Limits {
-    let limits = Limits::default();
-    if config.keep_bodies { limits } else { Limits { body_keep_bytes_max: 0, ..limits } }
 }
 
 /// Makes a folder that only this user may enter.

@@ -18,6 +18,7 @@ const PROVIDER_PREFIX: &str = "/p/";
 pub(crate) struct Routes {
     targets: HashMap<String, Arc<Destination>>,
     defaults: Vec<(Format, Arc<Destination>)>,
+    unavailable: HashMap<String, String>,
     /// What the calls cost.
     pub(crate) prices: Arc<PriceBook>,
 }
@@ -92,7 +93,8 @@ impl Routes {
             };
             defaults.push((format, Arc::clone(target)));
         }
-        Ok(Self { targets, defaults, prices: snapshot.prices })
+        let unavailable = snapshot.unavailable.into_iter().collect();
+        Ok(Self { targets, defaults, unavailable, prices: snapshot.prices })
     }
 
     /// Routes a request by its path and the names of its headers.
@@ -111,7 +113,7 @@ impl Routes {
         })?;
         let provider = format_row(asked.format).default_provider;
         let found = self.defaults.iter().find(|(format, _)| *format == asked.format);
-        let unknown = || Refusal::new(ErrorCode::UnknownProvider, text::unknown_provider(provider));
+        let unknown = || self.not_there(provider);
         let (_, destination) = found.ok_or_else(unknown)?;
         let base = destination.base(asked.format).ok_or_else(unknown)?;
         let prefix = format_row(asked.format).base_path;
@@ -130,9 +132,17 @@ impl Routes {
         })
     }
 
+    /// Why a provider cannot be called: its credential is missing, or nobody knows it.
+    fn not_there(&self, id: &str) -> Refusal {
+        match self.unavailable.get(id) {
+            Some(reason) => Refusal::new(ErrorCode::NoCredential, reason.clone()),
+            None => Refusal::new(ErrorCode::UnknownProvider, text::unknown_provider(id)),
+        }
+    }
+
     fn by_provider(&self, request: &http::request::Parts, rest: &str) -> Result<Routed, Refusal> {
         let (id, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-        let unknown = || Refusal::new(ErrorCode::UnknownProvider, text::unknown_provider(id));
+        let unknown = || self.not_there(id);
         let destination = self.targets.get(id).ok_or_else(unknown)?;
         let origin = destination.endpoints.first().ok_or_else(unknown)?;
         Ok(Routed {

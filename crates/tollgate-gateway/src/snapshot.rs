@@ -28,6 +28,9 @@ pub struct Snapshot {
     /// Which provider serves a format on the paths that name none (`/v1/…`, `/v1beta/…`). A format
     /// that is not listed has none, and its calls are refused.
     pub defaults: Vec<(Format, String)>,
+    /// Providers that are configured and cannot be called now, by id, each with the reason that its
+    /// calls are refused with.
+    pub unavailable: Vec<(String, String)>,
     /// What the calls cost.
     pub prices: Arc<PriceBook>,
 }
@@ -41,6 +44,6 @@ impl Snapshot {
         let there = |id: &str| targets.iter().any(|it| it.provider.id == id);
         let defaults = usual.into_iter().filter(|(_, id)| there(id));
         let defaults = defaults.map(|(format, id)| (format, id.to_owned())).collect();
-        Self { targets, defaults, prices }
+        Self { targets, defaults, unavailable: Vec::new(), prices }
     }
 }

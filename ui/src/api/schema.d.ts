@@ -101,6 +101,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/configuration/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reads the configuration and the keys that it names again, soon after the answer. It also happens
+         *     by itself when the file changes; this is for a key that was stored meanwhile.
+         */
+        post: operations["reload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/costs": {
         parameters: {
             query?: never;
@@ -994,6 +1014,8 @@ export interface components {
         StatusView: {
             /** @description The capture. */
             capture: components["schemas"]["CaptureView"];
+            /** @description Why the configuration file is not followed as it stands; `null` when it is. */
+            configuration_problem?: string | null;
             /** @description The helper. */
             helper: components["schemas"]["HelperView"];
             /**
@@ -1261,6 +1283,23 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["StatusView"];
                 };
+            };
+        };
+    };
+    reload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -52,6 +52,7 @@ export function aStatus(over: Partial<StatusView> = {}): StatusView {
       kept_max: 100_000,
     },
     ledger_lost: 0,
+    configuration_problem: null,
     ...over,
   };
 }

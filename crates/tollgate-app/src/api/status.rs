@@ -74,7 +74,7 @@ pub async fn clear_capture(State(app): State<Arc<App>>) -> Json<StatusView> {
 
 /// The status now. A ledger that cannot be read shows as no calls today; `doctor` says why.
 pub async fn status(app: &Arc<App>) -> StatusView {
-    let listen = app.listening().await;
+    let listen = app.listening();
     let reader = app.reader();
     let midnight = midnight_before(app.clock().now());
     let today = SumQuery { since: Some(midnight), simulated: app.summed(), ..SumQuery::default() };
@@ -94,6 +94,7 @@ pub async fn status(app: &Arc<App>) -> StatusView {
         helper,
         capture,
         ledger_lost: app.ledger_lost(),
+        configuration_problem: app.configuration_problem(),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use tollgate_app::{
+    client::ClientError,
     config::{Config, CredentialSource},
     credentials,
 };
@@ -26,22 +28,67 @@ pub(super) fn providers(command: ProvidersCommand) -> Result<()> {
     match command {
         ProvidersCommand::List(json) => list(json),
         ProvidersCommand::Login { name } => {
-            if io::stdin().is_terminal() {
-                output::note(&format!("Paste the key of `{name}`, then press Enter:"));
-            }
-            let mut key = String::new();
-            io::stdin().lock().read_line(&mut key)?;
-            let key = Secret::new(key.trim().to_owned());
+            let key = Secret::new(read_key(&name)?.trim().to_owned());
             if key.expose().is_empty() {
                 bail!("no key was given");
             }
-            credentials::store(&name, key)?;
+            credentials::store(&name, &key)?;
             output::note(&format!(
                 "Stored in the keyring. The configuration refers to it by `api_key = {{ keyring = \"{name}\" }}`."
             ));
-            Ok(())
+            tell_gateway()
         }
-        ProvidersCommand::Logout { name } => Ok(credentials::remove(&name)?),
+        ProvidersCommand::Logout { name } => {
+            credentials::remove(&name)?;
+            tell_gateway()
+        }
+    }
+}
+
+/// Reads a line from standard input; what is typed on a terminal is not shown.
+fn read_key(name: &str) -> Result<String> {
+    let stdin = io::stdin();
+    let mut key = String::new();
+    let hidden = if stdin.is_terminal() { Some(Hidden::begin(&stdin)?) } else { None };
+    if hidden.is_some() {
+        output::note(&format!("Paste the key of `{name}` (it is not shown), then press Enter:"));
+    }
+    stdin.lock().read_line(&mut key)?;
+    Ok(key)
+}
+
+/// A terminal that does not show what is typed, until this is dropped.
+struct Hidden<'a> {
+    terminal: &'a io::Stdin,
+    before: Termios,
+}
+
+impl<'a> Hidden<'a> {
+    fn begin(terminal: &'a io::Stdin) -> Result<Self> {
+        let before = termios::tcgetattr(terminal)?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        // The line's end is shown, so that what follows begins on a line of its own.
+        silent.local_modes.insert(LocalModes::ECHONL);
+        termios::tcsetattr(terminal, OptionalActions::Flush, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Hidden<'_> {
+    fn drop(&mut self) {
+        // A terminal that is gone needs nothing back.
+        let _ = termios::tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+/// Lets a running gateway read its keys again.
+fn tell_gateway() -> Result<()> {
+    let (client, _) = super::client()?;
+    let told = super::runtime()?.block_on(client.post::<()>("/configuration/reload", &()));
+    match told {
+        Ok(()) | Err(ClientError::NotRunning(_)) => Ok(()),
+        Err(err) => Err(err).context("let the running gateway read its keys again"),
     }
 }
 

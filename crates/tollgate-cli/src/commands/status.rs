@@ -61,6 +61,9 @@ fn print(status: &StatusView) -> Result<()> {
             capture.kept
         ))?;
     }
+    if let Some(problem) = &status.configuration_problem {
+        output::line(&format!("config    {problem}"))?;
+    }
     if status.ledger_lost > 0 {
         output::line(&format!("ledger    {} calls could not be written", status.ledger_lost))?;
     }
