@@ -34,8 +34,11 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest head of a request, headers included, that is always read; one of twice this length
 /// never is.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// How long requests under way may go on once serving is to stop.
+/// How long calls under way may go on once serving is to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// How long their answers, and what the console asked for, may then take to be written. What is
+/// slower goes on by itself: the request that turned serving off waits for this very stop.
+const FLUSH_PATIENCE: Duration = Duration::from_millis(200);
 /// How long to wait when no connection can be accepted, as when file descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -64,15 +67,14 @@ impl Server {
         Ok(Self { listen, stop, connections })
     }
 
-    /// Accepts no more, waits a little for requests under way, and breaks off the rest.
+    /// Accepts no more, waits a little for calls under way, and breaks off the rest.
     pub async fn stop(self, app: &App) {
         self.stop.cancel();
         self.connections.close();
-        if tokio::time::timeout(STOP_PATIENCE, self.connections.wait()).await.is_err() {
-            app.gateway().cancel_all();
-            // What the gateway broke off ends at once; an idle watcher of events may not.
-            let _ = tokio::time::timeout(STOP_PATIENCE, self.connections.wait()).await;
-        }
+        app.gateway().drained(STOP_PATIENCE).await;
+        // Also what came in meanwhile on a connection that was open.
+        app.gateway().cancel_all();
+        let _ = tokio::time::timeout(FLUSH_PATIENCE, self.connections.wait()).await;
     }
 }
 
