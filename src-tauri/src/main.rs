@@ -143,8 +143,10 @@ fn quit_on_signals(handle: tauri::AppHandle) {
     use tokio::signal::unix::{SignalKind, signal};
     tauri::async_runtime::spawn(async move {
         let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
         tokio::select! {
             _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
         handle.exit(0);

@@ -185,6 +185,16 @@ impl Product {
         said
     }
 
+    /// Ends it as a terminal that is closed does, and gives what it said.
+    ///
+    /// # Panics
+    /// When it does not end well.
+    pub async fn hang_up(self) -> String {
+        let (status, said) = self.end(Signal::HUP).await;
+        assert_eq!(status.code(), Some(0), "{said}");
+        said
+    }
+
     /// Kills it as `kill -9` does, and waits until it is gone.
     ///
     /// # Panics

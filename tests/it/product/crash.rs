@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 use tollgate_app::api::view::{CallState, EventView};
 use tollgate_ledger::{COMMIT_EVERY, CallQuery, Reader};
-use tollgate_tests::{Home, PATIENCE, send};
+use tollgate_tests::{Home, PATIENCE, Product, send};
 
 use super::using::{CHAT, CHAT_STREAM, chat, simulator};
 
@@ -90,6 +90,15 @@ async fn who_is_told_of_a_settled_call_finds_it_at_once() {
 
 #[tokio::test]
 async fn a_gateway_that_is_told_to_end_settles_what_is_under_way() {
+    settles(async |it| it.stop().await).await;
+}
+
+#[tokio::test]
+async fn a_gateway_whose_terminal_is_closed_settles_what_is_under_way() {
+    settles(async |it| it.hang_up().await).await;
+}
+
+async fn settles(end: impl AsyncFnOnce(Product) -> String) {
     let simulator = simulator().await;
     let home = Home::simulated(&simulator);
     let product = home.serve().await;
@@ -99,7 +108,7 @@ async fn a_gateway_that_is_told_to_end_settles_what_is_under_way() {
         calls.iter().any(|it| it.response.len() >= 300)
     };
     simulator.log().wait_for(PATIENCE, begun).await.expect("the answer to begin");
-    product.stop().await;
+    end(product).await;
     // It ends with the format's error event.
     let answer = hanging.await.unwrap();
     assert!(String::from_utf8_lossy(answer.body()).contains("Tollgate is stopping"));

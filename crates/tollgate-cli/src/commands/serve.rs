@@ -1,7 +1,7 @@
 //! `tollgate serve` and `tollgate demo`.
 
-use anyhow::{Context as _, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Context as _, Result, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tollgate_app::{App, Options};
 use tracing_subscriber::EnvFilter;
 
@@ -37,8 +37,7 @@ pub(super) async fn serve(args: ServeArgs, providers: Providers) -> Result<()> {
     }
     let program = std::env::current_exe().context("find this program")?;
     // From here on a signal stops in order, even before the address is printed.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut asked = Signals::catch()?;
     let app = App::start(Options {
         paths,
         listen: args.listen,
@@ -46,19 +45,44 @@ pub(super) async fn serve(args: ServeArgs, providers: Providers) -> Result<()> {
         env: super::environment(),
     })
     .await?;
-    greet(&app).await;
+    greet(&app);
+    asked.next().await;
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = app.stop() => Ok(()),
+        // Whoever asks twice wants out now; calls that are not settled yet are then lost.
+        () = asked.next() => bail!("stopped before all calls were settled"),
     }
-    app.stop().await;
-    Ok(())
+}
+
+/// The signals that ask to stop: the terminal that goes away is one of them.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
 }
 
 /// Says where it serves: on standard error, because standard output may be a pipe that nobody
 /// reads. The console's address holds the admin token, as Jupyter's does.
-async fn greet(app: &App) {
-    let Some(listen) = app.listening().await else { return };
+fn greet(app: &App) {
+    let Some(listen) = app.listening() else { return };
     if app.is_simulated() {
         output::note(
             "SIMULATED: a built-in simulator answers instead of providers; nobody is billed.",
@@ -69,11 +93,8 @@ async fn greet(app: &App) {
     output::note(&format!("  OpenAI SDKs  OPENAI_BASE_URL=http://{listen}/v1"));
     output::note(&format!("  Anthropic    ANTHROPIC_BASE_URL=http://{listen}"));
     output::note("  or           tollgate run -- COMMAND");
-    for problem in app.problems() {
-        output::note(&format!(
-            "provider {}: {} ({})",
-            problem.provider, problem.problem, problem.remedy
-        ));
+    for it in app.problems() {
+        output::note(&format!("{}: {} ({})", it.name, it.found, it.remedy));
     }
 }
 
