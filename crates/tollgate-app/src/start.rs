@@ -1,7 +1,8 @@
 //! Bringing everything up, and down again.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -11,6 +12,8 @@ use std::{
     },
     time::Duration,
 };
+
+use rustix::fs::{FlockOperation, flock};
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +120,8 @@ pub struct App {
     listen: Mutex<SocketAddr>,
     /// Where it listens now. Apart from the server, which is locked while it stops.
     listening: BlockingMutex<Option<SocketAddr>>,
+    /// Keeps another gateway of this user out, until this one has given everything back.
+    lock: BlockingMutex<Option<File>>,
     clock: Arc<dyn Clock>,
     token: Secret,
     ledger: Mutex<Option<Ledger>>,
@@ -161,6 +166,7 @@ impl App {
         let listen = listen.unwrap_or_else(|| settings.listen());
         crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
         private_folder(&paths.runtime)?;
+        let lock = lock(&paths)?;
         private_folder(&paths.data)?;
         let token_path = paths.admin_token();
         let token = token::load_or_create(&token_path)
@@ -200,6 +206,7 @@ impl App {
             settings,
             listen: Mutex::new(listen),
             listening: BlockingMutex::new(None),
+            lock: BlockingMutex::new(Some(lock)),
             clock,
             token,
             writer: ledger.writer(),
@@ -300,8 +307,10 @@ impl App {
                 tracing::error!("the ledger could not be closed in order");
             }
         }
-        // The next start finds the socket gone instead of dead.
+        // The next start finds the socket gone instead of dead. It is still this gateway's: the
+        // lock is given back after it.
         let _ = fs::remove_file(self.paths.admin_socket());
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Where it listens; `None` when off.
@@ -436,6 +445,18 @@ fn private_folder(path: &Path) -> Result<(), StartError> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))
     };
     make().map_err(|source| StartError::Folder { path: path.to_owned(), source })
+}
+
+/// Makes sure that this is the only gateway of its user, for as long as the file is open. The admin
+/// socket alone does not: one that stops would take the socket of the one that starts.
+fn lock(paths: &Paths) -> Result<File, StartError> {
+    let path = paths.runtime.join("gateway.lock");
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.map_err(|source| StartError::Folder { path, source })?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(_) => Err(StartError::AlreadyRunning(paths.admin_socket())),
+    }
 }
 
 /// Tells the status to those who watch, whenever it has changed.
