@@ -38,7 +38,7 @@ use crate::{
     hub::{Event, Hub},
     paths::Paths,
     server::{self, Server},
-    settings::{Problem, Settings, Sources},
+    settings::{Problem, Settings, Severity, Sources},
     snapshot, token,
 };
 
@@ -122,6 +122,7 @@ pub struct App {
     listening: BlockingMutex<Option<SocketAddr>>,
     /// Keeps another gateway of this user out, until this one has given everything back.
     lock: BlockingMutex<Option<File>>,
+    is_open: bool,
     clock: Arc<dyn Clock>,
     token: Secret,
     ledger: Mutex<Option<Ledger>>,
@@ -167,7 +168,7 @@ impl App {
         crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
         private_folder(&paths.runtime)?;
         let lock = lock(&paths)?;
-        private_folder(&paths.data)?;
+        let is_open = private_folder(&paths.data)?;
         let token_path = paths.admin_token();
         let token = token::load_or_create(&token_path)
             .map_err(|source| StartError::Folder { path: token_path, source })?;
@@ -207,6 +208,7 @@ impl App {
             listen: Mutex::new(listen),
             listening: BlockingMutex::new(None),
             lock: BlockingMutex::new(Some(lock)),
+            is_open,
             clock,
             token,
             writer: ledger.writer(),
@@ -407,7 +409,17 @@ impl App {
     /// What is not as the configuration says, such as a credential that is not there.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
-        self.settings.problems()
+        let mut problems = self.settings.problems();
+        if self.is_open {
+            let data = self.paths.data.display();
+            problems.push(Problem {
+                name: "data folder".to_owned(),
+                severity: Severity::Warning,
+                found: format!("others may look into `{data}`; the files in it are yours alone"),
+                remedy: format!("`chmod 700 {data}`"),
+            });
+        }
+        problems
     }
 
     /// Why the configuration file is not followed as it stands.
@@ -438,11 +450,17 @@ pub enum Toggle {
     Off,
 }
 
-/// Makes a folder that only this user may enter.
-fn private_folder(path: &Path) -> Result<(), StartError> {
+/// Makes a folder that only this user may enter, and says whether one that is there is open to
+/// others: it may be somebody's for a reason, so its mode is left alone.
+fn private_folder(path: &Path) -> Result<bool, StartError> {
     let make = || {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        let mode = fs::metadata(path)?.permissions().mode();
+        if mode & 0o1002 == 0o0002 {
+            let message = "anybody may replace files in it: choose another or take that right away";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
+        Ok(mode & 0o077 != 0)
     };
     make().map_err(|source| StartError::Folder { path: path.to_owned(), source })
 }
