@@ -139,15 +139,15 @@ pub(crate) struct CallsArgs {
     /// Go on as calls happen
     #[arg(long)]
     pub(crate) follow: bool,
-    /// Only calls with this text in their program, project, model, provider, path or error
-    #[arg(long, value_name = "TEXT")]
+    /// Which calls, such as `program:claude state:failed text`, as on the Calls page
+    #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
     /// At most so many
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: usize,
     #[command(flatten)]
     pub(crate) json: Json,
-    /// Show this call in full
+    /// Show this call in full; the beginning of its id is enough
     #[arg(conflicts_with_all = ["follow", "filter"])]
     pub(crate) id: Option<String>,
 }

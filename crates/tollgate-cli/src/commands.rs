@@ -81,7 +81,10 @@ fn client() -> Result<(Client, PathBuf)> {
 
 /// The time `ago` (such as `24h`), in Unix milliseconds.
 fn since(ago: &str) -> Result<i64> {
+    Ok(now_ms().saturating_sub(output::span_ms(ago)?))
+}
+
+fn now_ms() -> i64 {
     use tollgate_core::Clock as _;
-    let now = tollgate_app::clock::SystemClock.now();
-    Ok(now.0.saturating_sub(output::span_ms(ago)?))
+    tollgate_app::clock::SystemClock.now().0
 }

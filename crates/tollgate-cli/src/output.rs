@@ -88,10 +88,11 @@ pub(crate) fn micros(us: u64) -> String {
     }
 }
 
-/// The local time of day of a Unix time in milliseconds.
-pub(crate) fn time(ms: i64) -> String {
-    let zoned = Timestamp::from_millisecond(ms).map(|it| it.to_zoned(TimeZone::system()));
-    zoned.map_or_else(|_| UNKNOWN.to_owned(), |it| it.strftime("%H:%M:%S").to_string())
+/// The local time of day of a Unix time in milliseconds, with its day unless that is `now`'s.
+pub(crate) fn time(ms: i64, now_ms: i64) -> String {
+    let day_and_time = day_and_time(ms);
+    let (day, time) = day_and_time.split_once(' ').unwrap_or(("", &day_and_time));
+    if self::day_and_time(now_ms).starts_with(day) { time.to_owned() } else { day_and_time }
 }
 
 /// The local day and time of a Unix time in milliseconds.
@@ -138,6 +139,13 @@ mod tests {
         for wrong in ["", "d", "-1d", "soon"] {
             assert!(span_ms(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_day_stands_before_times_of_other_days() {
+        let (time_of, hour) = (|ms, now| time(ms, now).len(), 3_600_000);
+        assert_eq!(time_of(0, 1_000), "00:00:00".len());
+        assert_eq!(time_of(0, 48 * hour), "1970-01-01 00:00:00".len());
     }
 
     #[test]

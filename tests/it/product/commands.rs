@@ -69,6 +69,51 @@ async fn a_second_gateway_is_refused() {
     product.stop().await;
 }
 
+/// One that stops has closed its port but not given back its socket and ledger yet.
+#[tokio::test]
+async fn the_next_gateway_does_not_start_before_the_last_has_given_back_everything() {
+    use rustix::fs::{FlockOperation, flock};
+
+    let home = Home::new();
+    fs::create_dir_all(home.runtime()).unwrap();
+    let lock = fs::File::create(home.runtime().join("gateway.lock")).unwrap();
+    flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let next = home.run(&["serve", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(next.code(), 1);
+    assert!(next.stderr().contains("already running"), "{}", next.stderr());
+    assert!(!home.data().exists());
+    drop(lock);
+    home.serve().await.stop().await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_there_keeps_its_mode() {
+    let home = Home::new();
+    let shared = home.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let make = |mode| fs::set_permissions(&shared, fs::Permissions::from_mode(mode)).unwrap();
+    make(0o755);
+    let product = home
+        .serve_with(|it| {
+            it.arg("--data-dir").arg(&shared);
+        })
+        .await;
+    assert_eq!(mode(&shared), 0o755);
+    for file in ["ledger.db", "admin.token"] {
+        assert_eq!(mode(&shared.join(file)), 0o600, "{file}");
+    }
+    let doctor = product.run(&["doctor"]).await;
+    assert!(doctor.stdout().contains("warning  data folder: "), "{}", doctor.stdout());
+    product.stop().await;
+
+    make(0o777);
+    let shared = shared.to_str().unwrap();
+    let refused = home.run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", shared]).await;
+    assert_eq!(refused.code(), 1);
+    assert!(refused.stderr().contains("anybody may replace files"), "{}", refused.stderr());
+}
+
 #[tokio::test]
 async fn a_mistake_in_the_configuration_names_its_place() {
     let home = Home::new();
@@ -136,6 +181,8 @@ async fn env_speaks_every_shell() {
     export OPENAI_API_BASE=http://LISTEN/v1
     export ANTHROPIC_BASE_URL=http://LISTEN
     export GOOGLE_GEMINI_BASE_URL=http://LISTEN
+    export NO_PROXY=127.0.0.1,localhost,::1
+    export no_proxy=127.0.0.1,localhost,::1
     ");
     let bash = product.run(&["env", "--shell", "bash"]).await;
     assert_eq!(product.run(&["env", "--shell", "zsh"]).await.stdout(), bash.stdout());
@@ -145,9 +192,35 @@ async fn env_speaks_every_shell() {
     let fish = product.run(&["env", "--shell", "fish"]).await;
     assert!(fish.stdout().starts_with("set -gx OPENAI_BASE_URL http://"), "{}", fish.stdout());
     let powershell = product.run(&["env", "--shell", "powershell"]).await;
-    let line = format!("$env:OPENAI_BASE_URL = \"{}/v1\"\n", product.base_url());
+    let line = format!("$env:OPENAI_BASE_URL = '{}/v1'\n", product.base_url());
     assert!(powershell.stdout().starts_with(&line), "{}", powershell.stdout());
     assert_eq!(product.run(&["env", "--shell", "tcsh"]).await.code(), 2);
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_set_already_is_respected() {
+    let simulator = simulator().await;
+    let product = Home::simulated(&simulator).serve().await;
+    let run = async |args: &[&str]| {
+        let set = |it: &mut tokio::process::Command| {
+            it.env("OPENAI_BASE_URL", "https://api.groq.com/openai/v1");
+            it.env("ANTHROPIC_BASE_URL", "https://llm.example.com");
+            it.env("NO_PROXY", "*.corp;$(exit 1)'");
+        };
+        product.home().run_with(args, "", set).await
+    };
+    let env = run(&["run", "--", "env"]).await;
+    let lines: Vec<&str> = env.expect().lines().collect();
+    let groq = format!("OPENAI_BASE_URL={}/p/groq/openai/v1", product.base_url());
+    assert!(lines.contains(&&*groq), "{lines:?}");
+    assert!(lines.contains(&"ANTHROPIC_BASE_URL=https://llm.example.com"));
+    assert!(env.stderr().contains("`llm.example.com` is no provider"), "{}", env.stderr());
+    let unproxied = "*.corp;$(exit 1)',127.0.0.1,localhost,::1";
+    assert!(lines.contains(&&*format!("NO_PROXY={unproxied}")));
+    let script = format!("{}\nprintf '%s\\n' \"$NO_PROXY\"; exit", run(&["env"]).await.expect());
+    let said = evaluate(product.home().command("sh"), &script).await;
+    assert_eq!(said, format!("{unproxied}\n"), "a value is one word to the shell");
     product.stop().await;
 }
 
@@ -277,14 +350,34 @@ async fn calls_can_be_followed() {
     for _ in 0..3 {
         lines.next_line().await.unwrap().unwrap();
     }
+    let mut model = product.home().command(tollgate_tests::program("tollgate"));
+    let filter = "model:no-such-model state:finished";
+    model.args(["calls", "--json", "--follow", "--filter", filter]);
+    let model = model.stdout(std::process::Stdio::piped()).spawn().unwrap();
     send(product.listen, chat(CHAT, "status=503")).await;
     let next = tokio::time::timeout(tollgate_tests::PATIENCE, lines.next_line()).await;
     let call: Value = serde_json::from_str(&next.unwrap().unwrap().unwrap()).unwrap();
     assert_eq!((&call["state"], &call["status"]), (&"finished".into(), &503.into()));
+    let failing =
+        ["calls", "--json", "--filter", "provider:openai state:finished model:gpt-5-mini"];
+    assert_eq!(product.run(&failing).await.expect().lines().count(), 4);
+
+    // The beginning of an id that the table shows is enough to open the call.
+    let table = product.run(&["calls"]).await;
+    let short = table.expect().lines().last().unwrap().split_whitespace().last().unwrap();
+    let id = call["id"].as_str().unwrap();
+    assert!(id.starts_with(short) && short.len() < id.len(), "{short} {id}");
+    assert_eq!(product.run(&["calls", "--json", short]).await.json()["call"]["id"], id);
+    let several = product.run(&["calls", &short[..2]]).await;
+    assert!(several.stderr().contains("several calls"), "{}", several.shown());
+    let none = product.run(&["calls", "ffff"]).await;
+    assert!(none.stderr().contains("no call"), "{}", none.shown());
     // It ends with the gateway.
     product.stop().await;
     let ended = tokio::time::timeout(tollgate_tests::PATIENCE, following.wait()).await;
     ended.unwrap().unwrap();
+    let other = tokio::time::timeout(tollgate_tests::PATIENCE, model.wait_with_output()).await;
+    assert_eq!(other.unwrap().unwrap().stdout, b"", "the filter holds for what follows too");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! `tollgate calls`.
 
-use std::fmt::Write as _;
+use std::collections::HashSet;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use tollgate_app::{
     api::view::{CallDetail, CallPage, CallState, CallView, EventView, UsageView},
     client::Client,
@@ -10,38 +10,48 @@ use tollgate_app::{
 
 use crate::{args::CallsArgs, output};
 
+mod filter;
+
+/// How much of an id is shown: the time to the millisecond and twelve random bits.
+const ID_SHOWN: usize = 18;
+
 /// Prints calls, or one call in full.
 pub(super) async fn calls(args: CallsArgs) -> Result<()> {
     let (client, _) = super::client()?;
     if let Some(id) = &args.id {
-        let detail: CallDetail = client.get(&format!("/calls/{}", output::query(id))).await?;
+        let id = resolve(&client, id).await?;
+        let detail: CallDetail = client.get(&format!("/calls/{id}")).await?;
         return if args.json.json { output::json_pretty(&detail) } else { print_detail(&detail) };
     }
+    let filter = filter::query(args.filter.as_deref().unwrap_or_default())?;
     // Begun first, so that nothing falls between the list and the stream.
     let mut events = match args.follow {
         true => Some(client.events("/events").await?),
         false => None,
     };
-    let calls = list(&client, &args).await?;
+    let calls = list(&client, &args, &filter).await?;
     if args.json.json {
         for call in calls.iter().rev() {
             output::json(call)?;
         }
     } else {
         let header =
-            ["time", "program", "provider", "model", "in", "out", "cost", "took", "status"];
+            ["time", "program", "provider", "model", "in", "out", "cost", "took", "status", "id"];
         output::table(&header, calls.iter().rev().map(row))?;
     }
     let Some(events) = &mut events else { return Ok(()) };
+    // What was settled between the two stands in the list and comes as an event.
+    let settled = calls.into_iter().filter(|it| it.state != CallState::Live);
+    let mut listed: HashSet<String> = settled.map(|it| it.id).collect();
     while let Some(event) = events.next().await? {
         match event {
-            EventView::Call { call }
-                if call.state != CallState::Live && is_wanted(&call, &args) =>
-            {
-                if args.json.json {
-                    output::json(&call)?;
-                } else {
-                    output::line(&row(&call).join("  "))?;
+            EventView::Call { call } if call.state != CallState::Live => {
+                if !listed.remove(&call.id) && passes(&client, &filter, &call.id).await? {
+                    if args.json.json {
+                        output::json(&call)?;
+                    } else {
+                        output::line(&row(&call).join("  "))?;
+                    }
                 }
             }
             EventView::Lagged { missed } => output::note(&format!("{missed} events were missed")),
@@ -52,16 +62,14 @@ pub(super) async fn calls(args: CallsArgs) -> Result<()> {
 }
 
 /// The newest calls that are asked for, newest first: page by page, because one has its limit.
-async fn list(client: &Client, args: &CallsArgs) -> Result<Vec<CallView>> {
-    let mut query = format!("since_ms={}", super::since(&args.since)?);
-    if let Some(text) = &args.filter {
-        write!(query, "&text={}", output::query(text))?;
-    }
+async fn list(client: &Client, args: &CallsArgs, filter: &str) -> Result<Vec<CallView>> {
+    let since = super::since(&args.since)?;
     let mut calls = Vec::new();
     let mut before = String::new();
     loop {
         let wanted = args.limit.saturating_sub(calls.len());
-        let page: CallPage = client.get(&format!("/calls?limit={wanted}&{query}{before}")).await?;
+        let query = format!("limit={wanted}&since_ms={since}{filter}{before}");
+        let page: CallPage = client.get(&format!("/calls?{query}")).await?;
         calls.extend(page.calls);
         match page.next {
             Some(next) if calls.len() < args.limit => before = format!("&before={next}"),
@@ -73,10 +81,50 @@ async fn list(client: &Client, args: &CallsArgs) -> Result<Vec<CallView>> {
     Ok(calls)
 }
 
-fn is_wanted(call: &CallView, args: &CallsArgs) -> bool {
-    let Some(text) = &args.filter else { return true };
-    let text = text.to_lowercase();
-    row(call).iter().any(|it| it.to_lowercase().contains(&text))
+/// Whether a settled call passes the filter: by the word of whoever filters the list.
+async fn passes(client: &Client, filter: &str, id: &str) -> Result<bool> {
+    if filter.is_empty() {
+        return Ok(true);
+    }
+    let next = number(id)?.saturating_add(1);
+    Ok(newest_before(client, next, 1, filter).await?.iter().any(|it| it.id == id))
+}
+
+/// The whole id of the one call whose id begins so.
+async fn resolve(client: &Client, prefix: &str) -> Result<String> {
+    let digits = prefix.replace('-', "").to_ascii_lowercase();
+    let bits = 4 * digits.len();
+    if bits >= 128 {
+        return Ok(prefix.to_owned());
+    }
+    let begins = |call: &CallView| call.id.replace('-', "").starts_with(&digits);
+    let last = (number(&digits)? << (128 - bits)) | (u128::MAX >> bits);
+    let mut found = newest_before(client, last, 2, "").await?;
+    let live: CallPage = client.get("/calls?state=live").await?;
+    found.extend(live.calls);
+    found.retain(begins);
+    found.dedup_by(|it, other| it.id == other.id);
+    match &found[..] {
+        [call] => Ok(call.id.clone()),
+        [] => bail!("there is no call whose id begins with `{prefix}`"),
+        [..] => bail!("several calls have an id that begins with `{prefix}`: give more of it"),
+    }
+}
+
+/// Settled calls with a lower id, newest first. Ids begin with the time.
+async fn newest_before(
+    client: &Client,
+    id: u128,
+    limit: usize,
+    filter: &str,
+) -> Result<Vec<CallView>> {
+    let query = format!("limit={limit}&before={id:032x}{filter}");
+    Ok(client.get::<CallPage>(&format!("/calls?{query}")).await?.calls)
+}
+
+fn number(id: &str) -> Result<u128> {
+    u128::from_str_radix(&id.replace('-', ""), 16)
+        .with_context(|| format!("`{id}` is not the id of a call"))
 }
 
 fn row(call: &CallView) -> Vec<String> {
@@ -86,7 +134,7 @@ fn row(call: &CallView) -> Vec<String> {
         .map_or_else(|| output::UNKNOWN.to_owned(), |it| format!("{}[{}]", it.program, it.pid));
     let model = call.model_served.as_ref().or(call.model_asked.as_ref());
     vec![
-        output::time(call.started_at_ms),
+        output::time(call.started_at_ms, super::now_ms()),
         program,
         call.provider.clone().unwrap_or_else(|| "-".to_owned()),
         model.cloned().unwrap_or_else(|| "-".to_owned()),
@@ -95,6 +143,7 @@ fn row(call: &CallView) -> Vec<String> {
         cost(call),
         output::micros(call.duration_us),
         status(call),
+        call.id.get(..ID_SHOWN).unwrap_or(&call.id).to_owned(),
     ]
 }
 

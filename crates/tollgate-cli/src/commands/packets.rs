@@ -81,7 +81,7 @@ fn print(packets: &[PacketView], args: &PacketsArgs) -> Result<()> {
         output::line(&format!(
             "{:>7} {} {:8} {:20} {} > {} {:5} {:>5} {}",
             it.seq,
-            output::time(it.at_us / 1000),
+            output::time(it.at_us / 1000, super::now_ms()),
             it.leg,
             program,
             it.src,
