@@ -3,6 +3,7 @@ import {
   type KeyboardEvent,
   memo,
   type ReactNode,
+  useCallback,
   useEffect,
   useId,
   useLayoutEffect,
@@ -34,8 +35,8 @@ interface Props<T> {
   onEnd?: () => void;
   /** Keeps the last row in view; scrolling away ends it. */
   follow?: { on: boolean; onChange: (on: boolean) => void };
-  /** How many rows came in above the first since the start, less those that went: the view stays on what it shows. */
-  above?: number;
+  /** Where the row of a key stands now, or -1: with it the view stays on what it shows while rows come and go. */
+  indexOf?: (key: string) => number;
   children?: ReactNode;
 }
 
@@ -67,6 +68,10 @@ export function VirtualTable<T>(props: Props<T>) {
   const pool = POOL_ROWS * Math.ceil(items.length / POOL_ROWS);
   const last = items.at(-1)?.index ?? 0;
   const { onEnd, count } = props;
+  // Pages make a new `onSelect` every time; the rows keep one, or each would be drawn again with every event.
+  const newest = useRef(props.onSelect);
+  newest.current = props.onSelect;
+  const select = useCallback((row: unknown) => newest.current?.(row as T), []);
   useEffect(() => {
     if (onEnd && count > 0 && last >= count - OVERSCAN_ROWS) onEnd();
   }, [onEnd, last, count]);
@@ -113,7 +118,7 @@ export function VirtualTable<T>(props: Props<T>) {
               grid={grid}
               selected={props.selected?.key === key}
               className={props.rowClass?.(row) ?? ""}
-              onSelect={props.onSelect as ((row: unknown) => void) | undefined}
+              onSelect={props.onSelect && select}
             />
           );
         })}
@@ -234,18 +239,23 @@ function useSize(box: { current: HTMLElement | null }): { width: number; height:
 
 /** Follows the last row, or holds the view still while rows come and go above it. */
 function useTail<T>(props: Props<T>, scroller: { current: HTMLDivElement | null }): void {
-  const { follow, above = 0, rowHeight } = props;
-  const before = useRef(above);
+  const { follow, rowHeight, indexOf } = props;
+  /** The first row in view, as it was drawn last. */
+  const anchor = useRef<{ key: string; index: number } | null>(null);
   const placed = useRef(0);
   const on = follow?.on === true;
   useLayoutEffect(() => {
     const box = scroller.current;
     if (box === null) return;
-    const shift = above - before.current;
-    before.current = above;
+    const was = anchor.current;
+    const index = was === null ? -1 : (indexOf?.(was.key) ?? -1);
     if (on) box.scrollTop = box.scrollHeight;
     // Who looks at the first row wants to see what comes in there.
-    else if (shift !== 0 && box.scrollTop > 0) box.scrollTop += shift * rowHeight;
+    else if (was !== null && index >= 0 && box.scrollTop > 0)
+      box.scrollTop += (index - was.index) * rowHeight;
+    const first = Math.floor(box.scrollTop / rowHeight);
+    const row = props.rowAt(first);
+    anchor.current = row === undefined ? null : { key: props.keyOf(row), index: first };
     if (box.scrollTop === placed.current) return;
     placed.current = box.scrollTop;
     // The browser tells of it with the next frame only; by then this one would show no rows.

@@ -17,8 +17,9 @@ export class CallBook extends Store {
   #next: string | null = null;
   #loading = false;
   #refetch: ReturnType<typeof setTimeout> | undefined;
-  /** How many calls came in above the first one since the start. */
-  above = 0;
+  /** What was heard while the newest page is on its way: newer than the page. */
+  #meanwhile: CallView[] | null = null;
+  #again = false;
   /** Whether the first page has come. */
   loaded = false;
   /** Why the last request failed. */
@@ -54,29 +55,42 @@ export class CallBook extends Store {
     return this.#beganAt.get(id);
   }
 
-  /** Fetches the newest page and merges it. */
+  /** Fetches the newest page and merges it; asked again meanwhile, it fetches once more. */
   async refresh(): Promise<void> {
     clearTimeout(this.#refetch);
     this.#refetch = undefined;
-    try {
-      const page = await this.api.calls({ ...this.filter, limit: PAGE_CALLS });
-      this.#merge(page);
-      this.loaded = true;
-      this.error = null;
-    } catch (error) {
-      this.error = error as Error;
+    if (this.#meanwhile !== null) {
+      this.#again = true;
+      return;
     }
+    do {
+      this.#again = false;
+      this.#meanwhile = [];
+      try {
+        const page = await this.api.calls({ ...this.filter, limit: PAGE_CALLS });
+        this.#merge(page, this.#meanwhile);
+        this.loaded = true;
+        this.error = null;
+      } catch (error) {
+        this.error = error as Error;
+      }
+      this.#meanwhile = null;
+    } while (this.#again);
     this.changed();
   }
 
   /** Fetches the next older page, unless one is on its way. */
   async older(): Promise<void> {
-    if (this.#loading || !this.more || this.#next === null) return;
+    const before = this.#next;
+    if (this.#loading || !this.more || before === null) return;
     this.#loading = true;
     try {
-      const page = await this.api.calls({ ...this.filter, limit: PAGE_CALLS, before: this.#next });
-      this.#next = page.next ?? null;
-      for (const call of page.calls) this.#take(call);
+      const page = await this.api.calls({ ...this.filter, limit: PAGE_CALLS, before });
+      // Else the list was begun anew meanwhile, and this page does not join it.
+      if (this.#next === before) {
+        this.#next = page.next ?? null;
+        for (const call of page.calls) this.#take(call);
+      }
     } catch (error) {
       this.error = error as Error;
     }
@@ -86,8 +100,8 @@ export class CallBook extends Store {
 
   /** A call began, moved on or was settled. */
   heard(call: CallView): void {
-    const filtered = Object.keys(this.filter).length > 0;
-    if (filtered && (this.indexOf(call.id) < 0 || this.filter.state !== undefined)) {
+    this.#meanwhile?.push(call);
+    if (this.#filtered && (this.indexOf(call.id) < 0 || this.filter.state !== undefined)) {
       this.#refetch ??= setTimeout(() => void this.refresh(), REFETCH_MS);
       return;
     }
@@ -114,34 +128,40 @@ export class CallBook extends Store {
     const last = fresh.at(-1);
     const onTop = first === undefined || last === undefined || last.id > first.id;
     const merged = onTop ? fresh.concat(this.#rows) : fresh.concat(this.#rows).sort(newestFirst);
-    if (first !== undefined) this.above += fresh.filter((it) => it.id > first.id).length;
     this.#rows = merged.slice(0, CALLS_LISTED_MAX);
   }
 
-  /** Puts the newest page in the place of what was listed of its time. */
-  #merge({ calls, next }: CallPage): void {
+  get #filtered(): boolean {
+    return Object.keys(this.filter).length > 0;
+  }
+
+  /** Puts the newest page, and what was heard since it was asked for, in the place of what was listed of its time. */
+  #merge({ calls, next }: CallPage, since: CallView[]): void {
     this.beforeFrame();
-    const listed = new Set(calls.map((it) => it.id));
-    // The first page begins with the calls under way, whatever their age.
-    const newest =
-      calls
-        .map((it) => it.id)
-        .sort()
-        .at(-1) ?? "";
+    const paged = new Set(calls.map((it) => it.id));
+    // Calls under way come first, whatever their age: the last one tells how far the page reaches.
     const oldest = calls.at(-1)?.id ?? "";
-    // Without a next page this one is all there is; with one, older rows stay if it reaches them.
-    const joined = next != null && this.#rows.some((it) => listed.has(it.id));
-    const filtered = Object.keys(this.filter).length > 0;
-    this.#rows = this.#rows.filter(({ id }) => {
-      // Calls that began after the page was made stay too.
-      if (id > newest) return !filtered;
-      return id < oldest && joined;
-    });
+    const older = this.#rows.filter((it) => it.id < oldest && !paged.has(it.id));
+    // Without a next page this one is all there is. With one, older rows stay if it reaches them, unless one of them
+    // was settled unheard.
+    const joined =
+      next != null &&
+      calls.some((it) => it.state !== "live" && this.indexOf(it.id) >= 0) &&
+      older.every((it) => it.state !== "live");
     if (!joined || !this.loaded) this.#next = next ?? null;
+    this.#rows = this.#rows.filter(({ id }) => paged.has(id) || (joined && id < oldest));
+    this.#beganAt.clear();
     for (const call of calls) this.#take(call);
+    this.beforeFrame();
+    // Only the server knows what belongs in a filtered list: there, nothing is added.
+    for (const call of since) if (!this.#filtered || this.indexOf(call.id) >= 0) this.#take(call);
+    this.beforeFrame();
   }
 
   #take(call: CallView): void {
+    const known = this.#arrived.get(call.id) ?? this.#rows[this.indexOf(call.id)];
+    // A call is settled once: what says otherwise is older.
+    if (call.state === "live" && known !== undefined && known.state !== "live") return;
     this.#arrived.set(call.id, call);
     if (call.state === "live") this.#beganAt.set(call.id, performance.now() - call.duration_us / 1000);
     else this.#beganAt.delete(call.id);

@@ -3,18 +3,12 @@ export class Ring<T> {
   readonly #slots: (T | undefined)[] = [];
   #start = 0;
   #length = 0;
-  #forgotten = 0;
 
   constructor(readonly capacity: number) {}
 
   /** How many there are. */
   get length(): number {
     return this.#length;
-  }
-
-  /** How many were forgotten since the last `clear`. */
-  get forgotten(): number {
-    return this.#forgotten;
   }
 
   /** The thing at `index`, 0 being the oldest. */
@@ -31,13 +25,11 @@ export class Ring<T> {
     }
     this.#slots[this.#start] = thing;
     this.#start = (this.#start + 1) % this.capacity;
-    this.#forgotten += 1;
   }
 
   clear(): void {
     this.#slots.length = 0;
     this.#start = 0;
     this.#length = 0;
-    this.#forgotten = 0;
   }
 }

@@ -58,7 +58,7 @@ export function CallsPage() {
           rowHeight={ROW_HEIGHT}
           selected={item === null ? null : { key: item, index: book.indexOf(item) }}
           onSelect={(call) => open(call?.id ?? null)}
-          above={book.above}
+          indexOf={(id) => book.indexOf(id)}
           onEnd={book.more ? () => void book.older() : undefined}
         />
       )}

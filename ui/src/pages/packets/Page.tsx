@@ -144,7 +144,7 @@ function Rows(props: {
       selected={seq === null ? null : { key: String(seq), index: book.indexOf(seq) }}
       onSelect={(packet) => props.onOpen(packet?.seq ?? null)}
       follow={{ on: props.follow, onChange: props.onFollow }}
-      above={-book.ring.forgotten}
+      indexOf={(key) => book.indexOf(Number(key))}
     />
   );
 }
