@@ -4,14 +4,12 @@ import "uplot/dist/uPlot.min.css";
 import type { CostStepView, CostsView } from "@/api/schema";
 import { useTheme } from "@/app/theme";
 import { plural } from "@/lib/format";
-import { LOCALE } from "@/lib/locale";
 import { chartDollars, exactDollars, roundedDollars, shortDollars } from "@/lib/money";
-import { filled, marks } from "./steps";
+import { filled, marks, stepMark, stepName } from "./steps";
 
 const HEIGHT = 164;
 /** Marks under the bars: more would run into one another. */
 const MARKS_MAX = 12;
-const DAY_MS = 86_400_000;
 
 /** Cost per step of time, as bars; under the pointer the exact sum. */
 export default function CostChart(props: { costs: CostsView; sinceMs: number; untilMs: number }) {
@@ -89,7 +87,7 @@ function options(host: HTMLElement, stepMs: number, onMove: (at: number | null) 
         size: 28,
         grid: { show: false },
         splits: (self) => splits(self.data[0]),
-        values: (_, at) => at.map((it) => mark(it * 1000, stepMs)),
+        values: (_, at) => at.map((it) => stepMark(it * 1000, stepMs)),
       },
       {
         ...axis,
@@ -113,20 +111,9 @@ function splits(starts: ArrayLike<number>): number[] {
   return marks(Array.from(starts), MARKS_MAX);
 }
 
-const hour = new Intl.DateTimeFormat(LOCALE, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(LOCALE, { day: "numeric", month: "short" });
-
-function mark(ms: number, stepMs: number): string {
-  return stepMs >= DAY_MS ? day.format(ms) : hour.format(ms);
-}
-
 function caption(step: CostStepView, stepMs: number): string {
-  const when =
-    stepMs >= DAY_MS
-      ? day.format(step.start_ms)
-      : `${day.format(step.start_ms)} ${hour.format(step.start_ms)}`;
   const unknown = step.unknown_cost > 0 ? `, ${step.unknown_cost} of unknown cost` : "";
-  return `${when}  ${exactDollars(step.cost_pico_usd)}  ${plural(step.calls, "call")}${unknown}`;
+  return `${stepName(step.start_ms, stepMs)}  ${exactDollars(step.cost_pico_usd)}  ${plural(step.calls, "call")}${unknown}`;
 }
 
 function describe({ total }: CostsView): string {
