@@ -24,6 +24,11 @@ it.each([
   ).toBe(ids);
 });
 
+it("gives the room of a column that is too wide to the next", () => {
+  const fitted = fitColumns([column("a", 100, 0), column("b", 60, 1), column("c", 30, 2)], 140);
+  expect(fitted.map((it) => it.id)).toEqual(["a", "c"]);
+});
+
 it("lets a growing column take what is left", () => {
   expect(template(columns.slice(0, 2))).toBe("minmax(100px, 1fr) 50px");
 });

@@ -11,18 +11,18 @@ export interface Column<T> {
   /** Share of the space that is left over. */
   grow?: number;
   end?: boolean;
-  /** When space is short, the highest goes first; 0 never goes. */
+  /** When space is short, the lowest come first, those of one number together; 0 is always there. */
   drop: number;
   cell: (row: T) => ReactNode;
 }
 
-/** The columns that fit into `width` pixels, the least wanted left out. */
+/** The columns that fit into `width` pixels, the most wanted first; what is too wide leaves its room to the next. */
 export function fitColumns<T>(columns: Column<T>[], width: number): Column<T>[] {
-  let kept = columns;
-  while (sum(kept) > width) {
-    const worst = Math.max(...kept.map((it) => it.drop));
-    if (worst === 0) break;
-    kept = kept.filter((it) => it.drop !== worst);
+  const ranks = [...new Set(columns.map((it) => it.drop))].sort((a, b) => a - b);
+  let kept: Column<T>[] = [];
+  for (const rank of ranks) {
+    const more = columns.filter((it) => it.drop === rank || kept.includes(it));
+    if (rank === 0 || sum(more) <= width) kept = more;
   }
   return kept;
 }
