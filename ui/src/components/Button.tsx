@@ -8,7 +8,7 @@ const button = cva(
     variants: {
       look: {
         plain: "border border-line-strong bg-raised hover:bg-hover",
-        main: "bg-accent-fill text-white hover:brightness-110",
+        main: "bg-accent-fill text-white hover:brightness-95",
         quiet: "text-muted hover:bg-hover hover:text-text",
       },
       size: { normal: "h-7 px-2.5 text-sm", icon: "size-7", small: "h-6 px-2 text-xs" },
