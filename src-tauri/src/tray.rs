@@ -192,14 +192,14 @@ fn change(tray: &Tray, shown: Option<&Shown>, wanted: &Shown) -> tauri::Result<(
 
 impl Shown {
     fn new(status: &StatusView) -> Self {
-        let cost = money::rounded(&status.today_cost_pico_usd);
+        let cost = status.today_cost_pico_usd.as_deref().map_or_else(|| "–".into(), money::rounded);
         let simulated = if status.simulated { " (simulated)" } else { "" };
         let unknown = match status.today_unknown_cost {
-            0 => String::new(),
-            count => format!(" + {count} of unknown cost"),
+            None | Some(0) => String::new(),
+            Some(count) => format!(" + {count} of unknown cost"),
         };
         let live = status.live_calls;
-        let calls = status.today_calls;
+        let calls = status.today_calls.map_or_else(|| "–".into(), |it| it.to_string());
         Self {
             today: format!("Today: {cost}{unknown}{simulated} · {calls} calls · {live} live"),
             on: status.on,

@@ -71,6 +71,8 @@ pub struct Capture {
     begun: Mutex<HashMap<CallId, u64>>,
     /// Sockets of the console itself, both ends.
     ignored: Mutex<HashSet<SocketCookie>>,
+    /// Tells this capture from those before it; see [`Self::id`].
+    id: AtomicU64,
     paused: AtomicBool,
     gateway_port: AtomicU16,
     provider_ports: Vec<u16>,
@@ -118,6 +120,7 @@ impl Capture {
             callers: Mutex::default(),
             begun: Mutex::default(),
             ignored: Mutex::default(),
+            id: AtomicU64::new(started_at_us()),
             paused: AtomicBool::new(false),
             gateway_port: AtomicU16::new(0),
             provider_ports,
@@ -341,6 +344,14 @@ impl Capture {
     /// Forgets the packets that are kept.
     pub fn clear(&self) {
         self.engine().clear();
+        self.id.fetch_add(1, Ordering::Release);
+    }
+
+    /// Which capture the packets are of: another one in every process, and since every
+    /// [`Self::clear`]. Read before packets are, it is never newer than they.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id.load(Ordering::Acquire)
     }
 
     /// Kept packets after `after`, or the newest, oldest first.
@@ -512,6 +523,11 @@ impl Capture {
     fn callers(&self) -> MutexGuard<'_, HashMap<ProcessKey, Arc<Caller>>> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Unix microseconds: no process began at the same.
+fn started_at_us() -> u64 {
+    nanos(ClockId::Realtime) / 1000
 }
 
 fn boot_now_ns() -> u64 {

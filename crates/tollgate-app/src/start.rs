@@ -315,6 +315,11 @@ impl App {
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Where it listens, or will when it is turned on.
+    pub async fn address(&self) -> SocketAddr {
+        *self.listen.lock().await
+    }
+
     /// Where it listens; `None` when off.
     #[must_use]
     pub fn listening(&self) -> Option<SocketAddr> {

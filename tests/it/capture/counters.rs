@@ -97,11 +97,13 @@ async fn a_cleared_capture_is_empty_and_goes_on_with_open_connections() {
     assert_eq!(connection.send(question("before")).await.status(), 200);
     let calls = watched.product.calls(1).await;
     watched.packets_of_whole(&calls[0].id).await;
-    let newest = watched.packets("").await.newest.unwrap();
+    let before = watched.packets("").await;
+    let newest = before.newest.unwrap();
     let cleared: StatusView =
         watched.product.admin().post("/capture/clear", &json!({})).await.unwrap();
     assert!(cleared.capture.kept < newest, "{cleared:?}");
     assert!(watched.packets("").await.packets.iter().all(|it| it.seq >= newest));
+    assert_ne!(watched.packets("").await.capture, before.capture, "whoever lists them starts anew");
     let flows: Vec<serde_json::Value> = watched.product.admin().get("/flows").await.unwrap();
     assert!(flows.len() <= 2, "{flows:#?}");
 

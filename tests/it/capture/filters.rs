@@ -143,7 +143,7 @@ async fn the_live_stream_has_the_packets_that_pass_its_filter() {
     let mut last = newest;
     while (requests, answers) != (3, 3) {
         let event = timeout(PATIENCE, filtered.next()).await.expect("packets");
-        let EventView::Packets { packets, skipped } = event.unwrap().unwrap() else { continue };
+        let EventView::Packets { packets, skipped, .. } = event.unwrap().unwrap() else { continue };
         assert_eq!(skipped, 0);
         assert!(!packets.is_empty());
         for packet in packets {

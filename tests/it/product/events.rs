@@ -5,7 +5,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 use tollgate_app::{
-    api::view::{CallState, CallView, EventView, StatusView},
+    api::view::{CallPage, CallState, CallView, EventView, ProgramView, StatusView},
     client::Events,
 };
 use tollgate_tests::{Connection, Home, PATIENCE, send};
@@ -34,6 +34,22 @@ async fn story(events: &mut Events) -> Vec<CallView> {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_program_is_listed_from_the_start_of_its_first_call() {
+    let simulator = simulator().await;
+    let product = Home::simulated(&simulator).serve().await;
+    let mut events = product.admin().events("/events").await.unwrap();
+    let asking = tokio::spawn(send(product.listen, chat(CHAT_STREAM, "hang")));
+    while !matches!(next(&mut events).await, EventView::Call { .. }) {}
+    let programs: Vec<ProgramView> = product.admin().get("/programs").await.unwrap();
+    assert_eq!((programs[0].calls, programs[0].live), (0, 1));
+    assert_eq!(programs[0].usage.input, None, "nothing is counted yet");
+    let page: CallPage = product.admin().get("/calls").await.unwrap();
+    assert_eq!((page.calls[0].state, page.calls[0].response_bytes), (CallState::Live, None));
+    asking.abort();
+    product.stop().await;
 }
 
 #[tokio::test]
@@ -129,7 +145,7 @@ async fn the_status_is_told_when_it_changes() {
     send(product.listen, chat(CHAT_STREAM, "")).await;
     loop {
         if let EventView::Status { status } = next(&mut events).await
-            && status.today_calls == 1
+            && status.today_calls == Some(1)
         {
             assert!(status.on);
             break;
@@ -143,6 +159,7 @@ async fn the_status_is_told_when_it_changes() {
             && !status.on
         {
             assert_eq!(status.listen, None);
+            assert_eq!(status.address, product.listen.to_string());
             break;
         }
     }

@@ -29,7 +29,7 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     async fetch(request) {
       const { pathname, search } = new URL(request.url);
       const body = request.method === "GET" ? undefined : await request.text();
-      const answer = await host.request(request.method, pathname + search, body || undefined);
+      const answer = await host.request(request.method, pathname + search, body || undefined, request.signal);
       if (answer.status === 401) onRefused();
       return new Response(answer.body, {
         status: answer.status,
@@ -43,7 +43,8 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     setCapture: (paused: boolean) => answered(client.POST("/capture", { body: { paused } })),
     clearCapture: () => answered(client.POST("/capture/clear")),
     calls: (query: CallQuery) => answered(client.GET("/calls", { params: { query } })),
-    call: (id: string) => answered(client.GET("/calls/{id}", { params: { path: { id } } })),
+    call: (id: string, signal: AbortSignal | null = null) =>
+      answered(client.GET("/calls/{id}", { params: { path: { id } }, signal })),
     callPackets: (id: string) => answered(client.GET("/calls/{id}/packets", { params: { path: { id } } })),
     packets: (query: PacketQuery) => answered(client.GET("/packets", { params: { query } })),
     // `openapi-fetch` reads a pair as a list of any length.

@@ -292,7 +292,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Programs, the dearest first.
+         * Programs, the dearest first; those of which no call is settled yet come last.
          * @description # Errors
          *     When the ledger cannot be read.
          */
@@ -471,9 +471,9 @@ export interface components {
             request_bytes: number;
             /**
              * Format: int64
-             * @description Bytes of the answer's body.
+             * @description Bytes of the answer's body; `null` for a live call.
              */
-            response_bytes: number;
+            response_bytes?: number | null;
             /** @description Whether the built-in simulator answered: nobody is billed. */
             simulated: boolean;
             /**
@@ -559,6 +559,8 @@ export interface components {
             cut: boolean;
             /** @description Messages in order, the answer last. */
             messages: components["schemas"]["MessageView"][];
+            /** @description What else was asked for (`temperature`, `max_tokens`, …), in the request's order. */
+            params: components["schemas"]["ParamView"][];
             /** @description Names of the tools that were offered. */
             tools: string[];
         };
@@ -602,7 +604,7 @@ export interface components {
              * @description Calls that used tokens nobody counted: they are not in the usage.
              */
             unknown_usage: number;
-            /** @description Tokens, as far as known. */
+            /** @description Tokens, as far as known; `null` when no call's are. */
             usage: components["schemas"]["UsageView"];
         };
         /** @description A step of the cost chart. */
@@ -653,6 +655,11 @@ export interface components {
             /** @enum {string} */
             type: "call";
         } | {
+            /**
+             * Format: int64
+             * @description Which capture they are of; see `PacketPage`.
+             */
+            capture: number;
             /** @description The packets, oldest first. */
             packets: components["schemas"]["PacketView"][];
             /**
@@ -812,6 +819,12 @@ export interface components {
         PacketPage: {
             /**
              * Format: int64
+             * @description Which capture they are of: another one since the gateway began anew or was told to forget
+             *     its packets. Packets of two captures may bear one number.
+             */
+            capture: number;
+            /**
+             * Format: int64
              * @description How many packets are kept.
              */
             kept: number;
@@ -832,7 +845,7 @@ export interface components {
             at_us: number;
             /** @description The call it belongs to. */
             call?: string | null;
-            /** @description `in` or `out`, as seen by the local socket. */
+            /** @description `in` or `out`, as seen by the local socket; on loopback nearly all packets are `out`. */
             direction: string;
             /** @description Destination address and port. */
             dst: string;
@@ -871,6 +884,15 @@ export interface components {
             seq: number;
             /** @description Source address and port. */
             src: string;
+            /** @description Which end of its flow it goes to: `server` (a request) or `client` (an answer). */
+            toward: string;
+        };
+        /** @description A member of a request. */
+        ParamView: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its value: a text as it is, anything else as JSON. */
+            value: string;
         };
         /** @description One part of a message. */
         PartView: {
@@ -959,7 +981,7 @@ export interface components {
         ProgramView: {
             /**
              * Format: int64
-             * @description Bytes captured of it; `null` without the helper.
+             * @description Bytes of these packets; `null` without the helper.
              */
             bytes?: number | null;
             /**
@@ -993,7 +1015,8 @@ export interface components {
             live: number;
             /**
              * Format: int64
-             * @description Packets captured of it; `null` without the helper.
+             * @description Packets of its flows that are known now, whatever the time asked for; `null` without the
+             *     helper.
              */
             packets?: number | null;
             /** @description Process ids last seen, newest first. */
@@ -1004,14 +1027,21 @@ export interface components {
             projects: string[];
             /**
              * Format: int64
-             * @description Calls whose cost is unknown.
+             * @description Calls whose cost is unknown: they are not in the cost.
              */
             unknown_cost: number;
-            /** @description Tokens, as far as known. */
+            /**
+             * Format: int64
+             * @description Calls that used tokens nobody counted: they are not in the usage.
+             */
+            unknown_usage: number;
+            /** @description Tokens, as far as known; `null` when no call's are. */
             usage: components["schemas"]["UsageView"];
         };
         /** @description The whole of what the header and the tray show. */
         StatusView: {
+            /** @description The address it serves on, or will when it is turned on. */
+            address: string;
             /** @description The capture. */
             capture: components["schemas"]["CaptureView"];
             /** @description Why the configuration file is not followed as it stands; `null` when it is. */
@@ -1038,14 +1068,17 @@ export interface components {
              * Format: int64
              * @description Calls since local midnight.
              */
-            today_calls: number;
-            /** @description Known cost since local midnight, in pico-dollars. */
-            today_cost_pico_usd: string;
+            today_calls?: number | null;
+            /**
+             * @description Known cost since local midnight, in pico-dollars; like the next two, `null` when the ledger
+             *     cannot be read.
+             */
+            today_cost_pico_usd?: string | null;
             /**
              * Format: int64
              * @description Of them, calls whose cost is unknown.
              */
-            today_unknown_cost: number;
+            today_unknown_cost?: number | null;
             /** @description This program's version. */
             version: string;
         };
@@ -1155,6 +1188,7 @@ export type MessageView = components['schemas']['MessageView'];
 export type PacketDetail = components['schemas']['PacketDetail'];
 export type PacketPage = components['schemas']['PacketPage'];
 export type PacketView = components['schemas']['PacketView'];
+export type ParamView = components['schemas']['ParamView'];
 export type PartView = components['schemas']['PartView'];
 export type PriceView = components['schemas']['PriceView'];
 export type ProbeView = components['schemas']['ProbeView'];

@@ -1,4 +1,4 @@
-import { render, screen, waitFor, within } from "@testing-library/react";
+import { act, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, it, vi } from "vitest";
 import { type FakeHost, openFakeHost, Refusal } from "@/testing/fakeHost";
@@ -99,7 +99,20 @@ it("asks a browser for the token, and again when it is refused", async () => {
   let token: string | null = null;
   const host = openFakeHost();
   host.answers["GET /api/status"] = () => (token === "right" ? aStatus() : new Refusal(401, "wrong token"));
-  const web = { ...host, token: { has: () => token !== null, set: (it: string) => (token = it) } };
+  const arrived: (() => void)[] = [];
+  const web = {
+    ...host,
+    token: {
+      has: () => token !== null,
+      set: (it: string) => {
+        token = it;
+      },
+      onArrived: (listener: () => void) => {
+        arrived.push(listener);
+        return () => undefined;
+      },
+    },
+  };
   const user = userEvent.setup();
   const { container } = render(<App host={web} />);
   expect(screen.getByRole("heading")).toHaveTextContent("needs the admin token");
@@ -107,6 +120,27 @@ it("asks a browser for the token, and again when it is refused", async () => {
   await expectAccessible(container);
   await user.type(screen.getByLabelText("Admin token"), "wrong{Enter}");
   expect(await screen.findByText("This token was not accepted.")).toBeVisible();
-  await user.type(screen.getByLabelText("Admin token"), "right{Enter}");
+  // An address with the token is pasted into the tab.
+  token = "right";
+  for (const listener of arrived) act(listener);
   expect(await screen.findByRole("switch", { name: "Gateway" })).toBeVisible();
+});
+
+it("says in the palette when a command did not work", async () => {
+  const { user } = show("#/calls", { "POST /api/capture": new Refusal(500, "the helper is gone") });
+  await screen.findByRole("grid", { name: "Calls" });
+  await user.keyboard("{Control>}k{/Control}");
+  const dialog = await screen.findByRole("dialog", { name: "Find a page or a command" });
+  await user.type(within(dialog).getByRole("combobox"), "pause");
+  await user.keyboard("{Enter}");
+  expect(await within(dialog).findByRole("alert")).toHaveTextContent("the helper is gone");
+});
+
+it("does not show a day that cannot be read as a day without cost", async () => {
+  show("#/doctor", {
+    "GET /api/status": aStatus({ today_cost_pico_usd: null, today_calls: null, today_unknown_cost: null }),
+  });
+  const today = (await screen.findByText("Today")).closest("a") as HTMLElement;
+  expect(today).toHaveTextContent("Today–");
+  expect(today).toHaveAttribute("title", "The ledger cannot be read; Doctor says why");
 });

@@ -1,5 +1,5 @@
 import { CSPProvider } from "@base-ui/react/csp-provider";
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useState } from "react";
 import { Boundary } from "@/components/Boundary";
 import type { Host } from "@/lib/host";
 import { AppProvider } from "./context";
@@ -12,6 +12,7 @@ export function App({ host }: { host: Host }) {
     host.token?.has() === false ? "missing" : "no",
   );
   const onRefused = useCallback(() => setAsking("refused"), []);
+  useEffect(() => host.token?.onArrived(() => setAsking("no")), [host]);
   if (asking !== "no" && host.token) {
     const { token } = host;
     const enter = (text: string) => {

@@ -1,9 +1,9 @@
 import { type ReactNode, useState } from "react";
 import type { StatusView } from "@/api/schema";
-import { Money } from "@/components/Money";
+import { isUnknownSum, Money } from "@/components/Money";
 import { Toggle } from "@/components/Toggle";
 import { cn } from "@/lib/cn";
-import { count, plural } from "@/lib/format";
+import { count, plural, UNKNOWN } from "@/lib/format";
 import { href } from "@/lib/route";
 import { useApp, useStatus } from "./context";
 import { TurnOff } from "./TurnOff";
@@ -18,10 +18,7 @@ export function Header({ title }: { title: string }) {
       {status && (
         <div className="ml-auto flex items-center gap-5 text-sm whitespace-nowrap">
           <Figure name="Today" href={href({ page: "costs" })} hint={todayHint(status)}>
-            <Money pico={status.today_cost_pico_usd} />
-            {status.today_unknown_cost > 0 && (
-              <span className="ml-1 text-warn">+ {count(status.today_unknown_cost)} unknown</span>
-            )}
+            <Today status={status} />
           </Figure>
           <Figure
             name="Live"
@@ -40,12 +37,22 @@ export function Header({ title }: { title: string }) {
   );
 }
 
-function todayHint(status: StatusView): string {
-  const unknown =
-    status.today_unknown_cost > 0
-      ? `, ${count(status.today_unknown_cost)} of unknown cost and not in the sum`
-      : "";
-  return `${plural(status.today_calls, "call")} since midnight${unknown}`;
+function Today({ status }: { status: StatusView }) {
+  const { today_cost_pico_usd: cost, today_unknown_cost: unknown } = status;
+  if (cost == null || unknown == null) return UNKNOWN;
+  if (isUnknownSum(cost, unknown)) return <span className="text-warn">{count(unknown)} unknown</span>;
+  return (
+    <>
+      <Money pico={cost} />
+      {unknown > 0 && <span className="ml-1 text-warn">+ {count(unknown)} unknown</span>}
+    </>
+  );
+}
+
+function todayHint({ today_calls: calls, today_unknown_cost: unknown }: StatusView): string {
+  if (calls == null || unknown == null) return "The ledger cannot be read; Doctor says why";
+  const left = unknown > 0 ? `, ${count(unknown)} of unknown cost and not in the sum` : "";
+  return `${plural(calls, "call")} since midnight${left}`;
 }
 
 function Figure(props: { name: string; hint: string; href: string; children: ReactNode }) {

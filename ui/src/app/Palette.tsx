@@ -29,13 +29,20 @@ export function Palette({ open, onClose }: { open: boolean; onClose: () => void 
 function Commands({ onDone }: { onDone: () => void }) {
   const { host } = useApp();
   const status = useStatus();
-  const { setGateway, setCapture } = useSwitches();
+  const { setGateway, setCapture, problem } = useSwitches();
   const run = (act: () => unknown) => () => {
     act();
     onDone();
   };
+  // Stays open to say what went wrong.
+  const attempt = (act: () => Promise<boolean>) => () => void act().then((done) => done && onDone());
   return (
     <>
+      {problem !== null && (
+        <p role="alert" className="mb-1 rounded-md bg-bad-fill px-2.5 py-1.5 text-sm break-words text-bad">
+          {problem}
+        </p>
+      )}
       {PAGES.map((page) => (
         <Item key={page.id} onSelect={run(() => go({ page: page.id }))} keys={`g ${page.key}`}>
           Go to {page.name}
@@ -46,11 +53,11 @@ function Commands({ onDone }: { onDone: () => void }) {
       {status && (
         <>
           {(host.kind === "desktop" || !status.on) && (
-            <Item onSelect={run(() => setGateway(!status.on))}>
+            <Item onSelect={attempt(() => setGateway(!status.on))}>
               Turn the gateway {status.on ? "off" : "on"}
             </Item>
           )}
-          <Item onSelect={run(() => setCapture(!status.capture.paused))}>
+          <Item onSelect={attempt(() => setCapture(!status.capture.paused))}>
             {status.capture.paused ? "Resume" : "Pause"} the packet capture
           </Item>
         </>

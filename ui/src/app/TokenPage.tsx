@@ -27,7 +27,7 @@ export function TokenPage(props: { refused: boolean; onToken: (token: string) =>
         )}
         <p className="text-muted">
           The token keeps other programs and users of this machine out. This prints the console's address with
-          the token in it:
+          the token in it; open that, or paste it into this tab:
         </p>
         <CopyLine label="the command that prints the address" text="tollgate status" />
         <div className="flex gap-2">

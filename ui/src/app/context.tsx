@@ -15,6 +15,8 @@ interface AppParts {
 const Context = createContext<AppParts | null>(null);
 /** Sums are fetched again at most this often while calls are being settled. */
 const REFRESH_MS = 1_000;
+/** Calls and packets hold whole bodies: what nobody looks at is forgotten after this. */
+const DETAIL_KEPT_MS = 5_000;
 
 /** Gives every page the host, the API and the live stream, which runs while this is mounted. */
 export function AppProvider(props: { host: Host; onRefused: () => void; children: ReactNode }) {
@@ -23,10 +25,11 @@ export function AppProvider(props: { host: Host; onRefused: () => void; children
     const api = connect(host, onRefused);
     return { host, api, hub: new Hub(host, api, onRefused) };
   }, [host, onRefused]);
-  const queries = useMemo(
-    () => new QueryClient({ defaultOptions: { queries: { retry: false, networkMode: "always" } } }),
-    [],
-  );
+  const queries = useMemo(() => {
+    const made = new QueryClient({ defaultOptions: { queries: { retry: false, networkMode: "always" } } });
+    for (const key of ["call", "packet"]) made.setQueryDefaults([key], { gcTime: DETAIL_KEPT_MS });
+    return made;
+  }, []);
   useEffect(() => parts.hub.start(), [parts]);
   return (
     <QueryClientProvider client={queries}>
@@ -49,16 +52,16 @@ export function useStatus(): StatusView | null {
   return hub.status;
 }
 
-/** Fetches what stands under `key` again when calls were settled. */
-export function useRefreshOnSettle(key: string): void {
+/** Fetches what stands under `key` again when calls were settled, or also when they began or `moved` on. */
+export function useRefreshOnCalls(key: string, on: "settled" | "moved"): void {
   const { hub } = useApp();
   const queries = useQueryClient();
   useStore(hub);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const seen = useRef(hub.settled);
+  const seen = useRef(hub[on]);
   useEffect(() => {
-    if (seen.current === hub.settled) return;
-    seen.current = hub.settled;
+    if (seen.current === hub[on]) return;
+    seen.current = hub[on];
     timer.current ??= setTimeout(() => {
       timer.current = undefined;
       void queries.invalidateQueries({ queryKey: [key] });

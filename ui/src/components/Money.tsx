@@ -1,4 +1,8 @@
+import { compactCount, count, plural, UNKNOWN } from "@/lib/format";
 import { columnDollars, exactDollars, shortDollars } from "@/lib/money";
+
+/** As wide as a digit. */
+const BLANK = "\u2007";
 
 const WHY: Record<string, string> = {
   "no-price": "No price is known for this model.",
@@ -6,14 +10,70 @@ const WHY: Record<string, string> = {
   "kind-not-priced": "A kind of token was used that the price list does not price.",
 };
 
-/** An amount, rounded for the eye (to `decimals` in a column); the exact one is in its tooltip. */
-export function Money(props: { pico: string; decimals?: number }) {
-  const text =
+/**
+ * An amount, rounded for the eye (to `decimals` in a column); the exact one is in its tooltip. With `digits`, the most
+ * decimals of the column, the points stand below one another.
+ */
+export function Money(props: { pico: string; decimals?: number; digits?: number }) {
+  const rounded =
     props.decimals === undefined ? shortDollars(props.pico) : columnDollars(props.pico, props.decimals);
+  const missing = (props.digits ?? 0) - (rounded.split(".")[1]?.length ?? 0);
+  const text = rounded + BLANK.repeat(Math.max(missing, 0));
   return (
     <span className="font-mono" title={`Exactly ${exactDollars(props.pico)}`}>
       {text}
     </span>
+  );
+}
+
+/** A sum of costs that leaves out `unknown` calls; without any that is known it is unknown itself. */
+export function CostSum(props: { pico: string; unknown: number; decimals?: number; digits?: number }) {
+  const { unknown, ...amount } = props;
+  const left = `The cost of ${plural(unknown, "call")} is unknown`;
+  if (unknown === 0) return <Money {...amount} />;
+  if (isUnknownSum(amount.pico, unknown))
+    return (
+      <span className="text-warn" title={`${left}.`}>
+        unknown
+      </span>
+    );
+  return (
+    <>
+      <Money {...amount} />
+      <Unknown count={unknown} title={`${left} and not in this sum.`} />
+    </>
+  );
+}
+
+/** Whether nothing is known of a sum that leaves out `unknown` calls. */
+export function isUnknownSum(pico: string, unknown: number): boolean {
+  return unknown > 0 && BigInt(pico) === 0n;
+}
+
+/** A sum of tokens that leaves out `unknown` calls. */
+export function TokenSum(props: { value: number | null | undefined; unknown: number }) {
+  const { value, unknown } = props;
+  const left = `Nobody counted the tokens of ${plural(unknown, "call")}`;
+  if (value == null && unknown > 0)
+    return (
+      <span className="text-warn" title={`${left}.`}>
+        unknown
+      </span>
+    );
+  if (value == null) return UNKNOWN;
+  return (
+    <>
+      <span title={count(value)}>{compactCount(value)}</span>
+      {unknown > 0 && <Unknown count={unknown} title={`${left}, which are not in this sum.`} />}
+    </>
+  );
+}
+
+function Unknown(props: { count: number; title: string }) {
+  return (
+    <div className="text-xs text-warn" title={props.title}>
+      + {count(props.count)} unknown
+    </div>
   );
 }
 

@@ -11,14 +11,16 @@ export function Table(props: { label: string; children: ReactNode }) {
   );
 }
 
-/** The head of a column. */
-export function Head(props: { end?: boolean; children: ReactNode }) {
+/** The head of a column; `hint` says more of it. */
+export function Head(props: { end?: boolean; hint?: string; className?: string; children: ReactNode }) {
   return (
     <th
       scope="col"
+      title={props.hint}
       className={cn(
         "sticky top-0 z-10 h-7 border-b bg-surface px-3 text-left text-xs font-medium whitespace-nowrap text-faint",
         props.end && "text-right",
+        props.className,
       )}
     >
       {props.children}

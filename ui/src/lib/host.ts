@@ -31,14 +31,16 @@ export interface EventSink {
 export interface TokenHolder {
   has(): boolean;
   set(token: string): void;
+  /** Tells of a token that came with an address pasted into this tab; the answer ends it. */
+  onArrived(listener: () => void): () => void;
 }
 
 /** Whoever shows the page: the desktop window or a browser. The rest of the UI knows nothing else. */
 export interface Host {
   readonly kind: "desktop" | "web";
   readonly token?: TokenHolder;
-  /** Sends a request to the admin API; rejects only when no answer came at all. */
-  request(method: string, path: string, body?: string): Promise<HostResponse>;
+  /** Sends a request to the admin API; rejects only when no answer came at all. With `signal` nobody waits for it. */
+  request(method: string, path: string, body?: string, signal?: AbortSignal): Promise<HostResponse>;
   /** Starts a stream of events, which is opened again when it breaks; the answer stops it. */
   events(options: EventOptions, sink: EventSink): () => void;
   /** Saves what a GET of `path` answers as a file; resolves to where it is, or `null` when the browser decides. */

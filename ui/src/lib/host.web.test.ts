@@ -93,3 +93,79 @@ it("does not try again with a filter that cannot be read", async () => {
   await vi.waitFor(() => expect(states).toEqual(["connecting", "lost"]));
   expect(fetched).toHaveBeenCalledTimes(1);
 });
+
+/** An answer that goes on for ever and says what it is told to. */
+function endless(signal: AbortSignal | null | undefined) {
+  let say = (_: string): void => undefined;
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      say = (text) => controller.enqueue(new TextEncoder().encode(text));
+      signal?.addEventListener("abort", () => controller.error(new Error("aborted")));
+    },
+  });
+  return { answer: new Response(body), say: (text: string) => say(text) };
+}
+
+/** A host whose every stream is endless. */
+function listen() {
+  const streams: ReturnType<typeof endless>[] = [];
+  fetched.mockImplementation(async (_, init) => {
+    const stream = endless(init?.signal);
+    streams.push(stream);
+    return stream.answer;
+  });
+  const states: StreamState[] = [];
+  const stop = openWebHost().events(
+    { packets: false },
+    { onEvent: () => undefined, onState: (state) => states.push(state) },
+  );
+  return { streams, states, stop };
+}
+
+it("opens a stream again that has been silent for too long", async () => {
+  vi.useFakeTimers();
+  const { streams, states, stop } = listen();
+  await vi.advanceTimersByTimeAsync(30_000);
+  streams[0]?.say(": alive\n\n");
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(states).toEqual(["connecting", "open"]);
+  await vi.advanceTimersByTimeAsync(11_000);
+  expect(states).toEqual(["connecting", "open", "lost", "open"]);
+  stop();
+  await vi.advanceTimersByTimeAsync(100_000);
+  expect(fetched).toHaveBeenCalledTimes(2);
+  vi.useRealTimers();
+});
+
+it("has no stream in a hidden tab, and opens one when it is seen again", async () => {
+  const hidden = vi.spyOn(document, "hidden", "get").mockReturnValue(false);
+  const turn = (to: boolean) => {
+    hidden.mockReturnValue(to);
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+  const { states, stop } = listen();
+  await vi.waitFor(() => expect(states).toEqual(["connecting", "open"]));
+  const { signal } = fetched.mock.calls[0]?.[1] ?? {};
+  turn(true);
+  expect(signal?.aborted).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve));
+  turn(false);
+  await vi.waitFor(() => expect(states).toEqual(["connecting", "open", "open"]));
+  stop();
+  hidden.mockRestore();
+});
+
+it("takes a token out of an address that is pasted into the tab", () => {
+  const arrived = vi.fn();
+  const { token } = openWebHost();
+  const end = token?.onArrived(arrived);
+  history.replaceState(null, "", "/#/packets");
+  window.dispatchEvent(new HashChangeEvent("hashchange"));
+  expect(arrived).not.toHaveBeenCalled();
+  history.replaceState(null, "", "/#token=fresh");
+  window.dispatchEvent(new HashChangeEvent("hashchange"));
+  expect(arrived).toHaveBeenCalledOnce();
+  expect(token?.has()).toBe(true);
+  expect(location.href).not.toContain("fresh");
+  end?.();
+});

@@ -5,6 +5,8 @@ import type { EventOptions, EventSink, Host, StreamState } from "./host";
 const TOKEN_KEY = "tollgate.token";
 const RETRY_MS_FIRST = 500;
 const RETRY_MS_MAX = 5_000;
+/** The gateway sends something every 15 seconds: a stream that is silent for this long is dead. */
+const SILENCE_MS_MAX = 40_000;
 
 /** A browser: HTTP to the origin that served the page, with the admin token in every request. */
 export function openWebHost(): Host {
@@ -18,14 +20,20 @@ export function openWebHost(): Host {
     token: {
       has: () => sessionStorage.getItem(TOKEN_KEY) !== null,
       set: (token) => sessionStorage.setItem(TOKEN_KEY, token),
+      onArrived(listener) {
+        const changed = () => takeTokenFromAddress() && listener();
+        window.addEventListener("hashchange", changed);
+        return () => window.removeEventListener("hashchange", changed);
+      },
     },
-    async request(method, path, body) {
+    async request(method, path, body, signal) {
       const json: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
       const answer = await fetch(path, {
         method,
         headers: { ...headers(), ...json },
         body: body ?? null,
         cache: "no-store",
+        signal: signal ?? null,
       });
       return { status: answer.status, body: await answer.text() };
     },
@@ -44,12 +52,13 @@ export function openWebHost(): Host {
   };
 }
 
-/** `#token=…` is moved out of the address, so that it is neither seen nor bookmarked. */
-function takeTokenFromAddress(): void {
+/** Moves `#token=…` out of the address, so that it is neither seen nor bookmarked; says whether it was there. */
+function takeTokenFromAddress(): boolean {
   const found = /^#token=([^&]+)&?(.*)$/.exec(location.hash);
-  if (found?.[1] === undefined) return;
+  if (found?.[1] === undefined) return false;
   sessionStorage.setItem(TOKEN_KEY, decodeURIComponent(found[1]));
   history.replaceState(null, "", `${location.pathname}${location.search}${found[2] ? `#${found[2]}` : ""}`);
+  return true;
 }
 
 async function refusal(answer: Response): Promise<string> {
@@ -60,6 +69,9 @@ async function refusal(answer: Response): Promise<string> {
   }
 }
 
+/**
+ * A browser opens six connections to a gateway and no more, for all its tabs: only a tab that is seen has a stream.
+ */
 function follow(options: EventOptions, sink: EventSink, headers: () => Record<string, string>): () => void {
   const stop = new AbortController();
   const query = new URLSearchParams({ packets: String(options.packets) });
@@ -70,20 +82,27 @@ function follow(options: EventOptions, sink: EventSink, headers: () => Record<st
   const run = async () => {
     let retryMs = RETRY_MS_FIRST;
     tell("connecting");
-    while (!stop.signal.aborted) {
+    for (;;) {
+      if (document.hidden) await seen(stop.signal);
+      if (stop.signal.aborted) return;
+      const attempt = new Attempt(stop.signal);
       try {
-        const answer = await fetch(`/api/events?${query}`, { headers: headers(), signal: stop.signal });
+        const answer = await fetch(`/api/events?${query}`, { headers: headers(), signal: attempt.signal });
         if (answer.status === 401) return tell("refused");
         // What is wanted cannot be read, and will not be read the next time.
         if (answer.status === 400) return tell("lost");
         if (answer.ok && answer.body !== null) {
           tell("open");
           retryMs = RETRY_MS_FIRST;
-          await read(answer.body, sink);
+          await read(answer.body, sink, attempt);
         }
       } catch {
-        // The stream broke or was stopped; the loop decides which.
+        // The stream broke or was ended; the loop decides which.
+      } finally {
+        attempt.end();
       }
+      // What a hidden tab misses it fetches when it is seen again.
+      if (document.hidden) continue;
       tell("lost");
       await pause(retryMs, stop.signal);
       retryMs = Math.min(retryMs * 2, RETRY_MS_MAX);
@@ -93,15 +112,56 @@ function follow(options: EventOptions, sink: EventSink, headers: () => Record<st
   return () => stop.abort();
 }
 
-async function read(body: ReadableStream<Uint8Array>, sink: EventSink): Promise<void> {
+/** One connection: ended by `stop`, by silence, and when its tab is hidden. */
+class Attempt {
+  readonly #end = new AbortController();
+  #silence: ReturnType<typeof setTimeout> | undefined;
+  readonly signal = this.#end.signal;
+
+  constructor(stop: AbortSignal) {
+    stop.addEventListener("abort", this.end, { signal: this.signal });
+    document.addEventListener("visibilitychange", () => document.hidden && this.end(), {
+      signal: this.signal,
+    });
+    this.heard();
+  }
+
+  /** Something came: silence begins anew. */
+  heard(): void {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(this.end, SILENCE_MS_MAX);
+  }
+
+  readonly end = (): void => {
+    clearTimeout(this.#silence);
+    this.#end.abort();
+  };
+}
+
+async function read(body: ReadableStream<Uint8Array>, sink: EventSink, attempt: Attempt): Promise<void> {
   const parser = createParser({ onEvent: ({ data }) => sink.onEvent(JSON.parse(data) as EventView) });
   const text = new TextDecoder();
   const reader = body.getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) return;
+    attempt.heard();
     parser.feed(text.decode(value, { stream: true }));
   }
+}
+
+/** Resolves when the tab is seen. */
+function seen(stop: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = new AbortController();
+    const look = () => {
+      if (document.hidden && !stop.aborted) return;
+      done.abort();
+      resolve();
+    };
+    document.addEventListener("visibilitychange", look, { signal: done.signal });
+    stop.addEventListener("abort", look, { signal: done.signal });
+  });
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

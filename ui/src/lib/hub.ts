@@ -19,6 +19,8 @@ export class Hub extends Store {
   status: StatusView | null = null;
   /** How many calls were settled since the start: sums are stale when it changes. */
   settled = 0;
+  /** How many events of calls there were since the start. */
+  moved = 0;
   /** Why the status could not be had. */
   error: Error | null = null;
 
@@ -73,16 +75,16 @@ export class Hub extends Store {
     else if (event.type === "lagged") this.#refresh();
     else if (event.type === "call") {
       for (const it of this.#listeners) it.heard(event.call);
-      if (event.call.state !== "live") {
-        this.settled += 1;
-        this.changed();
-      }
+      this.moved += 1;
+      if (event.call.state !== "live") this.settled += 1;
+      this.changed();
     }
   }
 
   #refresh(): void {
     void this.refreshStatus();
     this.settled += 1;
+    this.moved += 1;
     for (const it of this.#listeners) it.refresh();
   }
 }

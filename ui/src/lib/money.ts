@@ -37,6 +37,12 @@ export function columnDollars(pico: Pico, decimals: number): string {
   return value !== 0n && !/[1-9]/.test(rounded) ? shortDollars(value) : rounded;
 }
 
+/** How many decimals `columnDollars` gives the one of `amounts` with the most. */
+export function columnDigits(amounts: Pico[], decimals: number): number {
+  const lengths = amounts.map((it) => columnDollars(it, decimals).split(".")[1]?.length ?? 0);
+  return Math.max(0, ...lengths);
+}
+
 /** The price of a million, the unit of every provider's price list: `$2.50`. */
 export function dollarsPerMillion(picoPerOne: Pico): string {
   return exactDollars(BigInt(picoPerOne) * TOKENS_PER_RATE);

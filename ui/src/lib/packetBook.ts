@@ -1,6 +1,6 @@
 import type { Api } from "@/api/client";
-import type { EventView, PacketPage, PacketView } from "@/api/schema";
-import type { Host, StreamState } from "./host";
+import type { EventView, PacketView } from "@/api/schema";
+import type { Host } from "./host";
 import { Ring } from "./ring";
 import { Store } from "./store";
 
@@ -8,17 +8,22 @@ import { Store } from "./store";
 export const PACKETS_LISTED_MAX = 100_000;
 const PAGE_PACKETS = 5_000;
 
+type PacketBatch = Extract<EventView, { type: "packets" }>;
+
 /** The newest packets of one filter, oldest first, followed live. */
 export class PacketBook extends Store {
   readonly ring = new Ring<PacketView>(PACKETS_LISTED_MAX);
   #stop: (() => void) | null = null;
-  #waiting: PacketView[] | null = null;
+  /** What came while it fetches. */
+  #waiting: PacketBatch[] | null = null;
+  #again = false;
   #newest = -1;
+  /** Which capture the listed packets are of; `null` before the first. */
+  capture: number | null = null;
   /** Packets that came too fast to be sent here; the capture file has them. */
   skipped = 0;
   loaded = false;
   error: Error | null = null;
-  state: StreamState = "connecting";
 
   constructor(
     private readonly api: Api,
@@ -35,9 +40,7 @@ export class PacketBook extends Store {
       {
         onEvent: (event) => this.#heard(event),
         onState: (state) => {
-          this.state = state;
-          if (state === "open" || (state === "lost" && !this.loaded)) void this.#catchUp();
-          this.changed();
+          if (state === "open" || (state === "lost" && !this.loaded)) void this.refresh();
         },
       },
     );
@@ -67,41 +70,56 @@ export class PacketBook extends Store {
     return this.ring.at(low)?.seq === seq ? low : -1;
   }
 
-  #heard(event: EventView): void {
-    if (event.type === "lagged") void this.#catchUp();
-    if (event.type !== "packets") return;
-    this.skipped += event.skipped;
-    if (this.#waiting !== null) this.#waiting.push(...event.packets);
-    else this.#take(event.packets);
-    this.changed();
-  }
-
-  async #catchUp(): Promise<void> {
-    if (this.#waiting !== null) return;
-    this.#waiting = [];
-    try {
-      let page = await this.#page(this.#newest);
-      if ((page.newest ?? -1) < this.#newest) {
-        // Numbers begin again with every capture: what is listed is of one that has ended.
-        this.clear();
-        this.#newest = -1;
-        page = await this.#page(-1);
-      }
-      this.#take(page.packets);
-      this.error = null;
-    } catch (error) {
-      this.error = error as Error;
+  /** Fetches what is missing. */
+  async refresh(): Promise<void> {
+    if (this.#waiting !== null) {
+      this.#again = true;
+      return;
     }
-    this.#take(this.#waiting);
-    this.#waiting = null;
+    do {
+      this.#again = false;
+      this.#waiting = [];
+      try {
+        while (await this.#fetchOn());
+        this.error = null;
+      } catch (error) {
+        this.error = error as Error;
+      }
+      for (const it of this.#waiting) {
+        if (it.capture === this.capture) this.#take(it.packets);
+        else this.#again ||= this.error === null;
+      }
+      this.#waiting = null;
+    } while (this.#again);
     this.loaded = true;
     this.changed();
   }
 
-  #page(newest: number): Promise<PacketPage> {
-    const after = newest >= 0 ? { after: newest } : {};
+  #heard(event: EventView): void {
+    if (event.type === "lagged") void this.refresh();
+    if (event.type !== "packets") return;
+    this.skipped += event.skipped;
+    if (this.#waiting !== null) this.#waiting.push(event);
+    else if (event.capture === this.capture) this.#take(event.packets);
+    else void this.refresh();
+    this.changed();
+  }
+
+  /** Fetches what follows the newest packet, or the newest page; says whether there is more. */
+  async #fetchOn(): Promise<boolean> {
+    const after = this.#newest >= 0 ? { after: this.#newest } : {};
     const filter = this.filter === "" ? {} : { filter: this.filter };
-    return this.api.packets({ ...after, ...filter, limit: PAGE_PACKETS });
+    const page = await this.api.packets({ ...after, ...filter, limit: PAGE_PACKETS });
+    if (page.capture !== this.capture) {
+      // Numbers begin again with every capture: what is listed is of one that has ended.
+      const asked = this.#newest;
+      this.clear();
+      this.#newest = -1;
+      this.capture = page.capture;
+      if (asked >= 0) return true;
+    }
+    this.#take(page.packets);
+    return "after" in after && page.packets.length === PAGE_PACKETS;
   }
 
   #take(packets: PacketView[]): void {

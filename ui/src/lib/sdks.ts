@@ -1,6 +1,3 @@
-/** Where the gateway listens unless told otherwise. */
-export const LISTEN_DEFAULT = "127.0.0.1:4141";
-
 /** A way to lead a program through the gateway. */
 export interface Sdk {
   id: string;

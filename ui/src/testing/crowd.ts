@@ -115,10 +115,12 @@ export function somePackets(count: number, nowMs: number): PacketView[] {
       leg,
       src: back ? dst : src,
       dst: back ? src : dst,
-      direction: back ? "in" : "out",
+      // On loopback the departure alone is kept.
+      direction: back && leg !== "client" ? "in" : "out",
+      toward: back ? "client" : "server",
       info,
       program: leg === "direct" ? "chat.py (python3)" : leg === "client" ? "claude" : "tollgate",
-      host: leg === "client" || back ? null : leg === "direct" ? "api.openai.com" : "api.anthropic.com",
+      host: leg === "client" ? null : leg === "direct" ? "api.openai.com" : "api.anthropic.com",
     });
   });
 }

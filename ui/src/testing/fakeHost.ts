@@ -108,7 +108,7 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
     const limit = Number(query.get("limit") ?? 1000);
     const listed =
       after === null ? kept.slice(-limit) : kept.filter((it) => it.seq > Number(after)).slice(0, limit);
-    return { packets: listed, newest: packets.at(-1)?.seq ?? null, kept: packets.length };
+    return { capture: 1, packets: listed, newest: packets.at(-1)?.seq ?? null, kept: packets.length };
   };
   return {
     "GET /api/status": () => status,
@@ -126,7 +126,7 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
       const call = calls.find((it) => query.get("path")?.endsWith(it.id));
       return call ? aCallDetail(call) : new Refusal(404, "no such call");
     },
-    "GET /api/calls/*/packets": () => ({ packets: packets.slice(-36), newest: null, kept: 36 }),
+    "GET /api/calls/*/packets": () => ({ capture: 1, packets: packets.slice(-36), newest: null, kept: 36 }),
     "GET /api/packets": packetPage,
     "GET /api/packets/*": (query: URLSearchParams) => {
       const seq = Number(query.get("path")?.split("/").at(-1));
@@ -197,6 +197,6 @@ function play(host: FakeHost, calls: CallView[], packets: PacketView[]): void {
       seq: last + at + 1,
     }));
     packets.push(...fresh);
-    host.emit({ type: "packets", packets: fresh, skipped: 0 });
+    host.emit({ type: "packets", capture: 1, packets: fresh, skipped: 0 });
   }, 50);
 }

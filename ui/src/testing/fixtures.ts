@@ -25,6 +25,7 @@ export function aStatus(over: Partial<StatusView> = {}): StatusView {
     version: "0.1.0",
     on: true,
     listen: "127.0.0.1:4141",
+    address: "127.0.0.1:4141",
     simulated: false,
     today_cost_pico_usd: "1234567890123",
     today_calls: 212,
@@ -150,6 +151,11 @@ export function aCallDetail(call: CallView = aCall(1), over: Partial<CallDetail>
       answers: 1,
       cut: false,
       tools: ["bash", "read_file", "edit_file"],
+      params: [
+        { name: "model", value: "claude-sonnet-4-5" },
+        { name: "max_tokens", value: "1024" },
+        { name: "thinking", value: '{"type":"enabled","budget_tokens":512}' },
+      ],
       messages: [
         { role: "system", parts: [{ kind: "text", text: "You are a careful engineer. Answer shortly." }] },
         {
@@ -221,13 +227,15 @@ export function aFlow(id: number, leg: string): FlowView {
 
 /** A packet; `seq` orders it. */
 export function aPacket(seq: number, over: Partial<PacketView> = {}): PacketView {
+  const answer = seq % 3 === 0;
   return {
     seq,
     at_us: NOON_MS * 1000 + seq * 1_500,
-    direction: seq % 3 === 0 ? "in" : "out",
+    direction: answer ? "in" : "out",
+    toward: answer ? "client" : "server",
     leg: "upstream",
-    src: "10.0.0.2:51544",
-    dst: "160.79.104.10:443",
+    src: answer ? "160.79.104.10:443" : "10.0.0.2:51544",
+    dst: answer ? "10.0.0.2:51544" : "160.79.104.10:443",
     protocol: "TLS",
     length: 60 + ((seq * 131) % 1_400),
     info: "Application Data",
@@ -302,6 +310,7 @@ export function aProgram(program: string | null, over: Partial<ProgramView> = {}
     live: 0,
     failed: 0,
     unknown_cost: 0,
+    unknown_usage: 0,
     cost_pico_usd: "1034500000000",
     usage: {
       input: 214_211,

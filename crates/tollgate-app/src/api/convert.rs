@@ -9,7 +9,7 @@ use tollgate_core::{
 };
 use tollgate_flows::{
     packet::layer::{Field, Layer},
-    row::{FlowRow, PacketRow},
+    row::{FlowRow, PacketRow, Toward},
 };
 use tollgate_gateway::LiveCall;
 use tollgate_ledger::{Sums, TokenSums};
@@ -17,8 +17,8 @@ use tollgate_wire::conversation::{Conversation, Part, Role};
 
 use super::view::{
     AncestorView, CallState, CallView, CallerDetail, CallerView, ConversationView, CostLineView,
-    CostRowView, FieldView, FlowView, LayerView, MessageView, PacketView, PartView, PriceView,
-    TimingView, UsageView,
+    CostRowView, FieldView, FlowView, LayerView, MessageView, PacketView, ParamView, PartView,
+    PriceView, TimingView, UsageView,
 };
 
 /// Money as the API says it: whole pico-dollars.
@@ -27,16 +27,19 @@ pub fn money(amount: PicoUsd) -> String {
     amount.0.to_string()
 }
 
-impl From<&TokenSums> for UsageView {
-    fn from(it: &TokenSums) -> Self {
-        Self {
-            input: Some(it.input),
-            cache_read: Some(it.cache_read),
-            cache_write_5m: Some(it.cache_write_5m),
-            cache_write_1h: Some(it.cache_write_1h),
-            output: Some(it.output),
-            reasoning: Some(it.reasoning),
-        }
+/// Sums of tokens; unknown where nobody counted any.
+fn usage_of(sums: &Sums) -> UsageView {
+    let it = &sums.tokens;
+    if sums.unknown_usage_calls > 0 && *it == TokenSums::default() {
+        return UsageView::default();
+    }
+    UsageView {
+        input: Some(it.input),
+        cache_read: Some(it.cache_read),
+        cache_write_5m: Some(it.cache_write_5m),
+        cache_write_1h: Some(it.cache_write_1h),
+        output: Some(it.output),
+        reasoning: Some(it.reasoning),
     }
 }
 
@@ -50,7 +53,7 @@ pub fn cost_row(key: Option<String>, sums: &Sums) -> CostRowView {
         unknown_cost: sums.unknown_cost_calls,
         unknown_usage: sums.unknown_usage_calls,
         cost_pico_usd: money(sums.cost),
-        usage: UsageView::from(&sums.tokens),
+        usage: usage_of(sums),
     }
 }
 
@@ -135,7 +138,7 @@ impl From<&Call> for CallView {
             first_byte_us: it.timing.first_byte_us,
             duration_us: it.timing.finished_us,
             request_bytes: it.request_bytes,
-            response_bytes: it.response_bytes,
+            response_bytes: Some(it.response_bytes),
         }
     }
 }
@@ -168,7 +171,7 @@ pub fn live_call(it: &LiveCall, now: UnixMs) -> CallView {
         first_byte_us: it.headers_us,
         duration_us: so_far_ms.saturating_mul(1000),
         request_bytes: it.request_bytes,
-        response_bytes: 0,
+        response_bytes: None,
     }
 }
 
@@ -220,7 +223,17 @@ impl From<Conversation> for ConversationView {
             .to_owned(),
             parts: it.parts.into_iter().map(PartView::from).collect(),
         });
-        Self { messages: messages.collect(), answers: it.answers, tools: it.tools, cut: it.cut }
+        let params = it.params.into_iter().map(|(name, value)| ParamView {
+            name,
+            value: value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        });
+        Self {
+            messages: messages.collect(),
+            answers: it.answers,
+            tools: it.tools,
+            params: params.collect(),
+            cut: it.cut,
+        }
     }
 }
 
@@ -249,6 +262,11 @@ pub fn packet(it: &PacketRow, boot_to_unix_us: i64) -> PacketView {
         seq: it.seq,
         at_us: i64::try_from(it.at_us_boot).unwrap_or(i64::MAX).saturating_add(boot_to_unix_us),
         direction: it.direction.as_str().to_owned(),
+        toward: match it.toward {
+            Toward::Server => "server",
+            Toward::Client => "client",
+        }
+        .to_owned(),
         leg: it.leg.as_str().to_owned(),
         src: it.src.clone(),
         dst: it.dst.clone(),
@@ -343,5 +361,26 @@ const fn cost_kind(kind: CostKind) -> &'static str {
         CostKind::OutputAudio => "output-audio",
         CostKind::Request => "request",
         CostKind::WebSearch => "web-search",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_ledger::{Sums, TokenSums};
+
+    use super::cost_row;
+
+    #[test]
+    fn a_sum_of_nothing_known_is_unknown() {
+        let uncounted = Sums { calls: 2, unknown_usage_calls: 2, ..Sums::default() };
+        assert_eq!(cost_row(None, &uncounted).usage.input, None);
+
+        let tokens = TokenSums { input: 5, ..TokenSums::default() };
+        let partly = cost_row(None, &Sums { tokens, ..uncounted });
+        assert_eq!((partly.usage.input, partly.usage.output), (Some(5), Some(0)));
+        assert_eq!(partly.unknown_usage, 2);
+
+        let failed = Sums { calls: 1, failed_calls: 1, ..Sums::default() };
+        assert_eq!(cost_row(None, &failed).usage.input, Some(0));
     }
 }

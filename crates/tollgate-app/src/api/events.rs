@@ -96,6 +96,7 @@ impl Packets {
     /// What was captured since the last time and passes the filter.
     fn next(&mut self) -> Option<EventView> {
         let capture = self.app.capture();
+        let id = capture.id();
         let newest = capture.newest();
         let skipped = newest.saturating_sub(self.after).saturating_sub(BEHIND_MAX);
         self.after += skipped;
@@ -105,6 +106,10 @@ impl Packets {
         self.after = rows.last().filter(|_| full).map_or(newest, |it| it.seq);
         let offset = capture.boot_to_unix_us();
         let packets: Vec<_> = rows.iter().map(|it| convert::packet(it, offset)).collect();
-        (!packets.is_empty() || skipped > 0).then_some(EventView::Packets { packets, skipped })
+        (!packets.is_empty() || skipped > 0).then_some(EventView::Packets {
+            capture: id,
+            packets,
+            skipped,
+        })
     }
 }

@@ -51,8 +51,9 @@ pub async fn list_packets(
     let filter = query.filter.as_deref().map_or_else(|| Ok(Filter::default()), parse_filter)?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX);
     let capture = app.capture();
+    let id = capture.id();
     let packets = capture.packets(query.after, limit, &filter);
-    Ok(Json(page(&app, &packets)))
+    Ok(Json(page(&app, id, &packets)))
 }
 
 /// One packet with its layers and bytes.
@@ -130,9 +131,11 @@ pub async fn list_flows(
     Json(flows.iter().map(|it| convert::flow(it, offset)).collect())
 }
 
-pub(super) fn page(app: &App, packets: &[PacketRow]) -> PacketPage {
+/// A page of `packets`, which were read after `capture` was.
+pub(super) fn page(app: &App, capture: u64, packets: &[PacketRow]) -> PacketPage {
     let offset = app.capture().boot_to_unix_us();
     PacketPage {
+        capture,
         packets: packets.iter().map(|it| convert::packet(it, offset)).collect(),
         newest: Some(app.capture().newest()).filter(|it| *it > 0),
         kept: app.capture().counters().kept,

@@ -72,24 +72,25 @@ pub async fn clear_capture(State(app): State<Arc<App>>) -> Json<StatusView> {
     Json(status(&app).await)
 }
 
-/// The status now. A ledger that cannot be read shows as no calls today; `doctor` says why.
+/// The status now. What a ledger that cannot be read would tell is unknown; `doctor` says why.
 pub async fn status(app: &Arc<App>) -> StatusView {
     let listen = app.listening();
     let reader = app.reader();
     let midnight = midnight_before(app.clock().now());
     let today = SumQuery { since: Some(midnight), simulated: app.summed(), ..SumQuery::default() };
     let totals = tokio::task::spawn_blocking(move || reader.totals(&today)).await;
-    let totals = totals.ok().and_then(Result::ok).unwrap_or_default();
+    let totals = totals.ok().and_then(Result::ok);
     let helper: HelperView = app.capture().helper();
     let capture: CaptureView = app.capture().counters();
     StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         on: listen.is_some(),
+        address: app.address().await.to_string(),
         listen: listen.map(|it| it.to_string()),
         simulated: app.is_simulated(),
-        today_cost_pico_usd: convert::money(totals.cost),
-        today_calls: totals.calls,
-        today_unknown_cost: totals.unknown_cost_calls,
+        today_cost_pico_usd: totals.as_ref().map(|it| convert::money(it.cost)),
+        today_calls: totals.as_ref().map(|it| it.calls),
+        today_unknown_cost: totals.as_ref().map(|it| it.unknown_cost_calls),
         live_calls: u64::try_from(app.gateway().live().len()).unwrap_or(u64::MAX),
         helper,
         capture,

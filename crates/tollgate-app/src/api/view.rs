@@ -100,8 +100,8 @@ pub struct CallView {
     pub duration_us: u64,
     /// Bytes of the request's body.
     pub request_bytes: u64,
-    /// Bytes of the answer's body.
-    pub response_bytes: u64,
+    /// Bytes of the answer's body; `null` for a live call.
+    pub response_bytes: Option<u64>,
 }
 
 /// A page of calls, newest first.
@@ -239,8 +239,19 @@ pub struct ConversationView {
     pub answers: usize,
     /// Names of the tools that were offered.
     pub tools: Vec<String>,
+    /// What else was asked for (`temperature`, `max_tokens`, …), in the request's order.
+    pub params: Vec<ParamView>,
     /// Whether something was left out or cut because it is too long.
     pub cut: bool,
+}
+
+/// A member of a request.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ParamView {
+    /// Its name.
+    pub name: String,
+    /// Its value: a text as it is, anything else as JSON.
+    pub value: String,
 }
 
 /// One message.
@@ -320,8 +331,10 @@ pub struct PacketView {
     pub seq: u64,
     /// When the kernel saw it, in Unix microseconds.
     pub at_us: i64,
-    /// `in` or `out`, as seen by the local socket.
+    /// `in` or `out`, as seen by the local socket; on loopback nearly all packets are `out`.
     pub direction: String,
+    /// Which end of its flow it goes to: `server` (a request) or `client` (an answer).
+    pub toward: String,
     /// `client` (program to gateway), `upstream` (gateway to provider), `direct` (around the
     /// gateway) or `other`.
     pub leg: String,
@@ -350,6 +363,9 @@ pub struct PacketView {
 /// A page of packets, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PacketPage {
+    /// Which capture they are of: another one since the gateway began anew or was told to forget
+    /// its packets. Packets of two captures may bear one number.
+    pub capture: u64,
     /// The packets.
     pub packets: Vec<PacketView>,
     /// The number of the newest packet there is.
@@ -447,7 +463,7 @@ pub struct CostRowView {
     pub unknown_usage: u64,
     /// Known cost in pico-dollars.
     pub cost_pico_usd: String,
-    /// Tokens, as far as known.
+    /// Tokens, as far as known; `null` when no call's are.
     pub usage: UsageView,
 }
 
@@ -496,19 +512,22 @@ pub struct ProgramView {
     pub live: u64,
     /// Calls that failed or answered with an error status.
     pub failed: u64,
-    /// Calls whose cost is unknown.
+    /// Calls whose cost is unknown: they are not in the cost.
     pub unknown_cost: u64,
+    /// Calls that used tokens nobody counted: they are not in the usage.
+    pub unknown_usage: u64,
     /// Known cost in pico-dollars.
     pub cost_pico_usd: String,
-    /// Tokens, as far as known.
+    /// Tokens, as far as known; `null` when no call's are.
     pub usage: UsageView,
     /// First call.
     pub first_seen_ms: Option<i64>,
     /// Last call.
     pub last_seen_ms: Option<i64>,
-    /// Packets captured of it; `null` without the helper.
+    /// Packets of its flows that are known now, whatever the time asked for; `null` without the
+    /// helper.
     pub packets: Option<u64>,
-    /// Bytes captured of it; `null` without the helper.
+    /// Bytes of these packets; `null` without the helper.
     pub bytes: Option<u64>,
 }
 
@@ -580,14 +599,17 @@ pub struct StatusView {
     pub on: bool,
     /// The address it serves on; `null` when off.
     pub listen: Option<String>,
+    /// The address it serves on, or will when it is turned on.
+    pub address: String,
     /// Whether the built-in simulator stands in for the providers.
     pub simulated: bool,
-    /// Known cost since local midnight, in pico-dollars.
-    pub today_cost_pico_usd: String,
+    /// Known cost since local midnight, in pico-dollars; like the next two, `null` when the ledger
+    /// cannot be read.
+    pub today_cost_pico_usd: Option<String>,
     /// Calls since local midnight.
-    pub today_calls: u64,
+    pub today_calls: Option<u64>,
     /// Of them, calls whose cost is unknown.
-    pub today_unknown_cost: u64,
+    pub today_unknown_cost: Option<u64>,
     /// Calls under way.
     pub live_calls: u64,
     /// The helper.
@@ -624,6 +646,8 @@ pub enum EventView {
     },
     /// Packets were captured (only when asked for, in batches).
     Packets {
+        /// Which capture they are of; see `PacketPage`.
+        capture: u64,
         /// The packets, oldest first.
         packets: Vec<PacketView>,
         /// How many were left out of this batch because too many arrived.

@@ -32,7 +32,7 @@ pub(super) async fn packets(args: PacketsArgs) -> Result<()> {
     let mut newest = page.packets.last().map_or(0, |it| it.seq);
     while let Some(event) = events.next().await? {
         match event {
-            EventView::Packets { packets, skipped } => {
+            EventView::Packets { packets, skipped, .. } => {
                 let new: Vec<_> = packets.into_iter().filter(|it| it.seq > newest).collect();
                 newest = new.last().map_or(newest, |it| it.seq);
                 print(&new, &args)?;

@@ -33,11 +33,7 @@ fn print(status: &StatusView) -> Result<()> {
         None => format!("off{simulated}"),
     };
     output::line(&format!("gateway   {gateway}"))?;
-    let today = output::sum(&status.today_cost_pico_usd, status.today_unknown_cost);
-    output::line(&format!(
-        "today     {today}, {} calls, {} under way",
-        status.today_calls, status.live_calls
-    ))?;
+    output::line(&format!("today     {}, {} under way", today(status), status.live_calls))?;
     let helper = match status.helper.state {
         HelperState::Connected => {
             let attached = status.helper.probes.iter().filter(|it| it.attached).count();
@@ -68,6 +64,15 @@ fn print(status: &StatusView) -> Result<()> {
         output::line(&format!("ledger    {} calls could not be written", status.ledger_lost))?;
     }
     Ok(())
+}
+
+fn today(status: &StatusView) -> String {
+    match (&status.today_cost_pico_usd, status.today_unknown_cost, status.today_calls) {
+        (Some(cost), Some(unknown), Some(calls)) => {
+            format!("{}, {calls} calls", output::sum(cost, unknown))
+        }
+        _ => "unknown: the ledger cannot be read".to_owned(),
+    }
 }
 
 /// Prints what works and what does not; fails when something is wrong.

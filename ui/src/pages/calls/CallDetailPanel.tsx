@@ -19,6 +19,8 @@ import { TimingTab } from "./TimingTab";
 const RawTab = lazy(() => import("./RawTab"));
 /** A live call's detail is fetched again at most this often. */
 const LIVE_REFRESH_MS = 500;
+/** Who goes through a list by key has each call open for less than this: it is not fetched. */
+const REST_MS = 100;
 
 /** Which tab is open: kept while one goes through calls. */
 let lastTab = "conversation";
@@ -26,7 +28,11 @@ let lastTab = "conversation";
 /** One call in full. */
 export function CallDetailPanel({ id, onClose }: { id: string; onClose: () => void }) {
   const { api } = useApp();
-  const detail = useQuery({ queryKey: ["call", id], queryFn: () => api.call(id) });
+  const detail = useQuery({
+    queryKey: ["call", id],
+    queryFn: ({ signal }) => api.call(id, signal),
+    enabled: useRested(REST_MS),
+  });
   useFollow(id);
   const [tab, setTab] = useState(lastTab);
   const choose = (chosen: string) => {
@@ -89,7 +95,7 @@ function tabs(detail: CallDetail): Tab[] {
       label: "Packets",
       content: () => <PacketsTab call={detail.call} flows={detail.flows} />,
     },
-    { id: "caller", label: "Caller", content: () => <CallerTab caller={detail.caller ?? null} /> },
+    { id: "caller", label: "Caller", content: () => <CallerTab detail={detail} /> },
   ];
 }
 
@@ -160,6 +166,16 @@ function Fact(props: { name: string; hint?: string; children: React.ReactNode })
       <dd className="font-mono">{props.children}</dd>
     </div>
   );
+}
+
+/** Whether this has been shown for a while. */
+function useRested(ms: number): boolean {
+  const [rested, setRested] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(true), ms);
+    return () => clearTimeout(timer);
+  }, [ms]);
+  return rested;
 }
 
 /** Fetches the call again when it moved on, at most every so often, and once when it is settled. */

@@ -1,6 +1,6 @@
-import { UserX } from "lucide-react";
+import { UserSearch, UserX } from "lucide-react";
 import type { ReactNode } from "react";
-import type { CallerDetail } from "@/api/schema";
+import type { CallDetail } from "@/api/schema";
 import { Badge } from "@/components/Badge";
 import { EmptyState } from "@/components/states";
 import { UNKNOWN } from "@/lib/format";
@@ -12,8 +12,15 @@ const FOUND: Record<string, string> = {
 };
 
 /** Who asked. */
-export function CallerTab({ caller }: { caller: CallerDetail | null }) {
-  if (caller === null) {
+export function CallerTab({ detail: { call, caller } }: { detail: CallDetail }) {
+  if (caller == null && call.state === "live") {
+    return (
+      <EmptyState icon={UserSearch} title="The caller is being looked up">
+        <p>It is known when the call is settled, often sooner.</p>
+      </EmptyState>
+    );
+  }
+  if (caller == null) {
     return (
       <EmptyState icon={UserX} title="The caller could not be found">
         <p>

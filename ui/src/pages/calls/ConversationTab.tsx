@@ -1,6 +1,6 @@
 import { Bot, Braces, Brain, FileText, Image, type LucideIcon, Settings2, User, Wrench } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import type { CallDetail, MessageView, PartView } from "@/api/schema";
+import type { CallDetail, MessageView, ParamView, PartView } from "@/api/schema";
 import { EmptyState } from "@/components/states";
 import { cn } from "@/lib/cn";
 import { bytes, count } from "@/lib/format";
@@ -36,6 +36,7 @@ export function ConversationTab({ detail }: { detail: CallDetail }) {
           <p className="mt-1 font-mono break-words">{conversation.tools.join(", ")}</p>
         </details>
       )}
+      {conversation.params.length > 0 && <Params params={conversation.params} />}
       {conversation.cut && (
         <p className="border-b bg-warn-fill px-4 py-1 text-sm text-warn">
           Something was left out here because it is too long. Raw has more.
@@ -51,6 +52,25 @@ export function ConversationTab({ detail }: { detail: CallDetail }) {
         />
       ))}
     </div>
+  );
+}
+
+/** What else was asked for, as one line of names until it is opened. */
+function Params({ params }: { params: ParamView[] }) {
+  return (
+    <details className="border-b px-4 py-2 text-sm text-muted">
+      <summary className="truncate">
+        Parameters: <span className="font-mono">{params.map((it) => it.name).join(", ")}</span>
+      </summary>
+      <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-4 gap-y-0.5 font-mono">
+        {params.map((it) => (
+          <div key={it.name} className="contents">
+            <dt className="text-faint">{it.name}</dt>
+            <dd className="min-w-0 break-words whitespace-pre-wrap text-text">{it.value}</dd>
+          </div>
+        ))}
+      </dl>
+    </details>
   );
 }
 

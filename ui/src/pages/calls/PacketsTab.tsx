@@ -29,7 +29,7 @@ export function PacketsTab({ call, flows }: { call: CallView; flows: FlowView[] 
       />
     );
   }
-  const packets = page.data.packets;
+  const { packets, capture } = page.data;
   if (packets.length === 0) {
     if (hub.status && hub.status.helper.state !== "connected")
       return <HelperMissing helper={hub.status.helper} />;
@@ -67,8 +67,11 @@ export function PacketsTab({ call, flows }: { call: CallView; flows: FlowView[] 
         id="call-packets"
         stacked
         list={list}
+        onClose={() => setOpen(null)}
         detail={
-          open === null ? null : <PacketDetailPanel key={open} seq={open} onClose={() => setOpen(null)} />
+          open === null ? null : (
+            <PacketDetailPanel key={open} capture={capture} seq={open} onClose={() => setOpen(null)} />
+          )
         }
       />
     </div>

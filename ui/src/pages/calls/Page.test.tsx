@@ -1,5 +1,5 @@
-import { screen, waitFor, within } from "@testing-library/react";
-import { expect, it } from "vitest";
+import { act, fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { expect, it, vi } from "vitest";
 import { Refusal } from "@/testing/fakeHost";
 import { aCall, aCallDetail, aStatus, callId } from "@/testing/fixtures";
 import { expectAccessible, show } from "@/testing/render";
@@ -151,7 +151,7 @@ it("says how to get packets when there is no helper", async () => {
   };
   const { user } = show(`#/calls/${callId(1)}`, {
     "GET /api/status": aStatus({ helper }),
-    "GET /api/calls/*/packets": { packets: [], newest: null, kept: 0 },
+    "GET /api/calls/*/packets": { capture: 1, packets: [], newest: null, kept: 0 },
   });
   await user.click(await screen.findByRole("tab", { name: "Packets" }));
   expect(await screen.findByText("The capture helper is not running")).toBeVisible();
@@ -168,4 +168,49 @@ it("moves the open call with the arrow keys and closes it with Escape", async ()
   expect(location.hash).toBe(`#/calls/${callId(2)}`);
   await user.keyboard("{Escape}");
   expect(location.hash).toBe("#/calls");
+});
+
+it("fetches the call that one rests on, not those passed by", async () => {
+  const { host } = show(`#/calls/${callId(3)}`);
+  await rows();
+  const fetched = () => host.asked.filter((it) => /calls\/[^/]+$/.test(it)).map((it) => it.split("/").at(-1));
+  await waitFor(() => expect(fetched()).toEqual([callId(3)]));
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  for (const restMs of [50, 150]) {
+    fireEvent.keyDown(screen.getByRole("grid", { name: "Calls" }), { key: "ArrowDown" });
+    await act(() => vi.advanceTimersByTimeAsync(restMs));
+  }
+  vi.useRealTimers();
+  await waitFor(() => expect(fetched()).toEqual([3, 1].map(callId)));
+});
+
+it("gives focus back to the list when a call is closed", async () => {
+  const { user } = show(`#/calls/${callId(2)}`);
+  await rows();
+  await user.click(await screen.findByRole("button", { name: "Close the call" }));
+  await waitFor(() => expect(screen.getByRole("grid", { name: "Calls" })).toHaveFocus());
+});
+
+it("says of a live call that more is to come, not that it is lost", async () => {
+  const call = aCall(1, { state: "live", caller: null, response_bytes: null });
+  const { user } = show(`#/calls/${callId(1)}`, {
+    "GET /api/calls/*": aCallDetail(call, {
+      caller: null,
+      request: null,
+      response: null,
+      conversation: null,
+    }),
+  });
+  await user.click(await screen.findByRole("tab", { name: "Caller" }));
+  expect(screen.getByText("The caller is being looked up")).toBeVisible();
+  await user.click(screen.getByRole("tab", { name: "Raw" }));
+  expect(await screen.findByText("It is shown when the answer is complete.")).toBeVisible();
+  expect(screen.getByText("Received").nextElementSibling).toHaveTextContent("–");
+});
+
+it("shows what else was asked for", async () => {
+  const { user } = show(`#/calls/${callId(1)}`);
+  await user.click(await screen.findByRole("tab", { name: /Conversation/ }));
+  await user.click(screen.getByText(/^Parameters/));
+  expect(screen.getByText("max_tokens").nextElementSibling).toHaveTextContent("1024");
 });

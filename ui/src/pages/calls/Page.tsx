@@ -1,6 +1,6 @@
 import { Radio, SearchX } from "lucide-react";
 import { useCallback, useEffect, useMemo } from "react";
-import { useApp, useStatus } from "@/app/context";
+import { useApp } from "@/app/context";
 import { FilterBox } from "@/components/FilterBox";
 import { Split } from "@/components/Split";
 import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
@@ -68,13 +68,13 @@ export function CallsPage() {
     <Split
       id="calls"
       list={list}
+      onClose={() => open(null)}
       detail={item === null ? null : <CallDetailPanel key={item} id={item} onClose={() => open(null)} />}
     />
   );
 }
 
 function Nothing({ filtered, onClear }: { filtered: boolean; onClear: () => void }) {
-  const status = useStatus();
   if (filtered) {
     return (
       <EmptyState icon={SearchX} title="No call matches the filter">
@@ -86,7 +86,7 @@ function Nothing({ filtered, onClear }: { filtered: boolean; onClear: () => void
   }
   return (
     <EmptyState icon={Radio} title="No call has been made yet">
-      <FirstCall listen={status?.listen ?? null} />
+      <FirstCall />
     </EmptyState>
   );
 }

@@ -34,6 +34,7 @@ export default function RawTab({ detail }: { detail: CallDetail }) {
       )}
       <Content
         body={body}
+        live={detail.call.state === "live"}
         text={look === "pretty" && pretty !== null ? pretty : body?.text}
         json={pretty !== null}
       />
@@ -41,9 +42,16 @@ export default function RawTab({ detail }: { detail: CallDetail }) {
   );
 }
 
-function Content(props: { body: BodyView | null; text: string | undefined; json: boolean }) {
-  if (props.body === null)
-    return <p className="p-4 text-muted">This body was not kept, or has been removed by now.</p>;
+function Content(props: { body: BodyView | null; live: boolean; text: string | undefined; json: boolean }) {
+  if (props.body === null) {
+    return (
+      <p className="p-4 text-muted">
+        {props.live
+          ? "It is shown when the answer is complete."
+          : "This body was not kept, or has been removed by now."}
+      </p>
+    );
+  }
   if (props.body.text === "") return <p className="p-4 text-muted">The body is empty.</p>;
   return <CodeView label="Body" text={props.text ?? ""} json={props.json} />;
 }

@@ -76,3 +76,38 @@ it("says why the costs could not be read", async () => {
   show("#/costs", { "GET /api/costs": new Refusal(500, "the ledger is locked") });
   expect(await screen.findByRole("alert")).toHaveTextContent("The ledger is locked");
 });
+
+it("does not show a sum of nothing known as nothing", async () => {
+  const row = aCostRow("new-model", {
+    calls: 2,
+    unknown_cost: 2,
+    unknown_usage: 2,
+    cost_pico_usd: "0",
+    usage: {},
+  });
+  show("#/costs", { "GET /api/costs": someCosts({ rows: [row], total: { ...row, key: null } }) });
+  const shown = (await screen.findByRole("link", { name: "new-model" })).closest("tr") as HTMLElement;
+  expect(within(shown).getAllByText("unknown")).toHaveLength(4);
+  expect(shown).not.toHaveTextContent("%");
+  expect(screen.queryByText("$0.00")).toBeNull();
+  expect(screen.getByText("Nobody counted the tokens of 2 calls.")).toBeVisible();
+});
+
+it("says in each row what its sums leave out", async () => {
+  const row = aCostRow("gpt-5", { unknown_cost: 3, unknown_usage: 1 });
+  show("#/costs", { "GET /api/costs": someCosts({ rows: [row] }) });
+  const shown = (await screen.findByRole("link", { name: "gpt-5" })).closest("tr") as HTMLElement;
+  expect(within(shown).getByText("+ 3 unknown")).toBeVisible();
+  expect(within(shown).getAllByText("+ 1 unknown")).toHaveLength(3);
+});
+
+it("puts the points of a column below one another", async () => {
+  const rows = [
+    aCostRow("dear", { cost_pico_usd: "1234500000000" }),
+    aCostRow("cheap", { cost_pico_usd: "46800000" }),
+  ];
+  show("#/costs", { "GET /api/costs": someCosts({ rows }) });
+  await screen.findByRole("link", { name: "dear" });
+  const column = ["$1.2345", "$0.0000468"].map((it) => screen.getByText(it).textContent ?? "");
+  expect(new Set(column.map((it) => it.length - it.indexOf("."))).size).toBe(1);
+});

@@ -2,14 +2,14 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Coins } from "lucide-react";
 import { lazy, Suspense, useState } from "react";
 import type { CostRowView, CostsView } from "@/api/schema";
-import { useApp, useRefreshOnSettle, useStatus } from "@/app/context";
-import { Money } from "@/components/Money";
+import { useApp, useRefreshOnCalls } from "@/app/context";
+import { CostSum, isUnknownSum, Money, TokenSum } from "@/components/Money";
 import { Segments } from "@/components/Segments";
 import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
 import { Cell, Head, Table } from "@/components/Table";
 import { callCondition } from "@/lib/callFilter";
-import { compactCount, count, plural } from "@/lib/format";
-import { exactDollars, share } from "@/lib/money";
+import { compactCount, count, plural, UNKNOWN } from "@/lib/format";
+import { columnDigits, exactDollars, share } from "@/lib/money";
 import { RANGES, type RangeId, sinceMs, untilMs } from "@/lib/range";
 import { href } from "@/lib/route";
 import { FirstCall } from "../calls/FirstCall";
@@ -28,7 +28,6 @@ type By = (typeof BY)[number]["id"];
 /** What was spent, on what, and when. */
 export function CostsPage() {
   const { api } = useApp();
-  const status = useStatus();
   const [range, setRange] = useState<RangeId>("today");
   const [by, setBy] = useState<By>("model");
   const costs = useQuery({
@@ -36,7 +35,7 @@ export function CostsPage() {
     queryFn: () => api.costs({ by, since_ms: sinceMs(range, Date.now()) }),
     placeholderData: keepPreviousData,
   });
-  useRefreshOnSettle("costs");
+  useRefreshOnCalls("costs", "settled");
   return (
     <div className="flex h-full min-h-0 flex-col">
       <div className="flex shrink-0 flex-wrap items-center gap-3 border-b px-3 py-1.5">
@@ -55,7 +54,7 @@ export function CostsPage() {
       {costs.error && costs.data && <StaleNote error={costs.error} />}
       {costs.data?.total.calls === 0 && (
         <EmptyState icon={Coins} title="Nothing was spent in this time">
-          <FirstCall listen={status?.listen ?? null} />
+          <FirstCall />
         </EmptyState>
       )}
       {costs.data && costs.data.total.calls > 0 && (
@@ -77,6 +76,7 @@ export function CostsPage() {
 
 function Summary({ costs }: { costs: CostsView }) {
   const { total } = costs;
+  const nothing = isUnknownSum(total.cost_pico_usd, total.unknown_cost);
   return (
     <div className="flex shrink-0 flex-wrap items-end gap-x-8 gap-y-2 px-4 pt-3 pb-1">
       <div>
@@ -84,9 +84,9 @@ function Summary({ costs }: { costs: CostsView }) {
           {costs.simulated ? "Would have cost (simulated calls included)" : "Spent"}
         </div>
         <div className="text-xl font-semibold">
-          <Money pico={total.cost_pico_usd} />
+          {nothing ? <span className="text-warn">unknown</span> : <Money pico={total.cost_pico_usd} />}
         </div>
-        <div className="font-mono text-xs text-faint">{exactDollars(total.cost_pico_usd)}</div>
+        {!nothing && <div className="font-mono text-xs text-faint">{exactDollars(total.cost_pico_usd)}</div>}
       </div>
       <Figure name="Calls" text={count(total.calls)} />
       <Figure name="Failed" text={count(total.failed)} bad={total.failed > 0} />
@@ -100,7 +100,11 @@ function Summary({ costs }: { costs: CostsView }) {
       {total.unknown_cost > 0 && (
         <p className="w-full text-sm text-warn">
           The cost of {plural(total.unknown_cost, "call")} is unknown and not in this sum.
-          {total.unknown_usage > 0 && ` Nobody counted the tokens of ${plural(total.unknown_usage, "call")}.`}
+        </p>
+      )}
+      {total.unknown_usage > 0 && (
+        <p className="w-full text-sm text-warn">
+          Nobody counted the tokens of {plural(total.unknown_usage, "call")}.
         </p>
       )}
     </div>
@@ -116,7 +120,13 @@ function Figure(props: { name: string; text: string; title?: string; bad?: boole
   );
 }
 
+const COST_DECIMALS = 4;
+
 function Rows({ costs, by }: { costs: CostsView; by: By }) {
+  const digits = columnDigits(
+    costs.rows.map((it) => it.cost_pico_usd),
+    COST_DECIMALS,
+  );
   return (
     <Table label={`Costs by ${by}`}>
       <thead>
@@ -124,7 +134,6 @@ function Rows({ costs, by }: { costs: CostsView; by: By }) {
           <Head>{BY.find((it) => it.id === by)?.label}</Head>
           <Head end>Calls</Head>
           <Head end>Failed</Head>
-          <Head end>Unknown cost</Head>
           <Head end>Tokens in</Head>
           <Head end>Cached</Head>
           <Head end>Out</Head>
@@ -134,15 +143,15 @@ function Rows({ costs, by }: { costs: CostsView; by: By }) {
       </thead>
       <tbody>
         {costs.rows.map((row) => (
-          <Row key={row.key ?? ""} row={row} by={by} total={costs.total.cost_pico_usd} />
+          <Row key={row.key ?? ""} row={row} by={by} total={costs.total.cost_pico_usd} digits={digits} />
         ))}
       </tbody>
     </Table>
   );
 }
 
-function Row({ row, by, total }: { row: CostRowView; by: By; total: string }) {
-  const part = share(row.cost_pico_usd, total);
+function Row(props: { row: CostRowView; by: By; total: string; digits: number }) {
+  const { row, by } = props;
   return (
     <tr className="hover:bg-hover">
       <Cell className="font-medium">
@@ -152,30 +161,42 @@ function Row({ row, by, total }: { row: CostRowView; by: By; total: string }) {
       <Cell end className={row.failed > 0 ? "text-bad" : "text-faint"}>
         {count(row.failed)}
       </Cell>
-      <Cell end className={row.unknown_cost > 0 ? "text-warn" : "text-faint"}>
-        {count(row.unknown_cost)}
-      </Cell>
-      <Cell end title={count(row.usage.input)}>
-        {compactCount(row.usage.input)}
-      </Cell>
-      <Cell end title={count(row.usage.cache_read)}>
-        {compactCount(row.usage.cache_read)}
-      </Cell>
-      <Cell end title={count(row.usage.output)}>
-        {compactCount(row.usage.output)}
+      <Cell end>
+        <TokenSum value={row.usage.input} unknown={row.unknown_usage} />
       </Cell>
       <Cell end>
-        <Money pico={row.cost_pico_usd} decimals={4} />
+        <TokenSum value={row.usage.cache_read} unknown={row.unknown_usage} />
+      </Cell>
+      <Cell end>
+        <TokenSum value={row.usage.output} unknown={row.unknown_usage} />
+      </Cell>
+      <Cell end>
+        <CostSum
+          pico={row.cost_pico_usd}
+          unknown={row.unknown_cost}
+          decimals={COST_DECIMALS}
+          digits={props.digits}
+        />
       </Cell>
       <Cell className="w-40 min-w-28">
-        <div className="flex items-center gap-2">
-          <div className="h-1.5 flex-1 overflow-hidden rounded-full bg-hover">
-            <div className="h-full rounded-full bg-accent-fill" style={{ width: `${part * 100}%` }} />
-          </div>
-          <span className="w-12 text-right font-mono text-xs text-muted">{(part * 100).toFixed(1)} %</span>
-        </div>
+        {isUnknownSum(row.cost_pico_usd, row.unknown_cost) ? (
+          <div className="text-right font-mono text-xs text-muted">{UNKNOWN}</div>
+        ) : (
+          <Share part={share(row.cost_pico_usd, props.total)} />
+        )}
       </Cell>
     </tr>
+  );
+}
+
+function Share({ part }: { part: number }) {
+  return (
+    <div className="flex items-center gap-2">
+      <div className="h-1.5 flex-1 overflow-hidden rounded-full bg-hover">
+        <div className="h-full rounded-full bg-accent-fill" style={{ width: `${part * 100}%` }} />
+      </div>
+      <span className="w-12 text-right font-mono text-xs text-muted">{(part * 100).toFixed(1)} %</span>
+    </div>
   );
 }
 

@@ -1,17 +1,19 @@
-import type { CaptureView } from "@/api/schema";
+import type { StatusView } from "@/api/schema";
 import { cn } from "@/lib/cn";
 import { compactCount, count } from "@/lib/format";
 
 /** What became of every packet; losses stand out. */
 export function Counters({
-  capture,
+  status: { capture, helper },
   skipped,
   listed,
 }: {
-  capture: CaptureView;
+  status: StatusView;
   skipped: number;
   listed: number;
 }) {
+  // The kernel's counts come through the helper: without it they are unknown, or those of a helper that is gone.
+  const counted = (value: number) => (helper.state === "connected" ? value : null);
   return (
     <section
       aria-label="What became of the packets"
@@ -19,20 +21,20 @@ export function Counters({
     >
       <Figure
         name="seen"
-        value={capture.seen}
+        value={counted(capture.seen)}
         hint="Packets that the kernel programs saw: filtered, ring full and delivered add up to it"
       />
-      <Figure name="filtered" value={capture.filtered} hint="Not of interest: counted, not kept" />
+      <Figure name="filtered" value={counted(capture.filtered)} hint="Not of interest: counted, not kept" />
       <Figure
         name="ring full"
-        value={capture.ring_full}
+        value={counted(capture.ring_full)}
         loss
         hint="Lost because the kernel's ring was full"
       />
-      <Figure name="delivered" value={capture.delivered} hint="Handed to the helper" />
+      <Figure name="delivered" value={counted(capture.delivered)} hint="Handed to the helper" />
       <Figure
         name="reader slow"
-        value={capture.reader_slow}
+        value={counted(capture.reader_slow)}
         loss
         hint="Dropped by the helper because this program read too slowly"
       />
@@ -52,16 +54,12 @@ export function Counters({
   );
 }
 
-function Figure(props: { name: string; value: number; hint: string; loss?: boolean }) {
+function Figure(props: { name: string; value: number | null; hint: string; loss?: boolean }) {
+  const lost = props.loss === true && (props.value ?? 0) > 0;
   return (
-    <span
-      title={`${props.hint} (${count(props.value)})`}
-      className={cn(props.loss && props.value > 0 && "font-medium text-bad")}
-    >
+    <span title={`${props.hint} (${count(props.value)})`} className={cn(lost && "font-medium text-bad")}>
       {props.name}{" "}
-      <span className={cn("font-mono", props.loss && props.value > 0 ? "text-bad" : "text-muted")}>
-        {compactCount(props.value)}
-      </span>
+      <span className={cn("font-mono", lost ? "text-bad" : "text-muted")}>{compactCount(props.value)}</span>
     </span>
   );
 }

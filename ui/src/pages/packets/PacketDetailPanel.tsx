@@ -1,32 +1,36 @@
 import { useQuery } from "@tanstack/react-query";
 import { ChevronRight, X } from "lucide-react";
 import { useMemo, useState } from "react";
-import type { FieldView, LayerView, PacketDetail } from "@/api/schema";
+import type { FieldView, LayerView, PacketDetail, PacketView } from "@/api/schema";
 import { useApp } from "@/app/context";
 import { Button } from "@/components/Button";
 import { ErrorState, Skeleton } from "@/components/states";
 import { cn } from "@/lib/cn";
+import { timeOfDayUs } from "@/lib/format";
 import { href } from "@/lib/route";
+import { Leg, Way } from "./columns";
 import { HexView } from "./HexView";
 import { bytesOf } from "./hex";
 
-/** One packet: its layers beside its bytes; a field lights up its bytes, a byte its field. */
-export function PacketDetailPanel({ seq, onClose }: { seq: number; onClose: () => void }) {
+/** One packet of a capture: its layers beside its bytes; a field lights up its bytes, a byte its field. */
+export function PacketDetailPanel(props: { capture: number | null; seq: number; onClose: () => void }) {
+  const { capture, seq, onClose } = props;
   const { api } = useApp();
   const detail = useQuery({
-    queryKey: ["packet", seq],
+    queryKey: ["packet", capture, seq],
     queryFn: () => api.packet(seq),
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const packet = detail.data?.packet;
   return (
     <section aria-label={`Packet ${seq}`} className="flex h-full min-h-0 flex-col bg-bg">
       <header className="flex h-8 shrink-0 items-center gap-3 border-b bg-surface pr-1 pl-3 text-sm">
         <h2 className="font-medium whitespace-nowrap">Packet {seq}</h2>
-        <span className="min-w-0 truncate font-mono text-muted">{detail.data?.packet.info}</span>
-        {detail.data?.packet.call && (
+        {packet && <Summary packet={packet} />}
+        {packet?.call && (
           <a
             className="ml-auto whitespace-nowrap text-accent hover:underline"
-            href={href({ page: "calls", item: detail.data.packet.call })}
+            href={href({ page: "calls", item: packet.call })}
           >
             Show its call
           </a>
@@ -34,7 +38,7 @@ export function PacketDetailPanel({ seq, onClose }: { seq: number; onClose: () =
         <Button
           look="quiet"
           size="icon"
-          className={detail.data?.packet.call ? "" : "ml-auto"}
+          className={packet?.call ? "" : "ml-auto"}
           aria-label="Close the packet"
           onClick={onClose}
         >
@@ -51,6 +55,23 @@ export function PacketDetailPanel({ seq, onClose }: { seq: number; onClose: () =
       )}
       {detail.data && <Decoded detail={detail.data} />}
     </section>
+  );
+}
+
+/** When, whose, between whom, which way, and what. */
+function Summary({ packet }: { packet: PacketView }) {
+  return (
+    <>
+      <time className="font-mono whitespace-nowrap text-muted">{timeOfDayUs(packet.at_us)}</time>
+      <Leg leg={packet.leg} />
+      <Way packet={packet} />
+      <span className="min-w-0 truncate">
+        {packet.program ?? <span className="text-faint">unknown program</span>}
+        {packet.pid != null && <span className="font-mono text-faint"> {packet.pid}</span>}
+        {packet.host != null && <span className="text-muted"> · {packet.host}</span>}
+      </span>
+      <span className="min-w-0 flex-1 truncate font-mono text-muted">{packet.info}</span>
+    </>
   );
 }
 

@@ -28,6 +28,7 @@ it("adds packets as they come, once each, and tells of those left out", async ()
   await rows();
   host.emit({
     type: "packets",
+    capture: 1,
     packets: [3, 4, 5].map((seq) => aPacket(seq, { info: `number ${seq}` })),
     skipped: 7,
   });
@@ -105,7 +106,7 @@ it("says why there are no packets and how to get them", async () => {
   };
   const { container } = show("#/packets", {
     "GET /api/status": aStatus({ helper }),
-    "GET /api/packets": { packets: [], newest: null, kept: 0 },
+    "GET /api/packets": { capture: 1, packets: [], newest: null, kept: 0 },
   });
   expect(await screen.findByText("The capture helper is not running")).toBeVisible();
   expect(screen.getByText("apt install tollgate")).toBeVisible();
@@ -118,4 +119,73 @@ it("marks lost packets", async () => {
   await rows();
   expect(screen.getByText(/ring full/)).toHaveClass("text-bad");
   expect(screen.getByText(/reader slow/)).not.toHaveClass("text-bad");
+});
+
+it("does not count what only a helper could", async () => {
+  const helper = { ...aStatus().helper, state: "failed" as const };
+  show("#/packets", { "GET /api/status": aStatus({ helper }) });
+  await rows();
+  const counters = screen.getByRole("region", { name: "What became of the packets" });
+  expect(counters).toHaveTextContent("seen –");
+  expect(counters).toHaveTextContent("ring full –");
+  expect(counters).toHaveTextContent("kept 12,340");
+});
+
+it("keeps the list when the capture could not be cleared", async () => {
+  const { user } = show("#/packets", { "POST /api/capture/clear": new Refusal(500, "it is busy") });
+  await rows();
+  await user.click(screen.getByRole("button", { name: "Clear" }));
+  expect(await screen.findByText("it is busy")).toBeVisible();
+  expect(await rows()).toHaveLength(3);
+});
+
+it("tries again to read the packets", async () => {
+  let broken = true;
+  const { user } = show("#/packets", {
+    "GET /api/packets": () =>
+      broken ? new Refusal(500, "it is busy") : { capture: 1, packets: [aPacket(1)], newest: 1, kept: 1 },
+  });
+  await screen.findByText("The packets could not be read");
+  broken = false;
+  await user.click(screen.getByRole("button", { name: "Try again" }));
+  expect(await rows()).toHaveLength(1);
+});
+
+it("draws which way a packet goes between the ends of its flow, and names the one that accepted", async () => {
+  show("#/packets", {
+    "GET /api/packets": {
+      capture: 1,
+      // On loopback answers are sent, too.
+      packets: [aPacket(1), aPacket(3, { direction: "out" })],
+      newest: 3,
+      kept: 2,
+    },
+  });
+  const [request, answer] = await rows();
+  const cells = (row: HTMLElement | undefined) =>
+    within(row as HTMLElement)
+      .getAllByRole("gridcell")
+      .map((it) => it.textContent);
+  expect(cells(request)).toContain("→to the side that accepted (out)");
+  expect(cells(request)).toContain("api.anthropic.com:443");
+  expect(cells(answer)).toContain("←back to the side that connected (out)");
+  expect(cells(answer)).toContain("api.anthropic.com:443");
+});
+
+it("says when, whose and between whom an open packet is", async () => {
+  const { user } = show("#/packets");
+  await user.click((await rows())[0] as HTMLElement);
+  const head = (await screen.findByRole("heading", { name: "Packet 1" })).closest("header");
+  for (const fact of ["12:00:00.001500", "upstream", "tollgate 900", "api.anthropic.com"])
+    await waitFor(() => expect(head).toHaveTextContent(fact));
+});
+
+it("closes an open packet with Escape from inside of it, and goes back to the list", async () => {
+  const { user } = show("#/packets");
+  await user.click((await rows())[0] as HTMLElement);
+  const panel = await screen.findByRole("region", { name: "Packet 1" });
+  await user.click(await within(panel).findByRole("button", { name: "Source port 51544" }));
+  await user.keyboard("{Escape}");
+  expect(screen.queryByRole("region", { name: "Packet 1" })).toBeNull();
+  await waitFor(() => expect(screen.getByRole("grid", { name: "Packets" })).toHaveFocus());
 });

@@ -59,7 +59,7 @@ export function PacketsPage() {
         seq={seq}
         onOpen={open}
       />
-      {status && <Counters capture={status.capture} skipped={book.skipped} listed={book.ring.length} />}
+      {status && <Counters status={status} skipped={book.skipped} listed={book.ring.length} />}
     </div>
   );
   return (
@@ -67,7 +67,12 @@ export function PacketsPage() {
       id="packets"
       stacked
       list={list}
-      detail={seq === null ? null : <PacketDetailPanel key={seq} seq={seq} onClose={() => open(null)} />}
+      onClose={() => open(null)}
+      detail={
+        seq === null ? null : (
+          <PacketDetailPanel key={seq} capture={book.capture} seq={seq} onClose={() => open(null)} />
+        )
+      }
     />
   );
 }
@@ -83,8 +88,7 @@ function Controls(props: {
   const paused = status?.capture.paused === true;
   const absent = status === null || status.helper.state !== "connected";
   const clear = async () => {
-    await clearCapture();
-    book.clear();
+    if (await clearCapture()) book.clear();
   };
   return (
     <>
@@ -127,7 +131,13 @@ function Rows(props: {
   }
   if (!book.loaded) return <Skeleton rows={14} label="Loading packets" />;
   if (book.error && book.ring.length === 0)
-    return <ErrorState title="The packets could not be read" error={book.error} />;
+    return (
+      <ErrorState
+        title="The packets could not be read"
+        error={book.error}
+        onRetry={() => void book.refresh()}
+      />
+    );
   if (book.ring.length === 0) {
     if (status && status.helper.state !== "connected") return <HelperMissing helper={status.helper} />;
     return <Nothing status={status} filtered={props.filter !== ""} />;

@@ -35,23 +35,23 @@ export function packetColumns(sinceUs?: number): Column<PacketView>[] {
     },
     sinceUs === undefined ? clock() : elapsed(sinceUs),
     { id: "leg", header: "Leg", width: 84, drop: 1, cell: (it) => <Leg leg={it.leg} /> },
+    { id: "way", header: "", hint: "Direction", width: 28, drop: 3, cell: (it) => <Way packet={it} /> },
     { id: "program", header: "Program", width: 110, grow: 0.6, drop: 5, cell: (it) => <Owner packet={it} /> },
-    { id: "src", header: "Source", width: 150, grow: 0.3, drop: 4, cell: (it) => <End address={it.src} /> },
     {
-      id: "way",
-      header: "",
-      hint: "Direction",
-      width: 32,
-      drop: 3,
-      cell: (it) => <Way direction={it.direction} />,
+      id: "src",
+      header: "Source",
+      width: 160,
+      grow: 0.4,
+      drop: 4,
+      cell: (it) => <End packet={it} side="src" />,
     },
     {
       id: "dst",
       header: "Destination",
-      width: 150,
-      grow: 0.5,
+      width: 160,
+      grow: 0.4,
       drop: 4,
-      cell: (it) => <End address={it.dst} host={it.host} />,
+      cell: (it) => <End packet={it} side="dst" />,
     },
     { id: "protocol", header: "Protocol", width: 68, drop: 0, cell: (it) => <Protocol name={it.protocol} /> },
     { id: "length", header: "Bytes", width: 60, end: true, drop: 2, cell: (it) => it.length },
@@ -101,22 +101,36 @@ function Owner({ packet }: { packet: PacketView }) {
   return <span title={packet.pid == null ? undefined : `pid ${packet.pid}`}>{packet.program}</span>;
 }
 
-function Way({ direction }: { direction: string }) {
-  const sent = direction === "out";
+/** Which way a packet went between the ends of its flow: on loopback every packet is sent. */
+export function Way({ packet }: { packet: PacketView }) {
+  const request = packet.toward === "server";
+  const name = `${request ? "to the side that accepted" : "back to the side that connected"} (${packet.direction})`;
   return (
-    <span className={sent ? "text-accent" : "text-muted"} title={sent ? "sent" : "received"}>
-      {sent ? "→" : "←"}
+    <span className={request ? "text-accent" : "text-muted"} title={name}>
+      <span aria-hidden>{request ? "→" : "←"}</span>
+      <span className="sr-only">{name}</span>
     </span>
   );
 }
 
-function End({ address, host: named }: { address: string; host?: string | null }) {
+/** One end of a packet; the end that accepted is called by the host's name, where it has one. */
+function End({ packet, side }: { packet: PacketView; side: "src" | "dst" }) {
+  const address = packet[side];
+  const accepted = (side === "dst") === (packet.toward === "server");
+  const host = accepted ? packet.host : null;
   // An address that was never given a name stands for itself.
-  const host = named != null && address.includes(named) ? null : named;
+  if (host == null || address.includes(host)) {
+    return (
+      <span className="font-mono" title={address}>
+        {address}
+      </span>
+    );
+  }
+  const port = /^(?:\[.*\]|[^:]*)(:\d+)$/.exec(address)?.[1];
   return (
-    <span className="font-mono" title={host == null ? address : `${address} (${host})`}>
-      {address}
-      {host != null && <span className="text-faint"> {host}</span>}
+    <span className="font-mono" title={`${host} (${address})`}>
+      {host}
+      <span className="text-faint">{port}</span>
     </span>
   );
 }

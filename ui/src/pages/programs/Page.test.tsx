@@ -55,3 +55,25 @@ it("says why the programs could not be read", async () => {
   show("#/programs", { "GET /api/programs": new Refusal(500, "the ledger is locked") });
   expect(await screen.findByRole("alert")).toHaveTextContent("The ledger is locked");
 });
+
+it("shows a program that has only begun to ask, as soon as it does", async () => {
+  let programs = [aProgram("claude")];
+  const { host } = show("#/programs", { "GET /api/programs": () => programs });
+  await screen.findByRole("link", { name: "claude" });
+  programs = [...programs, aProgram("codex", { calls: 0, live: 1, cost_pico_usd: "0", usage: {} })];
+  host.emit({ type: "call", call: aCall(5, { state: "live" }) });
+  const codex = await screen.findByRole("link", { name: "codex" }, { timeout: 3_000 });
+  expect(codex.closest("tr")).toHaveTextContent("1 live");
+  expect(codex.closest("tr")).not.toHaveTextContent("$");
+});
+
+it("does not show a sum of nothing known as nothing", async () => {
+  show("#/programs", {
+    "GET /api/programs": [
+      aProgram("codex", { calls: 2, unknown_cost: 2, unknown_usage: 2, cost_pico_usd: "0", usage: {} }),
+    ],
+  });
+  const row = (await screen.findByRole("link", { name: "codex" })).closest("tr") as HTMLElement;
+  expect(within(row).getAllByText("unknown")).toHaveLength(3);
+  expect(row).not.toHaveTextContent("$");
+});

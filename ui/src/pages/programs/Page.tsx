@@ -2,28 +2,33 @@ import { useQuery } from "@tanstack/react-query";
 import { AppWindow } from "lucide-react";
 import { useState } from "react";
 import type { ProgramView } from "@/api/schema";
-import { useApp, useRefreshOnSettle, useStatus } from "@/app/context";
+import { useApp, useRefreshOnCalls } from "@/app/context";
 import { Badge } from "@/components/Badge";
-import { Money } from "@/components/Money";
+import { CostSum, TokenSum } from "@/components/Money";
 import { Segments } from "@/components/Segments";
 import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
 import { Cell, Head, Table } from "@/components/Table";
 import { callCondition } from "@/lib/callFilter";
+import { cn } from "@/lib/cn";
 import { ago, bytes, compactCount, count, fullTime, UNKNOWN } from "@/lib/format";
+import { columnDigits } from "@/lib/money";
 import { RANGES, type RangeId, sinceMs } from "@/lib/range";
 import { href } from "@/lib/route";
 import { FirstCall } from "../calls/FirstCall";
 
+/** Columns that a narrow window leaves out. */
+const IF_WIDE = "max-[900px]:hidden";
+const CAPTURED = "In the flows that the capture knows now, whatever the time chosen above";
+
 /** Which programs ask, how much, and at what cost. */
 export function ProgramsPage() {
   const { api } = useApp();
-  const status = useStatus();
   const [range, setRange] = useState<RangeId>("7d");
   const programs = useQuery({
     queryKey: ["programs", range],
     queryFn: () => api.programs(sinceMs(range, Date.now())),
   });
-  useRefreshOnSettle("programs");
+  useRefreshOnCalls("programs", "moved");
   return (
     <div className="flex h-full min-h-0 flex-col">
       <div className="flex shrink-0 items-center gap-3 border-b px-3 py-1.5">
@@ -43,7 +48,7 @@ export function ProgramsPage() {
       {programs.error && programs.data && <StaleNote error={programs.error} />}
       {programs.data?.length === 0 && (
         <EmptyState icon={AppWindow} title="No program has asked in this time">
-          <FirstCall listen={status?.listen ?? null} />
+          <FirstCall />
         </EmptyState>
       )}
       {programs.data && programs.data.length > 0 && <Programs rows={programs.data} />}
@@ -51,45 +56,55 @@ export function ProgramsPage() {
   );
 }
 
+const COST_DECIMALS = 4;
+
 function Programs({ rows }: { rows: ProgramView[] }) {
+  const digits = columnDigits(
+    rows.map((it) => it.cost_pico_usd),
+    COST_DECIMALS,
+  );
   return (
     <Table label="Programs">
       <thead>
         <tr>
           <Head>Program</Head>
-          <Head>Projects</Head>
+          <Head className={IF_WIDE}>Projects</Head>
           <Head end>Calls</Head>
           <Head end>Failed</Head>
           <Head end>Tokens in</Head>
           <Head end>Out</Head>
           <Head end>Cost</Head>
-          <Head end>Packets</Head>
-          <Head end>Bytes</Head>
+          <Head end hint={CAPTURED}>
+            Packets now
+          </Head>
+          <Head end hint={CAPTURED} className={IF_WIDE}>
+            Bytes now
+          </Head>
           <Head end>Last call</Head>
         </tr>
       </thead>
       <tbody>
         {rows.map((it) => (
-          <Program key={it.program ?? ""} it={it} />
+          <Program key={it.program ?? ""} it={it} digits={digits} />
         ))}
       </tbody>
     </Table>
   );
 }
 
-function Program({ it }: { it: ProgramView }) {
+function Program({ it, digits }: { it: ProgramView; digits: number }) {
   return (
     <tr className="border-b hover:bg-hover">
       <Cell>
         <Name it={it} />
         <div
-          className="max-w-52 truncate wide:max-w-96 font-mono text-xs text-faint"
+          className="max-w-44 truncate wide:max-w-96 font-mono text-xs text-faint"
           title={it.exe ?? undefined}
         >
           {it.exe ?? "executable unknown"}
         </div>
       </Cell>
-      <Cell className="max-w-40 truncate text-muted">{it.projects.join(", ") || UNKNOWN}</Cell>
+      <Cell className={cn("max-w-40 truncate text-muted", IF_WIDE)}>{it.projects.join(", ") || UNKNOWN}</Cell>
       <Cell end>{count(it.calls)}</Cell>
       <Cell end>
         {it.failed > 0 ? (
@@ -98,18 +113,28 @@ function Program({ it }: { it: ProgramView }) {
           <span className="text-faint">0</span>
         )}
       </Cell>
-      <Cell end title={count(it.usage.input)}>
-        {compactCount(it.usage.input)}
-      </Cell>
-      <Cell end title={count(it.usage.output)}>
-        {compactCount(it.usage.output)}
+      <Cell end>
+        <TokenSum value={it.usage.input} unknown={it.unknown_usage} />
       </Cell>
       <Cell end>
-        <Money pico={it.cost_pico_usd} decimals={4} />
-        {it.unknown_cost > 0 && <div className="text-xs text-warn">+ {count(it.unknown_cost)} unknown</div>}
+        <TokenSum value={it.usage.output} unknown={it.unknown_usage} />
+      </Cell>
+      <Cell end>
+        {it.calls === 0 ? (
+          UNKNOWN
+        ) : (
+          <CostSum
+            pico={it.cost_pico_usd}
+            unknown={it.unknown_cost}
+            decimals={COST_DECIMALS}
+            digits={digits}
+          />
+        )}
       </Cell>
       <Cell end>{compactCount(it.packets)}</Cell>
-      <Cell end>{bytes(it.bytes)}</Cell>
+      <Cell end className={IF_WIDE}>
+        {bytes(it.bytes)}
+      </Cell>
       <Cell
         end
         className="text-muted"
@@ -124,12 +149,13 @@ function Program({ it }: { it: ProgramView }) {
 function Name({ it }: { it: ProgramView }) {
   const live = it.live > 0 && <Badge tone="accent">{it.live} live</Badge>;
   if (it.program == null) {
+    const begun = it.calls === 0;
     return (
       <span
         className="flex items-center gap-2 text-muted"
-        title="The process had ended before it could be looked up"
+        title={begun ? "It is being looked up" : "The process had ended before it could be looked up"}
       >
-        unknown caller {live}
+        {begun ? "…" : "unknown caller"} {live}
       </span>
     );
   }
@@ -142,7 +168,7 @@ function Name({ it }: { it: ProgramView }) {
         {it.program}
       </a>
       {it.pids.length > 0 && (
-        <span className="font-mono text-xs text-faint" title={`pid ${it.pids.join(", ")}`}>
+        <span className="font-mono text-xs whitespace-nowrap text-faint" title={`pid ${it.pids.join(", ")}`}>
           {it.pids[0]}
           {it.pids.length > 1 && ` +${it.pids.length - 1}`}
         </span>

@@ -3,9 +3,9 @@ import { expect, it } from "vitest";
 import { aStatus } from "@/testing/fixtures";
 import { expectAccessible, show } from "@/testing/render";
 
-it("gives the base URLs of the gateway that is running", async () => {
+it("gives the base URLs of the gateway, also while it is off", async () => {
   const { container, user } = show("#/settings", {
-    "GET /api/status": aStatus({ listen: "127.0.0.1:5151" }),
+    "GET /api/status": aStatus({ on: false, listen: null, address: "127.0.0.1:5151" }),
   });
   expect(await screen.findByText("http://127.0.0.1:5151/v1")).toBeVisible();
   expect(screen.getByText(/OPENAI_BASE_URL=http:\/\/127.0.0.1:5151\/v1/)).toBeVisible();

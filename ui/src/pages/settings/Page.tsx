@@ -4,7 +4,7 @@ import { SHORTCUTS } from "@/app/pages";
 import { setTheme, useTheme } from "@/app/theme";
 import { CopyLine } from "@/components/CopyLine";
 import { Segments } from "@/components/Segments";
-import { LISTEN_DEFAULT, SDKS } from "@/lib/sdks";
+import { SDKS } from "@/lib/sdks";
 
 const THEMES = [
   { id: "system", label: "System" },
@@ -16,21 +16,22 @@ const THEMES = [
 export function SettingsPage() {
   const status = useStatus();
   const theme = useTheme();
-  const listen = status?.listen ?? LISTEN_DEFAULT;
+  if (status === null) return null;
+  const { address } = status;
   return (
     <div className="h-full overflow-y-auto">
       <div className="mx-auto flex max-w-3xl flex-col gap-7 p-6">
         <Part title="Connect a program" note="Keys stay where they are: the gateway passes them on.">
           <dl className="grid grid-cols-[8rem_1fr] items-center gap-y-2">
-            <BaseUrl name="OpenAI" url={`http://${listen}/v1`} />
-            <BaseUrl name="Anthropic" url={`http://${listen}`} />
-            <BaseUrl name="Gemini" url={`http://${listen}`} />
-            <BaseUrl name="Other providers" url={`http://${listen}/p/<provider>`} />
+            <BaseUrl name="OpenAI" url={`http://${address}/v1`} />
+            <BaseUrl name="Anthropic" url={`http://${address}`} />
+            <BaseUrl name="Gemini" url={`http://${address}`} />
+            <BaseUrl name="Other providers" url={`http://${address}/p/<provider>`} />
           </dl>
           {SDKS.map((sdk) => (
             <div key={sdk.id} className="flex flex-col gap-1">
               <h3 className="text-sm font-medium">{sdk.label}</h3>
-              <CopyLine label={`the lines for ${sdk.label}`} text={sdk.lines(listen)} />
+              <CopyLine label={`the lines for ${sdk.label}`} text={sdk.lines(address)} />
             </div>
           ))}
         </Part>
@@ -49,7 +50,7 @@ export function SettingsPage() {
             ))}
           </dl>
         </Part>
-        <p className="text-xs text-faint">Tollgate {status?.version}</p>
+        <p className="text-xs text-faint">Tollgate {status.version}</p>
       </div>
     </div>
   );
