@@ -102,21 +102,30 @@ function Decoded({ detail }: { detail: PacketDetail }) {
   );
 }
 
+/** Which layers are folded: kept while one goes through packets. */
+const folded = new Set(["Frame"]);
+
 function Layer(props: { layer: LayerView; chosen: FieldView | null; onChoose: (field: FieldView) => void }) {
-  const [open, setOpen] = useState(props.layer.name !== "Frame");
+  const { name } = props.layer;
+  const [open, setOpen] = useState(!folded.has(name));
+  const turn = () => {
+    if (open) folded.add(name);
+    else folded.delete(name);
+    setOpen(!open);
+  };
   return (
     <div className="text-sm">
       <button
         type="button"
         aria-expanded={open}
         className="flex w-full items-center gap-1 px-2 py-0.5 text-left hover:bg-hover"
-        onClick={() => setOpen(!open)}
+        onClick={turn}
       >
         <ChevronRight
           aria-hidden
           className={cn("size-3.5 shrink-0 text-faint transition-transform", open && "rotate-90")}
         />
-        <span className="font-semibold">{props.layer.name}</span>
+        <span className="font-semibold">{name}</span>
         <span className="truncate text-muted">{props.layer.summary}</span>
       </button>
       {open &&

@@ -189,3 +189,19 @@ it("closes an open packet with Escape from inside of it, and goes back to the li
   expect(screen.queryByRole("region", { name: "Packet 1" })).toBeNull();
   await waitFor(() => expect(screen.getByRole("grid", { name: "Packets" })).toHaveFocus());
 });
+
+it("keeps a layer open while one goes through packets: first of all what the kernel knew", async () => {
+  const { user } = show("#/packets");
+  const frame = async (seq: number) =>
+    within(await screen.findByRole("region", { name: `Packet ${seq}` })).findByRole("button", {
+      name: /^Frame/,
+    });
+  await user.click((await rows())[0] as HTMLElement);
+  expect(await frame(1)).toHaveAttribute("aria-expanded", "false");
+  await user.click(await frame(1));
+  for (const fact of ["Interface 2 (eth0)", "TCP state established", "User 1000 (ada)"])
+    expect(screen.getByRole("button", { name: fact })).toBeVisible();
+  await user.click((await rows())[1] as HTMLElement);
+  expect(await frame(2)).toHaveAttribute("aria-expanded", "true");
+  await user.click(await frame(2));
+});
