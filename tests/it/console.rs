@@ -34,7 +34,7 @@ const CONSOLE_AT: &str = "  web console  ";
 /// Longer than the browser's own limit, so that it is the one that tells what is missing.
 const RUN: Duration = Duration::from_secs(300);
 /// Steps that must have been told of.
-const STEPS: usize = 10;
+const STEPS: usize = 11;
 
 #[tokio::test]
 async fn a_real_browser_drives_the_console() {

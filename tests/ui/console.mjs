@@ -45,6 +45,7 @@ try {
   await step("programs and costs have rows", () => showsSums(tab.page));
   await step("every page is accessible, in light and dark", () => isAccessible(tab.page));
   await step("a wrong token opens nothing", () => refusesWrongToken());
+  await step("an address that is pasted into the tab opens the console", () => takesPastedAddress());
   await step("a page of another site reads nothing and is not served", () => refusesOtherSites());
   await step("turning the gateway off asks first", () => turnsOff(tab));
   assert.deepEqual(tab.problems, []);
@@ -152,6 +153,7 @@ async function showsPackets({ page, expected }) {
     .waitFor();
   await filter.fill("program:notes-agent proto:http");
   await row(page, "Packets", "POST /v1/").waitFor();
+  expected.length = 0;
   // What is clicked may not move on meanwhile.
   await page.getByRole("button", { name: "Pause" }).click();
   await page.getByRole("button", { name: "Resume" }).waitFor();
@@ -170,7 +172,12 @@ async function showsPackets({ page, expected }) {
     .first()
     .click();
   assert.deepEqual(await findings(page), []);
-  await packet.getByRole("button", { name: "Close the packet" }).click();
+  await packet.getByRole("link", { name: "Show its call" }).waitFor();
+  await packet.getByText("notes-agent").first().waitFor();
+  // Escape closes it from inside, and focus goes back to the list.
+  await page.keyboard.press("Escape");
+  await packet.waitFor({ state: "hidden" });
+  await page.locator("[role=grid]:focus").waitFor();
   await filter.fill("");
   await page.getByRole("button", { name: "Clear", exact: true }).click();
   await page.getByText("The capture is paused").waitFor();
@@ -233,6 +240,19 @@ async function refusesWrongToken() {
   await page.getByRole("button", { name: "Open" }).click();
   await page.getByRole("heading", { level: 1, name: "Calls" }).waitFor();
   await row(page, "Calls", "notes-agent").waitFor();
+  assert.deepEqual(problems, []);
+  await context.close();
+}
+
+async function takesPastedAddress() {
+  const { page, context, problems } = await openTab(browser, origin);
+  await page.goto(origin);
+  await page.getByText("paste it into this tab").waitFor();
+  await page.evaluate(() => Object.assign(globalThis, { sameDocument: true }));
+  await page.goto(address);
+  await row(page, "Calls", "notes-agent").waitFor();
+  assert.ok(!page.url().includes("token"), page.url());
+  assert.ok(await page.evaluate(() => globalThis.sameDocument));
   assert.deepEqual(problems, []);
   await context.close();
 }
