@@ -8,7 +8,7 @@ import { ErrorState, Skeleton } from "@/components/states";
 import { cn } from "@/lib/cn";
 import { timeOfDayUs } from "@/lib/format";
 import { href } from "@/lib/route";
-import { Leg, Way } from "./columns";
+import { hostName, Leg, Way } from "./columns";
 import { HexView } from "./HexView";
 import { bytesOf } from "./hex";
 
@@ -60,6 +60,7 @@ export function PacketDetailPanel(props: { capture: number | null; seq: number; 
 
 /** When, whose, between whom, which way, and what. */
 function Summary({ packet }: { packet: PacketView }) {
+  const host = hostName(packet);
   return (
     <>
       <time className="font-mono whitespace-nowrap text-muted">{timeOfDayUs(packet.at_us)}</time>
@@ -68,7 +69,7 @@ function Summary({ packet }: { packet: PacketView }) {
       <span className="min-w-0 truncate">
         {packet.program ?? <span className="text-faint">unknown program</span>}
         {packet.pid != null && <span className="font-mono text-faint"> {packet.pid}</span>}
-        {packet.host != null && <span className="text-muted"> · {packet.host}</span>}
+        {host !== null && <span className="text-muted"> · {host}</span>}
       </span>
       <span className="min-w-0 flex-1 truncate font-mono text-muted">{packet.info}</span>
     </>

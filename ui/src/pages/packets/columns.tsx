@@ -40,16 +40,16 @@ export function packetColumns(sinceUs?: number): Column<PacketView>[] {
     {
       id: "src",
       header: "Source",
-      width: 160,
-      grow: 0.4,
+      width: 140,
+      grow: 0.3,
       drop: 4,
       cell: (it) => <End packet={it} side="src" />,
     },
     {
       id: "dst",
       header: "Destination",
-      width: 160,
-      grow: 0.4,
+      width: 140,
+      grow: 0.3,
       drop: 4,
       cell: (it) => <End packet={it} side="dst" />,
     },
@@ -113,13 +113,17 @@ export function Way({ packet }: { packet: PacketView }) {
   );
 }
 
+/** The name of the host that accepted; an address that was never given a name stands for itself. */
+export function hostName({ host, src, dst }: PacketView): string | null {
+  return host == null || src.includes(host) || dst.includes(host) ? null : host;
+}
+
 /** One end of a packet; the end that accepted is called by the host's name, where it has one. */
 function End({ packet, side }: { packet: PacketView; side: "src" | "dst" }) {
   const address = packet[side];
   const accepted = (side === "dst") === (packet.toward === "server");
-  const host = accepted ? packet.host : null;
-  // An address that was never given a name stands for itself.
-  if (host == null || address.includes(host)) {
+  const host = accepted ? hostName(packet) : null;
+  if (host === null) {
     return (
       <span className="font-mono" title={address}>
         {address}
