@@ -169,3 +169,18 @@ it("takes a token out of an address that is pasted into the tab", () => {
   expect(location.href).not.toContain("fresh");
   end?.();
 });
+
+it("does not wait for an answer for ever", async () => {
+  const late = new AbortController();
+  const limit = vi.spyOn(AbortSignal, "timeout").mockReturnValue(late.signal);
+  fetched.mockImplementation(
+    (_, init) =>
+      new Promise((_, reject) => {
+        init?.signal?.addEventListener("abort", () => reject(new Error("aborted")));
+      }),
+  );
+  const asked = openWebHost().request("GET", "/api/calls", undefined, new AbortController().signal);
+  late.abort();
+  await expect(asked).rejects.toThrow("the gateway did not answer within 60 seconds");
+  limit.mockRestore();
+});

@@ -7,6 +7,8 @@ const RETRY_MS_FIRST = 500;
 const RETRY_MS_MAX = 5_000;
 /** The gateway sends something every 15 seconds: a stream that is silent for this long is dead. */
 const SILENCE_MS_MAX = 40_000;
+/** A list is asked for once at a time: an answer that never comes would end it for good. */
+const ANSWER_MS_MAX = 60_000;
 
 /** A browser: HTTP to the origin that served the page, with the admin token in every request. */
 export function openWebHost(): Host {
@@ -28,14 +30,20 @@ export function openWebHost(): Host {
     },
     async request(method, path, body, signal) {
       const json: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
-      const answer = await fetch(path, {
-        method,
-        headers: { ...headers(), ...json },
-        body: body ?? null,
-        cache: "no-store",
-        signal: signal ?? null,
-      });
-      return { status: answer.status, body: await answer.text() };
+      const late = AbortSignal.timeout(ANSWER_MS_MAX);
+      try {
+        const answer = await fetch(path, {
+          method,
+          headers: { ...headers(), ...json },
+          body: body ?? null,
+          cache: "no-store",
+          signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+        });
+        return { status: answer.status, body: await answer.text() };
+      } catch (error) {
+        if (!late.aborted) throw error;
+        throw new Error(`the gateway did not answer within ${ANSWER_MS_MAX / 1000} seconds`);
+      }
     },
     events: (options, sink) => follow(options, sink, headers),
     async saveFile(path, name) {
