@@ -11,7 +11,7 @@ use crate::{
 
 /// Prints the figures of `tests/bench`, as tables for `docs/performance.md`.
 pub(crate) fn run(workspace: &mut Workspace, consent: Consent) -> Result<()> {
-    setup::run(workspace, &[Group::Build, Group::Test], consent)?;
+    setup::run(workspace, &[Group::Build, Group::Bench], consent)?;
     bpf::build(&workspace.root)?;
     ui::build(workspace)?;
     let packages = ["-p", "tollgate-cli", "-p", "tollgate-helper", "-p", "tollgate-tests"];

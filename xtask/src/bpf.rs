@@ -22,6 +22,11 @@ const SOURCES: [&str; 6] = [
     "bpf/programs/.cargo/config.toml",
 ];
 
+/// The nightly that setup installs: of the week and the LLVM of Debian's compiler. A newer one may want a newer linker.
+pub(crate) const PINNED_NIGHTLY: &str = "nightly-2026-05-20";
+/// The nightlies that are used where they have the sources of `core`, the first of them.
+pub(crate) const NIGHTLIES: [&str; 2] = ["nightly", PINNED_NIGHTLY];
+
 /// Debian's compiler, and where its package `rust-web-src` puts the sources of `core`.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
@@ -73,20 +78,22 @@ fn compiler() -> anyhow::Result<Command> {
         cargo.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1");
         return Ok(cargo);
     }
-    let listed = Command::new("rustup")
-        .args(["component", "list", "--installed", "--toolchain", "nightly"])
-        .output();
-    let has_nightly = listed.is_ok_and(|output| {
-        output.status.success() && String::from_utf8_lossy(&output.stdout).contains("rust-src")
-    });
-    if has_nightly {
-        let mut cargo = Command::new("rustup");
-        cargo.args(["run", "nightly", "cargo"]);
-        return Ok(cargo);
+    for nightly in NIGHTLIES {
+        let listed = Command::new("rustup")
+            .args(["component", "list", "--installed", "--toolchain", nightly])
+            .output();
+        let is_complete = listed.is_ok_and(|output| {
+            output.status.success() && String::from_utf8_lossy(&output.stdout).contains("rust-src")
+        });
+        if is_complete {
+            let mut cargo = Command::new("rustup");
+            cargo.args(["run", nightly, "cargo"]);
+            return Ok(cargo);
+        }
     }
     bail!(
         "no compiler for the eBPF programs: install either Debian's `rustc-web cargo-web \
-         rust-web-src`, or `rustup toolchain install nightly --component rust-src` \
+         rust-web-src`, or `rustup toolchain install {PINNED_NIGHTLY} --component rust-src` \
          (`cargo xtask setup` does one of them)"
     )
 }

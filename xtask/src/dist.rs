@@ -98,7 +98,11 @@ const RECOMMENDED: &str = "pkexec, gnome-keyring | kwalletmanager | keepassxc";
 
 /// Builds the package and returns where it is.
 pub(crate) fn run(workspace: &mut Workspace, options: &Options) -> Result<PathBuf> {
-    setup::run(workspace, &[Group::Build, Group::Dist], options.consent)?;
+    let groups: &[Group] = match options.check {
+        Check::Lint => &[Group::Build, Group::Dist],
+        Check::LintAndInstall => &[Group::Build, Group::Dist, Group::Install],
+    };
+    setup::run(workspace, groups, options.consent)?;
     bpf::build(&workspace.root)?;
     ui::build(workspace)?;
     command::run(workspace.cargo(["build", "--profile", &options.profile]).args([
@@ -120,12 +124,24 @@ pub(crate) fn run(workspace: &mut Workspace, options: &Options) -> Result<PathBu
     )?;
     match options.check {
         Check::Lint => {}
-        Check::LintAndInstall => {
-            command::run(workspace.command("tests/packaging/install-run-purge").arg(&deb))?;
-        }
+        Check::LintAndInstall => install_run_purge(workspace, &deb, options.consent)?,
     }
     println!("dist: {}", deb.display());
     Ok(deb)
+}
+
+/// The check that needs root's rights, in namespaces of its own.
+fn install_run_purge(workspace: &Workspace, deb: &Path, consent: Consent) -> Result<()> {
+    let script = "tests/packaging/install-run-purge";
+    if rustix::process::geteuid().is_root() {
+        return command::run(workspace.command(script).arg(deb));
+    }
+    if !consent
+        .to_use_sudo(workspace, "Install, run and purge it with sudo, apart from this system?")?
+    {
+        bail!("`{script}` needs root's rights");
+    }
+    command::run(workspace.command("sudo").args(["--non-interactive", script]).arg(deb))
 }
 
 /// Lays out the tree and puts it into a package.

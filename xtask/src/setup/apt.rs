@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::{IsTerminal, Write},
 };
 
@@ -54,12 +55,25 @@ const DIST: &[Package] = &[
     ("polkitd", "checks and serves the polkit action"),
 ];
 
+const INSTALL: &[Package] = &[
+    ("xvfb", "a display for the installed window"),
+    ("xauth", "access to that display"),
+    ("dbus", "session bus for the installed window"),
+    ("xdotool", "finds the installed window"),
+    ("curl", "calls the installed gateway"),
+    ("man-db", "reads the installed manual"),
+    ("procps", "finds what was left running"),
+    ("systemd", "verifies the unit"),
+    ("iproute2", "brings the loopback of its network up"),
+];
+
 pub(super) fn packages(group: Group) -> Vec<&'static str> {
     let list = match group {
         Group::Build => BUILD,
         Group::Test => TEST,
         Group::Bench => BENCH,
         Group::Dist => DIST,
+        Group::Install => INSTALL,
         Group::Lint => &[],
     };
     list.iter().map(|(name, _)| *name).collect()
@@ -69,7 +83,7 @@ pub(super) fn packages(group: Group) -> Vec<&'static str> {
 pub(super) fn install(workspace: &Workspace, wanted: &[&str], consent: Consent) -> Result<()> {
     if workspace.which("apt-get").is_none() {
         say("system packages", "no `apt-get` here: please install what Debian calls");
-        for (name, purpose) in [BUILD, TEST, BENCH, DIST].concat() {
+        for (name, purpose) in [BUILD, TEST, BENCH, DIST, INSTALL].concat() {
             if wanted.contains(&name) {
                 println!("  {name:<30} {purpose}");
             }
@@ -81,13 +95,47 @@ pub(super) fn install(workspace: &Workspace, wanted: &[&str], consent: Consent) 
         say("system packages", format_args!("already there ({})", wanted.len()));
         return Ok(());
     }
+    let known = |it: &&str| has_candidate(&policy(workspace, it));
+    if has_lists() && !missing.iter().any(known) {
+        say_not_there(&missing);
+        return Ok(());
+    }
     agree(&missing, consent)?;
     command::run(&mut as_root(workspace, &["apt-get", "update", "-q"]))?;
+    // One name that it does not know fails a whole installation.
+    let (there, not_there): (Vec<&str>, Vec<&str>) = missing.into_iter().partition(known);
+    if !not_there.is_empty() {
+        say_not_there(&not_there);
+    }
+    if there.is_empty() {
+        return Ok(());
+    }
     let mut words = vec!["apt-get", "install", "-qy", "--no-install-recommends"];
-    words.extend(missing.iter().copied());
+    words.extend(there.iter().copied());
     command::run(&mut as_root(workspace, &words))?;
-    say("system packages", format_args!("installed {}: {}", missing.len(), missing.join(" ")));
+    say("system packages", format_args!("installed {}: {}", there.len(), there.join(" ")));
     Ok(())
+}
+
+fn say_not_there(packages: &[&str]) {
+    say("system packages", format_args!("not in this distribution: {}", packages.join(" ")));
+}
+
+/// Whether apt has been told what there is: on a fresh machine it knows no name at all.
+fn has_lists() -> bool {
+    let lists = fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    lists.map(|it| it.file_name()).any(|it| it.to_string_lossy().contains("_Packages"))
+}
+
+fn policy(workspace: &Workspace, package: &str) -> String {
+    let mut asked = workspace.command("apt-cache");
+    command::ask(asked.args(["policy", package]).env("LC_ALL", "C")).unwrap_or_default()
+}
+
+/// Whether `apt-cache policy` knows a version that can be installed; for an unknown name it says nothing.
+fn has_candidate(policy: &str) -> bool {
+    let candidate = policy.lines().find_map(|it| it.trim().strip_prefix("Candidate: "));
+    candidate.is_some_and(|it| it != "(none)")
 }
 
 fn missing<'a>(workspace: &Workspace, wanted: &[&'a str]) -> Result<Vec<&'a str>> {
@@ -137,4 +185,16 @@ fn as_root(workspace: &Workspace, words: &[&str]) -> std::process::Command {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_version_is_not_asked_for() {
+        assert!(has_candidate("curl:\n  Installed: (none)\n  Candidate: 7.88.1-10\n"));
+        assert!(!has_candidate("chromium:\n  Installed: (none)\n  Candidate: (none)\n"));
+        assert!(!has_candidate(""));
+    }
 }

@@ -12,7 +12,11 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, bail};
 
 use super::say;
-use crate::{command, workspace::Workspace};
+use crate::{
+    bpf::{NIGHTLIES, PINNED_NIGHTLY},
+    command,
+    workspace::Workspace,
+};
 
 /// The linker's release; its LLVM must not be older than the compiler's.
 const BPF_LINKER: &str = "0.13.0";
@@ -26,11 +30,11 @@ const LLVM: [u32; 2] = [23, 22];
 
 /// Whether rustup has a nightly that can build `core`.
 pub(super) fn nightly_is_complete(workspace: &Workspace) -> bool {
-    command::ask(
-        workspace.command("rustup").args(["run", "nightly", "rustc", "--print", "sysroot"]),
-    )
-    .is_some_and(|sysroot| {
-        Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core").is_dir()
+    NIGHTLIES.iter().any(|nightly| {
+        let mut asked = workspace.command("rustup");
+        command::ask(asked.args(["run", nightly, "rustc", "--print", "sysroot"])).is_some_and(
+            |sysroot| Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core").is_dir(),
+        )
     })
 }
 
@@ -50,14 +54,14 @@ pub(super) fn ensure(workspace: &Workspace) -> Result<()> {
         command::run(
             workspace
                 .command("rustup")
-                .args(["toolchain", "install", "nightly", "--profile", "minimal"])
+                .args(["toolchain", "install", PINNED_NIGHTLY, "--profile", "minimal"])
                 .args(["--component", "rust-src"]),
         )?;
-        say("eBPF compiler", "installed (rustup nightly)");
+        say("eBPF compiler", format_args!("installed ({PINNED_NIGHTLY})"));
     } else {
         bail!(
             "no compiler for the eBPF programs: install rustup (https://rustup.rs), then \
-             `rustup toolchain install nightly --component rust-src`"
+             `rustup toolchain install {PINNED_NIGHTLY} --component rust-src`"
         );
     }
     ensure_linker(workspace)
