@@ -28,6 +28,7 @@ use tokio::{
 };
 use tollgate_tests::{Home, PATIENCE, program};
 
+/// The browser, unless `TOLLGATE_CHROMIUM` names another.
 const CHROMIUM: &str = "/usr/bin/chromium";
 /// What stands before the console's address in the greeting.
 const CONSOLE_AT: &str = "  web console  ";
@@ -45,6 +46,9 @@ async fn a_real_browser_drives_the_console() {
 
     let picture = picture();
     let mut browser = home.command("node");
+    if let Some(chromium) = env::var_os("TOLLGATE_CHROMIUM") {
+        browser.env("TOLLGATE_CHROMIUM", chromium);
+    }
     browser.arg(script).arg(&address).arg("--picture").arg(&picture);
     if helper.is_some() {
         browser.arg("--helper");
@@ -69,7 +73,8 @@ async fn a_real_browser_drives_the_console() {
 /// The browser's program, or `None`, and the reason printed, where it cannot be run.
 fn script() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
-    let needed = [folder.join("node_modules/playwright-core"), PathBuf::from(CHROMIUM)];
+    let browser = env::var_os("TOLLGATE_CHROMIUM").unwrap_or_else(|| CHROMIUM.into());
+    let needed = [folder.join("node_modules/playwright-core"), PathBuf::from(browser)];
     for it in needed {
         if !it.exists() {
             let reason = format!("no {}: run `cargo xtask test`", it.display());

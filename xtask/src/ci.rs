@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::{
     build::WHOLE_WORKSPACE,
-    command,
+    command, dist,
     setup::{self, Consent, Group},
     test::{self, Tally},
     ui,
@@ -38,7 +38,9 @@ pub(crate) fn run(workspace: &mut Workspace) -> Result<ExitCode> {
     );
 
     let start = Instant::now();
-    let tally = match test::run(workspace, Consent::Given, &[]) {
+    let missing = test::Missing::Fails;
+    let options = test::Options { consent: Consent::Given, filters: Vec::new(), missing };
+    let tally = match test::run(workspace, &options) {
         Ok(tally) => tally,
         Err(error) => {
             println!("ci: tests could not run: {error:#}");
@@ -46,6 +48,16 @@ pub(crate) fn run(workspace: &mut Workspace) -> Result<ExitCode> {
         }
     };
     report.note("tests", tally.failed == 0, start.elapsed());
+
+    let start = Instant::now();
+    let profile = "dev".to_owned();
+    let check = dist::Check::LintAndInstall;
+    let options = dist::Options { consent: Consent::Given, profile, check };
+    let packaged = dist::run(workspace, &options);
+    if let Err(error) = &packaged {
+        println!("ci: the package: {error:#}");
+    }
+    report.note("package", packaged.is_ok(), start.elapsed());
 
     // Its build checked its types, but not that those of the admin API are today's.
     report.check("types of the interface", &mut ui::npm_run(workspace, "check"));

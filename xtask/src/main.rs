@@ -1,4 +1,4 @@
-//! Automation: `cargo xtask setup | run | test | ci | bpf | bindings | prices | icons | dist`.
+//! Automation: `cargo xtask setup | run | test | ci | bpf | bindings | prices | bench | icons | dist`.
 //!
 //! Two commands are all a newcomer needs. `cargo xtask run` installs what is missing, builds everything and starts it;
 //! `cargo xtask test` does the same and runs every test. Both are cheap the second time: packages are asked for only
@@ -131,7 +131,9 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             &run::Options { consent: Consent::from_flag(yes), headless, arguments },
         ),
         Task::Test { yes, filters } => {
-            let tally = test::run(&mut workspace, Consent::from_flag(yes), &filters)?;
+            let consent = Consent::from_flag(yes);
+            let missing = test::Missing::Skipped;
+            let tally = test::run(&mut workspace, &test::Options { consent, filters, missing })?;
             println!("{tally}");
             Ok(tally.exit_code())
         }

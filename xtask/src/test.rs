@@ -1,6 +1,8 @@
 //! `cargo xtask test`: every test there is, and how many passed.
 
-use std::{fmt, fs, process::ExitCode};
+mod kernel;
+
+use std::{ffi::OsString, fmt, fs, process::ExitCode};
 
 use anyhow::{Context, Result};
 
@@ -12,6 +14,29 @@ use crate::{
     ui,
     workspace::Workspace,
 };
+
+/// The tests that load eBPF programs, in nextest's language; `.config/nextest.toml` has them run one at a time.
+const KERNEL_TESTS: &str = "binary(bpf) | test(/^capture::/)";
+
+/// The tests that drive a browser.
+const BROWSER_TESTS: &str = "test(/^console::/)";
+
+/// Names the browser for those tests.
+const CHROMIUM: &str = "TOLLGATE_CHROMIUM";
+
+/// Browsers for those tests, the best first.
+const BROWSERS: [&str; 4] = [
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+    "/usr/bin/brave-browser",
+];
+
+/// With this set, a client of the tests that is not installed is a failure.
+const REQUIRE_CLIENTS: &str = "TOLLGATE_REQUIRE_CLIENTS";
+
+/// With this set, a test that cannot load eBPF programs fails instead of skipping itself.
+const REQUIRE_BPF: &str = "TOLLGATE_REQUIRE_BPF";
 
 /// Folders of tests with npm packages of their own.
 const NODE_FOLDERS: [&str; 2] = ["tests/clients/node", "tests/ui"];
@@ -46,20 +71,32 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Installs what is missing, builds, and runs every test; with filters, only Rust tests whose name contains one of them.
-/// Fails when something cannot be built; failed tests are counted.
-pub(crate) fn run(
-    workspace: &mut Workspace,
-    consent: Consent,
-    filters: &[String],
-) -> Result<Tally> {
-    setup::run(workspace, &[Group::Build, Group::Test], consent)?;
+/// What is to be tested.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) consent: Consent,
+    /// Only Rust tests whose name contains one of these; every test when empty.
+    pub(crate) filters: Vec<String>,
+    pub(crate) missing: Missing,
+}
+
+/// What becomes of tests whose needs cannot be met: root's rights, a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// They are skipped, counted and told.
+    Skipped,
+    /// They fail.
+    Fails,
+}
+
+/// Installs what is missing, builds, and runs the tests. Fails when something cannot be built; failed tests are counted.
+pub(crate) fn run(workspace: &mut Workspace, options: &Options) -> Result<Tally> {
+    setup::run(workspace, &[Group::Build, Group::Test], options.consent)?;
     build::all(workspace, build::Targets::ProgramsAndTests)?;
     prepare_clients(workspace)?;
 
-    let mut tally = Tally::default();
-    tally.add(&rust_tests(workspace, filters)?);
-    if filters.is_empty() {
+    let mut tally = rust_tests(workspace, options)?;
+    if options.filters.is_empty() {
         tally.add(&ui_tests(workspace)?);
         tally.add(&documentation_tests(workspace)?);
     }
@@ -104,19 +141,72 @@ enum Runner {
     Vitest,
 }
 
-fn rust_tests(workspace: &Workspace, filters: &[String]) -> Result<Tally> {
-    let (mut cargo, runner) = if workspace.which("cargo-nextest").is_some() {
-        let mut cargo = workspace.cargo(["nextest", "run", "--no-fail-fast", "--no-tests=pass"]);
-        cargo.args(WHOLE_WORKSPACE).args(filters);
-        (cargo, Runner::Nextest)
-    } else {
-        // Documentation tests have a step of their own.
-        let mut cargo = workspace.cargo(["test", "--no-fail-fast", "--bins", "--lib", "--tests"]);
-        cargo.args(WHOLE_WORKSPACE).arg("--").args(filters);
-        (cargo, Runner::Cargo)
-    };
+/// A browser for the console's test; `TOLLGATE_CHROMIUM` names another. Where the package of that name only points to a
+/// snap it cannot be started.
+fn browser(workspace: &Workspace) -> Option<OsString> {
+    let named = std::env::var_os(CHROMIUM).into_iter();
+    let mut candidates = named.chain(BROWSERS.into_iter().map(OsString::from));
+    candidates.find(|it| command::ask(workspace.command(it).arg("--version")).is_some())
+}
+
+/// As root all tests at once; else those that need root apart, through sudo where that may be used.
+fn rust_tests(workspace: &Workspace, options: &Options) -> Result<Tally> {
+    let mut nextest = workspace.cargo(["nextest", "run", "--no-fail-fast", "--no-tests=pass"]);
+    nextest.args(WHOLE_WORKSPACE).args(&options.filters);
     // With everything installed, a client that cannot be started is a failure and no longer a reason to skip.
-    watch(cargo.env("TOLLGATE_REQUIRE_CLIENTS", "1"), runner)
+    nextest.env(REQUIRE_CLIENTS, "1");
+    let mut apart = Vec::new();
+    match (browser(workspace), options.missing) {
+        (Some(browser), _) => {
+            nextest.env(CHROMIUM, browser);
+        }
+        // The test itself then says what is missing, and fails.
+        (None, Missing::Fails) => {}
+        (None, Missing::Skipped) => {
+            println!("test: no browser ({}): the console's test is not run", BROWSERS.join(", "));
+            apart.push(BROWSER_TESTS);
+        }
+    }
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        nextest.env(REQUIRE_BPF, "1");
+    } else {
+        apart.push(KERNEL_TESTS);
+    }
+    if !apart.is_empty() {
+        nextest.arg("--filterset").arg(format!("not ({})", apart.join(" | ")));
+    }
+    let mut tally = watch(&mut nextest, Runner::Nextest)?;
+    if !is_root {
+        kernel_tests(workspace, options, &mut tally)?;
+    }
+    Ok(tally)
+}
+
+/// The tests that need root, for one who is not. The runner has counted them as skipped.
+fn kernel_tests(workspace: &Workspace, options: &Options, tally: &mut Tally) -> Result<()> {
+    let binaries = kernel::binaries(workspace, &options.filters)?;
+    let count = binaries.iter().map(|it| it.tests.len() as u64).sum::<u64>();
+    if count == 0 {
+        return Ok(());
+    }
+    println!("test: {count} tests load eBPF programs, which needs root's rights");
+    if options.consent.to_use_sudo(workspace, "Run them with sudo?")? {
+        tally.skipped = tally.skipped.saturating_sub(count);
+        for binary in &binaries {
+            tally.add(&watch(&mut binary.as_root(workspace), Runner::Cargo)?);
+        }
+        return Ok(());
+    }
+    println!("test: {count} tests that need root's rights are not run");
+    match options.missing {
+        Missing::Skipped => {}
+        Missing::Fails => {
+            tally.skipped = tally.skipped.saturating_sub(count);
+            tally.failed += count;
+        }
+    }
+    Ok(())
 }
 
 fn documentation_tests(workspace: &Workspace) -> Result<Tally> {

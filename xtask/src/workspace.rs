@@ -74,6 +74,11 @@ impl Workspace {
         env::split_paths(&self.path).map(|it| it.join(program)).find(|it| it.is_file())
     }
 
+    /// The search path of [`Workspace::command`].
+    pub(crate) fn path(&self) -> &OsStr {
+        &self.path
+    }
+
     /// Puts a folder of tools in front of the search path.
     pub(crate) fn prefer(&mut self, folder: &Path) -> Result<()> {
         let folders = std::iter::once(folder.to_owned()).chain(env::split_paths(&self.path));

@@ -32,6 +32,8 @@ print(os.getpid())
 pub(crate) fn skipped(test: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
+        let required = std::env::var_os("TOLLGATE_REQUIRE_BPF").is_some();
+        assert!(!required, "{test}: loading eBPF programs needs root");
         println!("skipped {test}: loading eBPF programs needs root");
     }
     !is_root
