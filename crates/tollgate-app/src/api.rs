@@ -20,6 +20,7 @@ use crate::{App, StartError};
 
 pub mod calls;
 pub mod configuration;
+pub mod console;
 pub mod convert;
 pub mod costs;
 pub mod doctor;
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(costs::get_costs))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
+        .routes(routes!(console::get_console))
         .routes(routes!(events::get_events))
 }
 

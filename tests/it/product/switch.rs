@@ -13,6 +13,9 @@ async fn off_closes_the_port_and_settles_calls_and_on_opens_it_again() {
     let simulator = simulator().await;
     let product = Home::simulated(&simulator).serve().await;
     let addr = product.listen;
+    let status = product.run(&["status"]).await;
+    let console = format!("\nconsole   {}/#token={}\n", product.base_url(), product.token());
+    assert!(status.expect().ends_with(&console), "{}", status.stdout());
     let hanging = tokio::spawn(send(addr, chat(CHAT_STREAM, "hang=300")));
     let begun = |calls: &[tollgate_simulator::SimulatedCall]| {
         calls.iter().any(|it| it.response.len() >= 300)

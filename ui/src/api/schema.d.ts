@@ -121,6 +121,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/console": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The web console's address, for who may have it. */
+        get: operations["get_console"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/costs": {
         parameters: {
             query?: never;
@@ -550,6 +567,14 @@ export interface components {
             name: string;
             /** @description What to do about it. */
             remedy?: string | null;
+        };
+        /** @description Where the web console is. */
+        ConsoleView: {
+            /**
+             * @description Its address with the admin token in it: whoever has it may do anything here. `null` while
+             *     the gateway is off.
+             */
+            address?: string | null;
         };
         /** @description What was said. */
         ConversationView: {
@@ -1171,6 +1196,7 @@ export type CallView = components['schemas']['CallView'];
 export type CaptureSwitch = components['schemas']['CaptureSwitch'];
 export type CaptureView = components['schemas']['CaptureView'];
 export type CheckView = components['schemas']['CheckView'];
+export type ConsoleView = components['schemas']['ConsoleView'];
 export type ConversationView = components['schemas']['ConversationView'];
 export type CostLineView = components['schemas']['CostLineView'];
 export type CostRowView = components['schemas']['CostRowView'];
@@ -1334,6 +1360,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_console: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsoleView"];
+                };
             };
         };
     };

@@ -4,18 +4,29 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use tollgate_app::{
-    api::view::{CheckView, HelperState, StatusView},
+    api::{
+        console::ConsoleView,
+        view::{CheckView, HelperState, StatusView},
+    },
     client::ClientError,
     doctor,
 };
 
 use crate::{args::Json, output};
 
-/// Prints the status.
+/// Prints the status, and where the web console is.
 pub(super) async fn status(json: Json) -> Result<()> {
     let (client, _) = super::client()?;
     let status: StatusView = client.get("/status").await?;
-    if json.json { output::json_pretty(&status) } else { print(&status) }
+    if json.json {
+        return output::json_pretty(&status);
+    }
+    print(&status)?;
+    let console: ConsoleView = client.get("/console").await?;
+    match console.address {
+        Some(address) => output::line(&format!("console   {address}")),
+        None => Ok(()),
+    }
 }
 
 /// Turns the gateway on or off and prints the status.
