@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use tollgate_core::provider::Catalogue;
 use tollgate_ledger::SumQuery;
 
 use crate::{
-    App, Severity,
+    App, Environment, Problem, Severity,
     api::{
         self,
         view::{CheckView, HelperState},
     },
     paths::Paths,
+    settings::{self, Settings, Sources},
 };
 
 /// The checks of a running gateway.
@@ -19,13 +21,7 @@ pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
     checks.push(callers());
     checks.extend(user());
     checks.extend(helper(app));
-    checks.extend(app.problems().into_iter().map(|it| {
-        let level = match it.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        check(&it.name, level, it.found, Some(it.remedy))
-    }));
+    checks.extend(app.problems().into_iter().map(problem));
     if app.is_simulated() {
         let found = "the built-in simulator answers instead of the providers; nobody is billed";
         let remedy = "stop the demo and start `tollgate serve` to reach real providers";
@@ -34,9 +30,8 @@ pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
     checks
 }
 
-/// What can be said when no gateway runs.
-#[must_use]
-pub fn checks_without_gateway(paths: &Paths) -> Vec<CheckView> {
+/// What can be said when no gateway runs: also whether one could follow the configuration.
+pub async fn checks_without_gateway(paths: &Paths, env: Environment) -> Vec<CheckView> {
     let found = format!("no gateway answers at `{}`", paths.admin_socket().display());
     let remedy = "start one with `tollgate serve`, or open the app".to_owned();
     let helper = if paths.helper_socket.exists() {
@@ -45,7 +40,41 @@ pub fn checks_without_gateway(paths: &Paths) -> Vec<CheckView> {
         let found = format!("`{}` is not there", paths.helper_socket.display());
         check("helper", "warning", found, Some(helper_remedy()))
     };
-    vec![check("gateway", "error", found, Some(remedy)), callers(), helper]
+    let mut checks = vec![check("gateway", "error", found, Some(remedy))];
+    checks.extend(configuration(paths, env).await);
+    checks.extend([callers(), helper]);
+    checks
+}
+
+async fn configuration(paths: &Paths, env: Environment) -> Vec<CheckView> {
+    let path = paths.config.clone();
+    let shown = path.display().to_string();
+    let wrong = |found: String| {
+        vec![check("configuration", "error", found, Some(format!("mend `{shown}`")))]
+    };
+    let catalogue = match Catalogue::embedded() {
+        Ok(catalogue) => catalogue,
+        Err(err) => return wrong(err.to_string()),
+    };
+    let there = path.exists();
+    let sources = Sources { path, catalogue, prices: Arc::default(), env };
+    let settings = match Settings::load(sources, None) {
+        Ok(settings) => settings,
+        Err(err) => return wrong(settings::with_causes(&err)),
+    };
+    settings.begin(None).await;
+    let found = if there { "has no mistake" } else { "is not there, and need not be" };
+    let mut checks = vec![check("configuration", "ok", format!("`{shown}` {found}"), None)];
+    checks.extend(settings.problems().into_iter().map(problem));
+    checks
+}
+
+fn problem(it: Problem) -> CheckView {
+    let level = match it.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+    };
+    check(&it.name, level, it.found, Some(it.remedy))
 }
 
 /// What to do where there is no helper.

@@ -298,7 +298,7 @@ impl Stamp {
 }
 
 /// What went wrong, with its causes: the last one is what a person can act on.
-fn with_causes(err: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(err: &dyn std::error::Error) -> String {
     let mut text = err.to_string();
     let mut cause = err.source();
     while let Some(it) = cause {

@@ -168,6 +168,16 @@ async fn commands_without_a_gateway_say_so() {
     assert_eq!(doctor.code(), 1);
     let checks: Value = serde_json::from_str(doctor.stdout()).unwrap();
     assert_eq!((&checks[0]["name"], &checks[0]["level"]), (&"gateway".into(), &"error".into()));
+    let doctor = home.run(&["doctor"]).await;
+    assert!(doctor.stdout().contains("\nok       configuration: "), "{}", doctor.stdout());
+    home.configure("[[providers]]\nid = 'openai'\napi_key = { env = 'NO_SUCH_KEY' }\n");
+    let doctor = home.run(&["doctor"]).await;
+    assert!(doctor.stdout().contains("`NO_SUCH_KEY` is not set"), "{}", doctor.stdout());
+    home.configure("lisen = 1");
+    let doctor = home.run(&["doctor"]).await;
+    let place = "\nerror    configuration: ";
+    assert!(doctor.stdout().contains(place), "{}", doctor.stdout());
+    assert!(doctor.stdout().contains("config.toml:1:1: "), "{}", doctor.stdout());
 }
 
 #[tokio::test]

@@ -91,7 +91,9 @@ pub(super) async fn doctor(json: Json) -> Result<ExitCode> {
     let (client, _) = super::client()?;
     let checks: Vec<CheckView> = match client.get("/doctor").await {
         Ok(checks) => checks,
-        Err(ClientError::NotRunning(_)) => doctor::checks_without_gateway(&super::paths()?),
+        Err(ClientError::NotRunning(_)) => {
+            doctor::checks_without_gateway(&super::paths()?, super::environment()).await
+        }
         Err(err) => return Err(err.into()),
     };
     if json.json {
