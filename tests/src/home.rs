@@ -13,6 +13,9 @@ use tollgate_simulator::Simulator;
 
 use crate::{PATIENCE, Product};
 
+/// Where products listen unless asked otherwise.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// A program of this workspace, as cargo built it beside the test that runs.
 ///
 /// # Panics
@@ -139,17 +142,23 @@ impl Home {
 
     /// Starts `tollgate serve` on a free port and waits until it serves.
     pub async fn serve(self: &Arc<Self>) -> Product {
-        Product::start(self, "serve", |_| {}).await
+        Product::start(self, "serve", ANY_PORT, |_| {}).await
+    }
+
+    /// [`Self::serve`], on an address that no other test uses: nobody takes its port while it is off.
+    pub async fn serve_alone(self: &Arc<Self>) -> Product {
+        let [.., a, b] = std::process::id().to_be_bytes();
+        Product::start(self, "serve", &format!("127.41.{a}.{b}:0"), |_| {}).await
     }
 
     /// Starts `tollgate demo` on a free port and waits until it serves.
     pub async fn demo(self: &Arc<Self>) -> Product {
-        Product::start(self, "demo", |_| {}).await
+        Product::start(self, "demo", ANY_PORT, |_| {}).await
     }
 
     /// [`Self::serve`], with a change of the command.
     pub async fn serve_with(self: &Arc<Self>, change: impl FnOnce(&mut Command)) -> Product {
-        Product::start(self, "serve", change).await
+        Product::start(self, "serve", ANY_PORT, change).await
     }
 }
 

@@ -41,10 +41,11 @@ impl Product {
     pub(crate) async fn start(
         home: &Arc<Home>,
         subcommand: &str,
+        listen: &str,
         change: impl FnOnce(&mut Command),
     ) -> Self {
         let mut command = home.command(program("tollgate"));
-        command.args([subcommand, "--listen", "127.0.0.1:0"]);
+        command.args([subcommand, "--listen", listen]);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         change(&mut command);
         let mut child = command.spawn().unwrap();

@@ -11,7 +11,7 @@ use super::using::{CHAT, CHAT_STREAM, chat, simulator};
 #[tokio::test]
 async fn off_closes_the_port_and_settles_calls_and_on_opens_it_again() {
     let simulator = simulator().await;
-    let product = Home::simulated(&simulator).serve().await;
+    let product = Home::simulated(&simulator).serve_alone().await;
     let addr = product.listen;
     let status = product.run(&["status"]).await;
     let console = format!("\nconsole   {}/#token={}\n", product.base_url(), product.token());
