@@ -167,6 +167,9 @@ impl App {
         let listen = listen.unwrap_or_else(|| settings.listen());
         crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
         private_folder(&paths.runtime)?;
+        // This one is nobody else's for sure, and its socket relies on it.
+        fs::set_permissions(&paths.runtime, fs::Permissions::from_mode(0o700))
+            .map_err(|source| StartError::Folder { path: paths.runtime.clone(), source })?;
         let lock = lock(&paths)?;
         let is_open = private_folder(&paths.data)?;
         let token_path = paths.admin_token();
