@@ -286,6 +286,8 @@ def main(program, picture):
     taken.close()
     tray.click("Gateway on")
     wait_for("the tray says that it is on again", lambda: tray.is_checked("Gateway on"))
+    # The click alone has flipped the box.
+    wait_for("the gateway listens again", lambda: status(page)["listen"])
     wait_for("the port is open again", lambda: is_open(status(page)["listen"]))
 
     tray.click("Pause capture")

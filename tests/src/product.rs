@@ -196,6 +196,17 @@ impl Product {
         said
     }
 
+    /// Tells it twice to end, and gives its exit code.
+    ///
+    /// # Panics
+    /// When a signal of the two ended it.
+    pub async fn stop_at_once(self) -> i32 {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        let (status, said) = self.end(Signal::INT).await;
+        status.code().unwrap_or_else(|| panic!("ended by a signal: {said}"))
+    }
+
     /// Kills it as `kill -9` does, and waits until it is gone.
     ///
     /// # Panics

@@ -98,6 +98,20 @@ async fn a_gateway_whose_terminal_is_closed_settles_what_is_under_way() {
     settles(async |it| it.hang_up().await).await;
 }
 
+/// Not by the signal itself, and not as if all had been settled.
+#[tokio::test]
+async fn a_second_signal_does_not_wait_for_calls() {
+    let simulator = simulator().await;
+    let product = Home::simulated(&simulator).serve().await;
+    let hanging = tokio::spawn(send(product.listen, chat(CHAT_STREAM, "hang=300")));
+    let begun = |calls: &[tollgate_simulator::SimulatedCall]| {
+        calls.iter().any(|it| it.response.len() >= 300)
+    };
+    simulator.log().wait_for(PATIENCE, begun).await.expect("the answer to begin");
+    assert_eq!(product.stop_at_once().await, 1);
+    hanging.abort();
+}
+
 async fn settles(end: impl AsyncFnOnce(Product) -> String) {
     let simulator = simulator().await;
     let home = Home::simulated(&simulator);

@@ -31,6 +31,8 @@ async fn programs_call_the_simulator_and_end_with_the_demo() {
     assert!(product.said().contains("SIMULATED"), "{}", product.said());
     let status = product.run(&["status"]).await;
     assert!(status.expect().contains("SIMULATED: nobody is billed"), "{}", status.stdout());
+    let env = product.run(&["env"]).await;
+    assert!(env.stderr().contains("demonstration"), "{}", env.shown());
     let costs = product.run(&["costs", "--json"]).await.json();
     assert_eq!(costs["simulated"], true);
     assert!(costs["total"]["cost_pico_usd"].as_str().is_some_and(|it| it != "0"), "{costs}");
