@@ -156,6 +156,8 @@ pub async fn get_call(
     Path(id): Path<String>,
 ) -> Result<Json<CallDetail>, ApiError> {
     let id = parse_call(&id)?;
+    // Looked for first: one that is settled meanwhile is then in one place or the other.
+    let live = live_detail(&app, id);
     app.written().await;
     let reader = app.reader();
     let settled = super::blocking(move || Ok((reader.call(id)?, reader.bodies(id)?))).await?;
@@ -164,7 +166,7 @@ pub async fn get_call(
             let app = Arc::clone(&app);
             super::blocking(move || Ok(detail(&app, &call, bodies))).await?
         }
-        (None, _) => live_detail(&app, id).ok_or(ApiError::NotFound("call"))?,
+        (None, _) => live.ok_or(ApiError::NotFound("call"))?,
     };
     Ok(Json(detail))
 }
