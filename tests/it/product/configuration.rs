@@ -3,6 +3,7 @@
 use std::fs;
 
 use tokio::time::timeout;
+use tollgate_app::api::view::CallView;
 use tollgate_simulator::Simulator;
 use tollgate_tests::{Home, PATIENCE, Product, send};
 
@@ -35,8 +36,10 @@ async fn a_changed_file_is_followed_without_a_restart() {
     reaches(&product, &second).await;
     let status = product.status(|_| true).await;
     assert_eq!(status.configuration_problem, None);
-    let newest = product.run(&["calls", "--json", "--limit", "1"]).await.json();
-    let newest = product.run(&["calls", "--json", newest["id"].as_str().unwrap()]).await.json();
+    let calls = product.calls(first.calls().len() + second.calls().len()).await;
+    let detail = async |it: &CallView| product.run(&["calls", "--json", &it.id]).await.json();
+    assert!(!detail(calls.first().unwrap()).await["request"].is_null());
+    let newest = detail(calls.last().unwrap()).await;
     assert!(newest["request"].is_null(), "its body is not kept any more: {newest}");
 
     // As editors do it: another file in its place.
