@@ -40,14 +40,21 @@ kill $silent
 wait $silent
 "#;
 
-/// Says where the bus is once the keyring is unlocked, and takes the keyring with it in the end.
+/// Says where the bus is once the keyring is unlocked, and takes the keyring with it in the end. The
+/// bus is asked who is there first: a question to the keyring itself would have the bus start
+/// another, which is locked.
 const UNLOCKED: &str = r#"
 mkfifo "$HOME/password" && (printf password > "$HOME/password" &)
 gnome-keyring-daemon --unlock --components=secrets --foreground < "$HOME/password" >&2 &
 keyring=$!
 trap 'kill $keyring' EXIT
-until gdbus call --session --dest org.freedesktop.secrets --object-path \
-    /org/freedesktop/secrets/collection/login --method org.freedesktop.DBus.Peer.Ping >&2
+until gdbus call --session --dest org.freedesktop.DBus --object-path / \
+    --method org.freedesktop.DBus.GetNameOwner org.freedesktop.secrets >&2
+do kill -0 $keyring || exit 1; done
+until gdbus call --session --dest org.freedesktop.secrets \
+    --object-path /org/freedesktop/secrets/collection/login \
+    --method org.freedesktop.DBus.Properties.Get org.freedesktop.Secret.Collection Locked \
+    | grep false >&2
 do kill -0 $keyring || exit 1; done
 echo "$DBUS_SESSION_BUS_ADDRESS"
 cat > /dev/null
