@@ -147,10 +147,31 @@ LITELLM_RATES = {
     "output_cost_per_audio_token": "output_audio",
     "input_cost_per_request": "request",
 }
+# How litellm ends the names of a service tier's rates, and what a row calls the tier.
+LITELLM_SERVICES = {"_flex": "flex", "_priority": "priority", "_batches": "batch"}
 LITELLM_IGNORED = re.compile(
-    r"(_batches|_flex|_priority)$|^google_maps_grounding_cost_per_query$|dbu_cost"
+    r"(_ultrafast|_decisions|_balanced)$|^google_maps_grounding_cost_per_query$|dbu_cost"
     r"|^file_search|^code_interpreter|^computer_use|^vector_store|^search_context_cost_per_query$"
 )
+
+# Every call of these models has a fee for searching that depends on the size of the search, or that
+# the sources do not agree on, and that usage does not tell: without it a cost would be too low.
+SEARCHES_ALWAYS = re.compile(r"(^|/)sonar($|-)|search-preview|search-api")
+
+# Models whose maker's price list has one price for text and audio. Everywhere else a missing audio
+# rate means that none is known: gpt-4o-audio-preview's audio costs sixteen times its text.
+AUDIO_AS_TEXT = {
+    ("google", "gemini-2.5-pro"): "ai.google.dev/pricing: one input price for all modalities",
+    ("google", "gemini-3-pro-preview"): "ai.google.dev/pricing: one input price for all modalities",
+}
+
+# Names on which the sources disagree and one of them was found right; all others are left out.
+DECIDED = {
+    ("azure", "text-embedding-3-small"): "genai-prices: Azure lists a tenth more than OpenAI",
+    ("azure", "text-embedding-3-large"): "genai-prices: Azure lists a tenth more than OpenAI",
+    ("azure", "text-embedding-ada-002"): "genai-prices: Azure lists a tenth more than OpenAI",
+    ("azure", "ada"): "genai-prices: the name of text-embedding-ada-002 there",
+}
 LITELLM_MODES = {"chat", "responses", "completion", "embedding"}
 ABOVE = re.compile(r"^(.*)_above_(\d+)k_tokens$")
 DATED = re.compile(r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})$")
@@ -182,17 +203,21 @@ def candidates(ref):
         yield undated
 
 
+def in_order(rates):
+    return {name: rates[name] for name in RATES if rates.get(name) is not None}
+
+
 def prune(rates):
-    """Drops what says nothing: a part priced as its whole."""
+    """Drops what says nothing: reasoning priced as output, cached audio priced as cached text. An
+    audio rate stays, whatever it is, because audio without one is not priced at all."""
     if rates.get("reasoning") == rates.get("output"):
         rates.pop("reasoning", None)
-    if rates.get("input_audio") == rates.get("input"):
-        rates.pop("input_audio", None)
     if rates.get("cache_read_audio") == rates.get("cache_read"):
         rates.pop("cache_read_audio", None)
-    if rates.get("output_audio") == rates.get("output"):
-        rates.pop("output_audio", None)
-    return {name: rates[name] for name in RATES if rates.get(name) is not None}
+    return in_order(rates)
+
+
+PARTS = ("reasoning", "input_audio", "output_audio", "cache_read_audio")
 
 
 def tiers_of(base, by_start):
@@ -225,9 +250,9 @@ def genai_price(price):
             by_start.setdefault(tier.start, {})[name] = exact(tier.price, per)
     if "input" not in base and "request" not in base:
         raise Refused("neither input nor request is priced")
-    if by_start and any(part in base for part in ("reasoning", "input_audio", "cache_read_audio")):
-        raise Refused("tiers together with parts priced apart")
     base = prune(base)
+    if by_start and any(part in base for part in PARTS):
+        raise Refused("tiers together with parts priced apart")
     return base, tiers_of(base, by_start)
 
 
@@ -268,76 +293,149 @@ def genai_rows(model):
 
 
 def literals(rule):
-    """The literal names in a match rule."""
-    if isinstance(rule, (gp.ClauseOr, gp.ClauseAnd)):
-        inner = rule.or_ if isinstance(rule, gp.ClauseOr) else rule.and_
-        return [name for clause in inner for name in literals(clause)]
-    for field in ("equals", "starts_with", "contains"):
+    """The names in a match rule, each with whether it is the beginning of names. One that may stand
+    anywhere in a name is taken as a beginning. Below an `and` other rules narrow it: a name only."""
+    if isinstance(rule, gp.ClauseOr):
+        return [found for clause in rule.or_ for found in literals(clause)]
+    if isinstance(rule, gp.ClauseAnd):
+        return [(name, False) for clause in rule.and_ for name, _ in literals(clause)]
+    for field, begins in (("equals", False), ("starts_with", True), ("contains", True)):
         if hasattr(rule, field):
-            return [getattr(rule, field)]
+            return [(getattr(rule, field), begins)]
     return []
 
 
+# What may follow a beginning: genai-prices must find the same model for all of them.
+ENDINGS = ("", "0", "-0", "-001", "-latest", "-preview", "-2025-01-31", "-20250131", "@20250131", ":x", "x")
+
+
+def service_of(key):
+    """A key without its service tier's ending, and the tier."""
+    for ending, service in LITELLM_SERVICES.items():
+        if key.endswith(ending):
+            return key.removesuffix(ending), service
+    return key, None
+
+
+def plausible(service, rates, standard):
+    """Whether a service tier's text rates lie on the side of the standard ones where they belong."""
+    cheaper = service != "priority"
+    return {"input", "output"} - set(standard) or all(
+        rates[kind] <= standard[kind] if cheaper else rates[kind] >= standard[kind]
+        for kind in ("input", "output")
+        if kind in rates
+    )
+
+
+def services_of(base, by_start, by_service):
+    """Prices by service tier; a context tier lists all of its rates, or none where none is known."""
+    services = {}
+    for service in ("flex", "priority", "batch"):
+        rates, starts = by_service.get(service, ({}, {}))
+        needed = {"input", "output"} & set(base)
+        if not needed <= set(rates) or not plausible(service, rates, base):
+            continue
+        services[service] = {"rates": prune(dict(rates))}
+        tiers = []
+        for start in sorted(by_start):
+            above = starts.get(start, {})
+            tiers.append([start, prune(dict(above)) if needed <= set(above) else {}])
+        if tiers:
+            services[service]["tiers"] = tiers
+    return services
+
+
 def litellm_price(entry):
-    base, by_start = {}, {}
+    """Rates, context tiers, and prices by service tier."""
+    base, by_start, by_service = {}, {}, {}
     for key, value in entry.items():
         if not ("cost" in key or key == "tiered_pricing") or LITELLM_IGNORED.search(key):
             continue
         if key == "tiered_pricing":
             raise Refused("tiered_pricing")
+        key, service = service_of(key)
         if not isinstance(value, (int, Decimal)):
             raise Refused(f"{key} is not a number")
         above = ABOVE.match(key)
         name = LITELLM_RATES.get(above.group(1) if above else key)
         if name is None:
-            if key == "input_cost_per_token_cache_hit" or value == 0:
+            if service or key == "input_cost_per_token_cache_hit" or value == 0:
                 continue
             raise Refused(f"{key} is not in a call's usage")
+        rates, starts = by_service.setdefault(service, ({}, {})) if service else (base, by_start)
         if above:
-            by_start.setdefault(int(above.group(2)) * 1000, {})[name] = exact(Decimal(value), 1)
+            starts.setdefault(int(above.group(2)) * 1000, {})[name] = exact(Decimal(value), 1)
         else:
-            base[name] = exact(Decimal(value), 1)
+            rates[name] = exact(Decimal(value), 1)
     searches = entry.get("search_context_cost_per_query")
     if isinstance(searches, dict) and len(set(searches.values())) == 1:
         base["web_search"] = exact(Decimal(next(iter(searches.values()))), 1)
     if entry["mode"] == "embedding":
-        base.pop("output", None)
+        for rates in (base, *(rates for rates, _ in by_service.values())):
+            rates.pop("output", None)
     elif "output" not in base:
         raise Refused("output is not priced")
     if not base.get("input"):
         raise Refused("no price, or a zero that litellm also uses for `not known`")
-    if by_start and any(part in base for part in ("reasoning", "input_audio", "cache_read_audio")):
-        base = prune(base)
-        if any(part in base for part in ("reasoning", "input_audio", "cache_read_audio")):
-            raise Refused("tiers together with parts priced apart")
     base = prune(base)
-    return base, tiers_of(base, by_start)
+    if by_start and any(part in base for part in PARTS):
+        raise Refused("tiers together with parts priced apart")
+    return base, tiers_of(base, by_start), services_of(base, by_start, by_service)
 
 
-def current(rows, today):
-    for row in reversed(rows):
-        if "daily" in row:
-            continue
-        if row.get("from", "") <= today and today < row.get("until", "9999"):
-            return row
-    return rows[0]
+def held(rows, today):
+    """The rows that hold at some hour of today, the one that holds all day first."""
+    holding = [
+        row for row in rows if row.get("from", "") <= today and today < row.get("until", "9999")
+    ]
+    return sorted(holding, key=lambda row: "daily" in row) or rows[:1]
+
+
+def agree(row, rates):
+    """Whether two prices are the same where both say one; litellm writes zero for `not known` too."""
+    return all(
+        row.get(kind) == rates.get(kind)
+        for kind in ("input", "output", "cache_write_5m")
+        if row.get(kind) is not None and rates.get(kind)
+    )
+
+
+def audio_as_text(rates):
+    if "input" in rates:
+        rates["input_audio"] = rates["input"]
+    return in_order(rates)
 
 
 class Book:
-    def __init__(self, today):
+    """All rows. `disputed` are the (provider, lower-case name) that a book made before this one
+    found the sources to disagree on: no name and no beginning leads there."""
+
+    def __init__(self, today, disputed):
         self.today = today
+        self.disputed = disputed
+        self.disputes = set()
         self.models = {}  # (provider, model id) -> rows
         self.names = {}  # (provider, lower-case name) -> model id
         self.aliases = {}  # (provider, model id) -> names
+        self.prefixes = {}  # provider -> {lower-case beginning of names: model id}
         self.count = Counter()
 
     def resolve(self, provider, ref):
+        """The model that `PriceBook::find` leads to, in its order."""
         for name in candidates(ref):
             if (provider, name) in self.names:
                 return self.names[provider, name]
-        return None
+        name = next(candidates(ref))
+        begins = [it for it in self.prefixes.get(provider, ()) if name.startswith(it)]
+        return self.prefixes[provider][max(begins, key=len)] if begins else None
 
     def add(self, provider, model, source, rows):
+        if SEARCHES_ALWAYS.search(model):
+            self.count["a fee for searching that usage does not tell; left out"] += 1
+            return
+        if (provider, model.lower()) in self.disputed:
+            self.count["the sources disagree; left out"] += 1
+            return
         for row in rows:
             row["source"] = source
         self.models[provider, model] = rows
@@ -347,7 +445,8 @@ class Book:
 
     def alias(self, provider, model, name):
         name = name.lower()
-        if self.resolve(provider, name) is None and (provider, model) in self.models:
+        barred = (provider, name) in self.disputed or SEARCHES_ALWAYS.search(name)
+        if not barred and self.resolve(provider, name) is None and (provider, model) in self.models:
             self.names[provider, name] = model
             self.aliases[provider, model].add(name)
 
@@ -365,11 +464,33 @@ class Book:
                     self.add(ours, model.id, "genai-prices", genai_rows(model))
                 except Refused as why:
                     self.count[f"genai-prices refused: {why}"] += 1
+            self.take_prefixes(ours, theirs)
             for model in theirs.models:
                 # Undated names first, so that dated spellings of them need no line.
-                for name in sorted(literals(model.match), key=lambda it: (len(it), it)):
-                    if theirs.find_model(name) is model:
+                for name, _ in sorted(literals(model.match), key=lambda it: (len(it[0]), it)):
+                    whole = name[-1:] not in "-@.:"
+                    if whole and theirs.find_model(name) is model:
                         self.alias(ours, model.id, name)
+
+    def take_prefixes(self, ours, theirs):
+        """The beginnings of names that lead to one model alone, whatever follows."""
+        found = {}
+        for model in theirs.models:
+            for name, begins in literals(model.match):
+                if begins and all(theirs.find_model(name + it) is model for it in ENDINGS):
+                    found[name.lower()] = model.id
+        for name, model in found.items():
+            disputed = any(
+                provider == ours and it.startswith(name) for provider, it in self.disputed
+            )
+            # A longer beginning of the same model says nothing more.
+            longer = any(
+                it != name and name.startswith(it) and found[it] == model for it in found
+            )
+            if disputed:
+                self.count["beginnings of names that a disputed name has; left out"] += 1
+            elif not longer and (ours, model) in self.models:
+                self.prefixes.setdefault(ours, {})[name] = model
 
     def take_litellm(self, entries):
         by_ours = {ours: p for p in GENAI for g, ours in GENAI_PROVIDERS.items() if g == p.id}
@@ -383,44 +504,70 @@ class Book:
                 continue
             if prefix and ref == key:
                 continue
+            if (provider, ref.lower()) in self.disputed:
+                continue
             try:
-                rates, tiers = litellm_price(entry)
+                rates, tiers, services = litellm_price(entry)
             except Refused as why:
                 self.count[f"litellm refused: {why}"] += 1
                 continue
-            self.take_litellm_row(provider, ref, rates, tiers, by_ours.get(provider))
+            row = {"rates": rates, "tiers": tiers}
+            if services:
+                row["services"] = services
+            self.take_litellm_row(provider, ref, row, by_ours.get(provider))
 
-    def take_litellm_row(self, provider, ref, rates, tiers, theirs):
+    def take_litellm_row(self, provider, ref, new, theirs):
         model = self.resolve(provider, ref)
-        found = theirs.find_model(ref) if model is None and theirs else None
+        found = theirs.find_model(ref) if theirs and model is None else None
         if found is not None:
             if (provider, found.id) not in self.models:
                 self.count["litellm: refused by genai-prices' own row"] += 1
                 return
-            row = current(self.models[provider, found.id], self.today)["rates"]
-            if all(row.get(kind) == rates.get(kind) for kind in ("input", "output")):
-                self.alias(provider, found.id, ref)
-            else:
-                self.count["litellm: disagrees with the rule that matches its name; left out"] += 1
-            return
+            model = found.id
         if model is None:
-            self.add(provider, ref, "litellm", [{"rates": rates, "tiers": tiers}])
+            self.add(provider, ref, "litellm", [new])
             return
-        rows = self.models[provider, model]
-        row = current(rows, self.today)
-        if row["source"] == "litellm":
+        rows = held(self.models[provider, model], self.today)
+        if rows[0]["source"] == "litellm":
             return
-        same = all(
-            row["rates"].get(kind) == rates.get(kind)
-            for kind in ("input", "output", "cache_write_5m")
-        )
-        self.count["litellm agrees" if same else "litellm disagrees with genai-prices"] += 1
-        if same and not row["tiers"] and "cache_write_1h" in rates:
-            if "cache_write_1h" not in row["rates"]:
-                self.count["one-hour cache-write rates from litellm"] += 1
-                merged = {**row["rates"], "cache_write_1h": rates["cache_write_1h"]}
-                row["rates"] = prune(merged)
-                row["source"] = "genai-prices+litellm"
+        same = [row for row in rows if agree(row["rates"], new["rates"])]
+        if not same and (provider, ref.lower()) not in DECIDED:
+            self.disputes.add((provider, ref.lower()))
+            return
+        if found is not None:
+            self.alias(provider, model, ref)
+        elif len(rows) == 1 and same and model.lower() == next(candidates(ref)):
+            self.merge(rows[0], new)
+
+    def merge(self, row, new):
+        """Gives a row what genai-prices does not have, from litellm's price of the same name."""
+        more = {"cache_write_1h", "input_audio", "output_audio"} - set(row["rates"])
+        more = {kind: new["rates"][kind] for kind in more if kind in new["rates"]}
+        if more and not row["tiers"]:
+            row["rates"] = in_order({**row["rates"], **more})
+            row["merged"] = set(more)
+            for kind in more:
+                self.count[f"rates from litellm: {kind}"] += 1
+        else:
+            more = {}
+        starts = [start for start, _ in row["tiers"]]
+        services = new.get("services", {})
+        known = [start for start, _ in new["tiers"]]
+        cached = [it["rates"].get("cache_read") for it in (row, new)]
+        if services and starts == known and (None in cached or cached[0] == cached[1]):
+            row["services"] = services
+            self.count["prices by service tier from litellm"] += 1
+        if more or "services" in row:
+            row["source"] = "genai-prices+litellm"
+
+    def price_audio_as_text(self):
+        for key in AUDIO_AS_TEXT:
+            for row in self.models.get(key, ()):
+                row.setdefault("merged", set()).add("input_audio")
+                for plan in (row, *row.get("services", {}).values()):
+                    plan["rates"] = audio_as_text(plan["rates"])
+                    plan_tiers = plan.get("tiers", [])
+                    plan_tiers[:] = [[start, audio_as_text(rates)] for start, rates in plan_tiers]
 
     def lines(self, sources):
         yield {"sources": sources}
@@ -430,6 +577,10 @@ class Book:
                 aliases = sorted(self.aliases[provider, model])
                 if aliases and place == 0:
                     line["aliases"] = aliases
+                begins = self.prefixes.get(provider, {})
+                begins = sorted(name for name, of in begins.items() if of == model)
+                if begins and place == 0:
+                    line["prefixes"] = begins
                 for key in ("from", "until", "daily"):
                     if key in row:
                         line[key] = row[key]
@@ -437,6 +588,8 @@ class Book:
                 line["rates"] = row["rates"]
                 if row["tiers"]:
                     line["tiers"] = row["tiers"]
+                if row.get("services"):
+                    line["services"] = row["services"]
                 yield line
 
 
@@ -464,7 +617,7 @@ def oracle(book):
         ours = GENAI_PROVIDERS[theirs.id]
         for place, model in enumerate(theirs.models):
             rows = book.models.get((ours, model.id))
-            if rows is None or rows[0]["source"] != "genai-prices":
+            if rows is None or rows[0]["source"] == "litellm":
                 continue
             dated = len(rows) > 1 and place % 2 == 0
             if theirs.find_model(model.id) is not model:
@@ -476,11 +629,12 @@ def oracle(book):
 
 
 def oracle_lines(theirs, ours, model, rows, at):
-    priced = set.intersection(*(set(row["rates"]) for row in rows))
+    # Only rates of genai-prices' own: it does not know what was added to them.
+    priced = set.intersection(*(set(row["rates"]) - row.get("merged", set()) for row in rows))
     apart = set.union(*(set(row["rates"]) for row in rows)) & {"cache_read_audio"}
     for usage in ORACLE_USAGES:
         parts = {"web_searches": "web_search"}
-        needed = {parts.get(kind, kind) for kind in usage} - {"reasoning", "input_audio"}
+        needed = {parts.get(kind, kind) for kind in usage} - {"reasoning"}
         if not needed <= priced or (apart and {"input_audio", "cache_read"} <= set(usage)):
             continue
         cached = ("cache_read", "cache_write_5m", "cache_write_1h")
@@ -526,9 +680,16 @@ def main():
     given = options.parse_args()
     with open(given.litellm_json, encoding="utf-8") as file:
         entries = json.load(file, parse_float=Decimal)
-    book = Book(given.checked_on.isoformat())
-    book.take_genai()
-    book.take_litellm(entries)
+    disputed = set()
+    while True:
+        book = Book(given.checked_on.isoformat(), frozenset(disputed))
+        book.take_genai()
+        book.take_litellm(entries)
+        if book.disputes <= disputed:
+            break
+        disputed |= book.disputes
+    book.price_audio_as_text()
+    book.count["names on which the sources disagree; left out"] = len(disputed)
     genai = f"genai-prices {version('genai-prices')}"
     litellm = f"litellm {given.litellm_version}"
     checked = given.checked_on.isoformat()

@@ -25,8 +25,10 @@ pub enum CostUnknown {
     NoPrice,
     /// The provider did not say how many tokens it used.
     NoUsage,
-    /// A kind of token was used that the price row does not price.
+    /// A kind of token or piece was used that the price row does not price.
     KindNotPriced,
+    /// The provider served the call at a tier (flex, priority, …) that the price row does not price.
+    TierNotPriced,
     /// The provider claims more tokens than any amount of money can pay for.
     OutOfRange,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    PicoUsd, Usage,
+    PicoUsd, ServiceTier, Usage,
     call::CostUnknown,
     price::{PriceRow, Rates},
 };
@@ -60,23 +60,30 @@ pub struct Cost {
 
 /// The bill of a call.
 ///
-/// The kinds of [`Usage`] are disjoint, so nothing is subtracted but parts: reasoning and audio get
-/// a line of their own where the row prices them apart, and their whole loses as many. A part that
-/// is claimed to be larger than its whole counts as the whole. The tier is chosen by all prompt
-/// tokens, cached ones included, and prices the whole call.
+/// The kinds of [`Usage`] are disjoint, so nothing is subtracted but parts: audio gets a line of its
+/// own, and reasoning where the row prices it apart, and their whole loses as many. A part that is
+/// claimed to be larger than its whole counts as the whole. The context tier is chosen by all prompt
+/// tokens, cached ones included, and prices the whole call, as the service tier does.
 ///
 /// # Errors
 /// - [`CostUnknown::NoUsage`]: the provider did not say how many prompt tokens, or generated tokens
 ///   where those have a price, were used. The other kinds count as not used when nothing is said.
-/// - [`CostUnknown::KindNotPriced`]: tokens were read from or written to a cache, generated, or
-///   searches run, and the row has no rate for that kind. Cached tokens are never billed as input.
+/// - [`CostUnknown::TierNotPriced`]: the row has no rates for the service tier.
+/// - [`CostUnknown::KindNotPriced`]: tokens were read from or written to a cache, generated, heard or
+///   spoken, or searches run, and the row has no rate for that kind. Cached tokens are never billed
+///   as input, and audio never as text.
 /// - [`CostUnknown::OutOfRange`]: the amount does not fit.
-pub fn price(usage: &Usage, row: &PriceRow) -> Result<Cost, CostUnknown> {
+pub fn price(
+    usage: &Usage,
+    service: Option<ServiceTier>,
+    row: &PriceRow,
+) -> Result<Cost, CostUnknown> {
     if usage.is_unknown() {
         return Err(CostUnknown::NoUsage);
     }
-    let rates = row.rates_for(usage.prompt_total().unwrap_or_default());
-    let input = required(usage.input, rates.input, !row.tiers.is_empty())?;
+    let prompt = usage.prompt_total().unwrap_or_default();
+    let rates = &row.rates_for(service, prompt).ok_or(CostUnknown::TierNotPriced)?;
+    let input = required(usage.input, rates.input, row.has_tiers())?;
     let output = required(usage.output, rates.output, false)?;
     let mut bill = Bill::default();
     bill_prompt(&mut bill, usage, rates, input)?;
@@ -113,7 +120,7 @@ fn bill_prompt(
     if rates.cache_read_audio.is_some() && cached > 0 && audio > 0 {
         return Err(CostUnknown::KindNotPriced);
     }
-    let audio = if rates.input_audio.is_some() { audio.min(input) } else { 0 };
+    let audio = audio.min(input);
     bill.add(CostKind::Input, input - audio, rates.input)?;
     bill.add(CostKind::CacheRead, cached, rates.cache_read)?;
     bill.add(CostKind::CacheWrite5m, said(usage.cache_write_5m), rates.cache_write_5m)?;
@@ -127,11 +134,11 @@ fn bill_answer(
     rates: &Rates,
     output: u64,
 ) -> Result<(), CostUnknown> {
-    let part = |count: Option<u64>, rate: Option<PicoUsd>, left: u64| {
-        if rate.is_some() { count.unwrap_or_default().min(left) } else { 0 }
+    let audio = usage.output_audio.unwrap_or_default().min(output);
+    let reasoning = match rates.reasoning {
+        Some(_) => usage.reasoning.unwrap_or_default().min(output - audio),
+        None => 0,
     };
-    let audio = part(usage.output_audio, rates.output_audio, output);
-    let reasoning = part(usage.reasoning, rates.reasoning, output - audio);
     bill.add(CostKind::Output, output - audio - reasoning, rates.output)?;
     bill.add(CostKind::Reasoning, reasoning, rates.reasoning)?;
     bill.add(CostKind::OutputAudio, audio, rates.output_audio)

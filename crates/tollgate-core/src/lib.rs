@@ -23,4 +23,4 @@ pub use format::{Format, Operation};
 pub use id::{CallId, SocketCookie};
 pub use money::PicoUsd;
 pub use secret::Secret;
-pub use usage::Usage;
+pub use usage::{ServiceTier, Usage};

@@ -5,10 +5,12 @@
 
 mod book;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::book::{PriceBook, PriceBookError};
-use crate::{PicoUsd, UnixMs};
+use crate::{PicoUsd, ServiceTier, UnixMs};
 
 /// Prices by kind; `None` is "not priced", which is not free. Each is per token unless said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +31,9 @@ pub struct Rates {
     pub output: Option<PicoUsd>,
     /// Reasoning tokens where they have a price of their own; else they are priced as output.
     pub reasoning: Option<PicoUsd>,
-    /// Audio in the prompt where it has a price of its own; else it is priced as input.
+    /// Audio in the prompt; it is never priced as text.
     pub input_audio: Option<PicoUsd>,
-    /// Generated audio where it has a price of its own; else it is priced as output.
+    /// Generated audio; it is never priced as text.
     pub output_audio: Option<PicoUsd>,
     /// Per request.
     pub request: Option<PicoUsd>,
@@ -46,6 +48,17 @@ pub struct Tier {
     pub above_prompt_tokens: u64,
     /// Its prices.
     pub rates: Rates,
+}
+
+/// Prices of a call that the provider served at a tier other than the standard one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServicePrices {
+    /// Its prices. A kind that is not here is not priced, save fees by the piece: those do not
+    /// depend on the tier, so the row's own hold.
+    pub rates: Rates,
+    /// Prices of long prompts, lowest threshold first, each with all of its rates.
+    pub tiers: Vec<Tier>,
 }
 
 /// A part of every day, in minutes since midnight UTC. One that ends before it begins runs over
@@ -98,6 +111,8 @@ pub struct PriceRow {
     pub rates: Rates,
     /// Dearer tiers, lowest threshold first.
     pub tiers: Vec<Tier>,
+    /// Prices by service tier, where they are known.
+    pub services: BTreeMap<ServiceTier, ServicePrices>,
 }
 
 impl PriceRow {
@@ -109,11 +124,27 @@ impl PriceRow {
             && self.daily.is_none_or(|window| window.holds(at))
     }
 
-    /// The rates for a call with this many prompt tokens, cached ones included.
+    /// The rates for a call at this service tier with this many prompt tokens, cached ones included;
+    /// `None` when the service tier is not priced. A call of which no tier is known was served at
+    /// the standard one: most providers have no other and name none.
     #[must_use]
-    pub fn rates_for(&self, prompt_tokens: u64) -> &Rates {
-        let tier = self.tiers.iter().rfind(|it| prompt_tokens > it.above_prompt_tokens);
-        tier.map_or(&self.rates, |it| &it.rates)
+    pub fn rates_for(&self, service: Option<ServiceTier>, prompt_tokens: u64) -> Option<Rates> {
+        let (rates, tiers) = match service {
+            None | Some(ServiceTier::Standard) => (&self.rates, &self.tiers),
+            Some(service) => self.services.get(&service).map(|it| (&it.rates, &it.tiers))?,
+        };
+        let tier = tiers.iter().rfind(|it| prompt_tokens > it.above_prompt_tokens);
+        let rates = tier.map_or(rates, |it| &it.rates);
+        Some(Rates {
+            request: rates.request.or(self.rates.request),
+            web_search: rates.web_search.or(self.rates.web_search),
+            ..*rates
+        })
+    }
+
+    /// Whether the price of a call depends on how long its prompt is.
+    pub(crate) fn has_tiers(&self) -> bool {
+        !self.tiers.is_empty() || self.services.values().any(|it| !it.tiers.is_empty())
     }
 }
 

@@ -29,6 +29,36 @@ pub struct Usage {
     pub web_searches: Option<u64>,
 }
 
+/// At which of its service tiers the provider says it served a call: they differ in price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceTier {
+    /// The one that price lists begin with, and that an answer which names none was served at.
+    Standard,
+    /// Slower and cheaper.
+    Flex,
+    /// Faster and dearer.
+    Priority,
+    /// Answered some hours later, and cheaper.
+    Batch,
+    /// Any other: bought capacity, a fast mode, a region at a price of its own.
+    Other,
+}
+
+impl ServiceTier {
+    /// Its name in the ledger, the price book and the admin API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Batch => "batch",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Usage {
     /// Whether the provider said nothing at all.
     #[must_use]

@@ -259,7 +259,7 @@ impl Bill {
             return Self { unknown: Some(CostUnknown::NoPrice), ..Self::default() };
         };
         let price_id = Some(row.id.clone());
-        match cost::price(&report.usage, row) {
+        match cost::price(&report.usage, None, row) {
             Ok(bill) => Self { cost: Some(bill.total), unknown: None, price_id },
             Err(unknown) => Self { cost: None, unknown: Some(unknown), price_id },
         }

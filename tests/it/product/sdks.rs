@@ -159,7 +159,7 @@ fn check_money(product: &Product, sent: &[SimulatedCall]) {
             // What an answer that broke off costs in the end is not known.
             .filter(|_| !is_free && !is_controlled(sent, "break_after") && !is_foretold(sent))
             .filter(|_| usage != UsageSent::default())
-            .map(|it| amount(usage, it.rates_for(prompt(usage))));
+            .map(|it| amount(usage, &it.rates_for(None, prompt(usage)).unwrap()));
         assert_eq!(call.cost.map(|it| i128::from(it.0)), expected, "{call:#?}");
         // Gemini does not say what an embedding used; an error and a list are free.
         let is_answer = !is_free && sent.status.is_some_and(|it| it.is_success());

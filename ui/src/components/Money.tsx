@@ -7,7 +7,8 @@ const BLANK = "\u2007";
 const WHY: Record<string, string> = {
   "no-price": "No price is known for this model.",
   "no-usage": "The provider did not say how many tokens it used.",
-  "kind-not-priced": "A kind of token was used that the price list does not price.",
+  "kind-not-priced": "A kind of token or piece was used that the price list does not price.",
+  "tier-not-priced": "The provider served the call at a tier (flex, priority, …) that has no price here.",
 };
 
 /**

@@ -345,6 +345,7 @@ const fn cost_unknown(why: CostUnknown) -> &'static str {
         CostUnknown::NoPrice => "no-price",
         CostUnknown::NoUsage => "no-usage",
         CostUnknown::KindNotPriced => "kind-not-priced",
+        CostUnknown::TierNotPriced => "tier-not-priced",
         CostUnknown::OutOfRange => "out-of-range",
     }
 }

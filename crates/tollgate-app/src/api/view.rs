@@ -92,7 +92,8 @@ pub struct CallView {
     pub usage: UsageView,
     /// The cost in pico-dollars.
     pub cost_pico_usd: Option<String>,
-    /// Why there is no cost: `no-price`, `no-usage`, `kind-not-priced` or `out-of-range`.
+    /// Why there is no cost: `no-price`, `no-usage`, `kind-not-priced`, `tier-not-priced` or
+    /// `out-of-range`.
     pub cost_unknown: Option<String>,
     /// From the first byte of the request to the first byte of the answer.
     pub first_byte_us: Option<u64>,

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -16,7 +18,12 @@ fn row(rates: Rates) -> PriceRow {
         checked_on: "2026-11-23".to_owned(),
         rates,
         tiers: Vec::new(),
+        services: BTreeMap::new(),
     }
+}
+
+fn price(usage: &Usage, row: &PriceRow) -> Result<Cost, CostUnknown> {
+    super::price(usage, None, row)
 }
 
 fn embedded(provider: &str, model: &str) -> PriceRow {
@@ -114,7 +121,11 @@ fn parts_are_taken_out_of_their_whole_where_they_have_a_price() {
         output_audio: Some(PicoUsd(1_000)),
         ..whole
     };
-    assert_eq!(price(&usage, &row(whole)).unwrap().total, PicoUsd(20));
+    let text = Usage { input_audio: Some(0), output_audio: None, ..usage };
+    assert_eq!(price(&text, &row(whole)).unwrap().total, PicoUsd(20));
+    for audio in [Usage { input_audio: Some(1), ..text }, Usage { output_audio: Some(1), ..text }] {
+        assert_eq!(price(&audio, &row(whole)), Err(CostUnknown::KindNotPriced));
+    }
     assert_eq!(price(&usage, &row(apart)).unwrap().total, PicoUsd(6 + 40 + 5 + 300 + 2_000));
     let absurd = Usage { reasoning: Some(u64::MAX), input_audio: Some(u64::MAX), ..usage };
     assert_eq!(price(&absurd, &row(apart)).unwrap().total, PicoUsd(100 + 800 + 2_000));
@@ -122,6 +133,36 @@ fn parts_are_taken_out_of_their_whole_where_they_have_a_price() {
     let dearer =
         Rates { cache_read: Some(PicoUsd(1)), cache_read_audio: Some(PicoUsd(2)), ..whole };
     assert_eq!(price(&cached, &row(dearer)), Err(CostUnknown::KindNotPriced));
+}
+
+/// Flex costs half at OpenAI; billing it as standard is twice too much.
+#[test]
+fn a_call_is_billed_at_the_rates_of_its_service_tier() {
+    let usage = Usage { input: Some(1_000), output: Some(100), ..Usage::default() };
+    let row = embedded("openai", "gpt-5-mini");
+    let check = |service: Option<ServiceTier>, micro: Result<i64, CostUnknown>| {
+        let total = super::price(&usage, service, &row).map(|it| it.total);
+        assert_eq!(total, micro.map(|it| PicoUsd(it * 1_000_000)), "{service:?}");
+    };
+    check(None, Ok(450));
+    check(Some(ServiceTier::Standard), Ok(450));
+    check(Some(ServiceTier::Flex), Ok(225));
+    check(Some(ServiceTier::Batch), Ok(225));
+    check(Some(ServiceTier::Priority), Ok(810));
+    check(Some(ServiceTier::Other), Err(CostUnknown::TierNotPriced));
+}
+
+/// gpt-4o-audio-preview's audio costs sixteen times its text, and its row knows text alone.
+#[test]
+fn audio_is_never_billed_as_text() {
+    let usage = Usage { input: Some(9), output: Some(9), ..Usage::default() };
+    let row = embedded("openai", "gpt-4o-audio-preview-2025-06-03");
+    assert!(price(&usage, &row).is_ok());
+    let spoken = Usage { output_audio: Some(8), ..usage };
+    assert_eq!(price(&spoken, &row), Err(CostUnknown::KindNotPriced));
+    let heard = Usage { input_audio: Some(8), ..usage };
+    let row = embedded("google", "gemini-2.5-pro");
+    assert_eq!(price(&heard, &row).map(|it| it.total), price(&usage, &row).map(|it| it.total));
 }
 
 #[derive(Deserialize)]
@@ -135,7 +176,7 @@ struct Oracle {
 
 #[derive(Deserialize)]
 struct Rest {
-    usage: std::collections::BTreeMap<String, u64>,
+    usage: BTreeMap<String, u64>,
     total: i64,
 }
 

@@ -1,11 +1,15 @@
 //! The book of all price rows, and how a model's name is looked up in it.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+};
 
 use serde::Deserialize;
 
-use super::{DailyWindow, PriceRow, Rates, Tier};
-use crate::UnixMs;
+use super::{DailyWindow, PriceRow, Rates, ServicePrices, Tier};
+use crate::{ServiceTier, UnixMs};
 
 const EMBEDDED: &str = include_str!("../data/prices.jsonl");
 
@@ -77,9 +81,10 @@ impl PriceBook {
             let raw: RawRow<'_> = serde_json::from_str(line)
                 .map_err(|source| PriceBookError::Parse { line: number, source })?;
             let invalid = |fault| PriceBookError::Invalid { line: number, fault };
-            let aliases = raw.aliases.iter().map(|it| it.as_ref().to_owned()).collect();
+            let owned = |names: &[Cow<'_, str>]| names.iter().map(|it| it.to_string()).collect();
+            let names = Names { aliases: owned(&raw.aliases), prefixes: owned(&raw.prefixes) };
             let row = raw.into_row(&sources).map_err(invalid)?;
-            shelf.put(row, aliases).map_err(invalid)?;
+            shelf.put(row, names).map_err(invalid)?;
         }
         Ok(Self { overrides: Shelf::default(), embedded: shelf })
     }
@@ -88,11 +93,13 @@ impl PriceBook {
     /// used any more, not even on days when theirs do not hold.
     #[must_use]
     pub fn with_overrides(mut self, mut rows: Vec<PriceRow>) -> Self {
-        rows.sort_by(|a, b| (&a.provider, &a.model).cmp(&(&b.provider, &b.model)));
+        // Names are compared without case, so rows of one model stand together however it is spelled
+        // and none is refused. The sort is stable: the order of a model's rows means something.
+        rows.sort_by_cached_key(|it| (it.provider.clone(), it.model.to_ascii_lowercase()));
         self.overrides = Shelf::default();
         for row in rows {
-            // Sorted, so rows of one model stand together and nothing can be refused.
-            let _ = self.overrides.put(row, Vec::new());
+            let put = self.overrides.put(row, Names::default());
+            debug_assert!(put.is_ok(), "rows in order are all taken");
         }
         self
     }
@@ -101,7 +108,8 @@ impl PriceBook {
     ///
     /// The name is tried as it is (in any case, without `models/` before it) and then without the
     /// day at its end (`-2025-08-07`, `-20250929`, `@20250929`), both against model ids and against
-    /// the other names that the source knows for a model. The user's rows come first. Of several
+    /// the other names that the source knows for a model; at last against the beginnings of names
+    /// that it knows (`ft:gpt-4o-2024-`), the longest first. The user's rows come first. Of several
     /// rows that hold, the last one listed wins.
     #[must_use]
     pub fn find(&self, provider: &str, model: &str, at: UnixMs) -> Option<&PriceRow> {
@@ -109,10 +117,11 @@ impl PriceBook {
         if let Some(rows) = self.overrides.rows_of(provider, &spellings) {
             return pick(rows, at);
         }
-        let rows = self.embedded.rows_of(provider, &spellings).or_else(|| {
-            let (_, sellers) = FALLBACKS.iter().find(|(it, _)| *it == provider)?;
-            sellers.iter().find_map(|it| self.embedded.rows_of(it, &spellings))
-        })?;
+        let sellers = FALLBACKS.iter().find(|(it, _)| *it == provider).map_or(&[][..], |it| it.1);
+        let shelves = || std::iter::once(&provider).chain(sellers);
+        let rows = shelves()
+            .find_map(|it| self.embedded.rows_of(it, &spellings))
+            .or_else(|| shelves().find_map(|it| self.embedded.rows_that_begin(it, &spellings)))?;
         let first = rows.first()?;
         let canonical = Spellings::of(&first.model);
         match self.overrides.rows_of(&first.provider, &canonical) {
@@ -188,26 +197,50 @@ struct Shelf {
     rows: Vec<PriceRow>,
     /// One range of `rows` for each model.
     groups: Vec<Range<usize>>,
-    /// Provider, then lower-case name, then the place in `groups`.
-    providers: HashMap<String, HashMap<String, usize>>,
+    providers: HashMap<String, Places>,
+}
+
+/// The places in `groups` that lower-case names lead to.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    names: HashMap<String, usize>,
+    /// By the beginnings of names.
+    prefixes: HashMap<String, usize>,
+}
+
+/// The names of a model beside its id.
+#[derive(Default)]
+struct Names {
+    aliases: Vec<String>,
+    prefixes: Vec<String>,
 }
 
 impl Shelf {
     fn rows_of(&self, provider: &str, spellings: &Spellings<'_>) -> Option<&[PriceRow]> {
-        let names = self.providers.get(provider)?;
-        let group = spellings.iter().find_map(|it| names.get(it))?;
-        self.rows.get(self.groups.get(*group)?.clone())
+        let names = &self.providers.get(provider)?.names;
+        self.group(*spellings.iter().find_map(|it| names.get(it))?)
     }
 
-    fn put(&mut self, row: PriceRow, aliases: Vec<String>) -> Result<(), &'static str> {
+    /// The rows of the model that the longest known beginning of the name leads to.
+    fn rows_that_begin(&self, provider: &str, spellings: &Spellings<'_>) -> Option<&[PriceRow]> {
+        let prefixes = &self.providers.get(provider)?.prefixes;
+        let name = spellings.exact.as_ref();
+        self.group(*(1..=name.len()).rev().find_map(|it| prefixes.get(name.get(..it)?))?)
+    }
+
+    fn group(&self, place: usize) -> Option<&[PriceRow]> {
+        self.rows.get(self.groups.get(place)?.clone())
+    }
+
+    /// Adds a row; one that is refused leaves the shelf as it was.
+    fn put(&mut self, row: PriceRow, other: Names) -> Result<(), &'static str> {
         let place = self.rows.len();
-        let follows = self
-            .rows
-            .last()
-            .is_some_and(|last| last.provider == row.provider && last.model == row.model);
         let key = row.model.to_ascii_lowercase();
+        let follows = self.rows.last().is_some_and(|last| {
+            last.provider == row.provider && last.model.eq_ignore_ascii_case(&row.model)
+        });
         if follows {
-            if !aliases.is_empty() {
+            if !(other.aliases.is_empty() && other.prefixes.is_empty()) {
                 return Err("aliases stand at the first row of a model only");
             }
             if let Some(group) = self.groups.last_mut() {
@@ -215,16 +248,21 @@ impl Shelf {
             }
         } else {
             let group = self.groups.len();
-            self.groups.push(place..place + 1);
-            let names = match self.providers.get_mut(&row.provider) {
-                Some(names) => names,
+            let places = match self.providers.get_mut(&row.provider) {
+                Some(places) => places,
                 None => self.providers.entry(row.provider.clone()).or_default(),
             };
-            for name in std::iter::once(key).chain(aliases) {
-                if names.insert(name, group).is_some() {
-                    return Err("a name leads to two models");
-                }
+            let listed = other.aliases.len() + 1;
+            let names: BTreeSet<_> = std::iter::once(key).chain(other.aliases).collect();
+            let taken = names.len() < listed
+                || names.iter().any(|it| places.names.contains_key(it))
+                || other.prefixes.iter().any(|it| places.prefixes.contains_key(it));
+            if taken {
+                return Err("a name leads to two models");
             }
+            places.names.extend(names.into_iter().map(|it| (it, group)));
+            places.prefixes.extend(other.prefixes.into_iter().map(|it| (it, group)));
+            self.groups.push(place..place + 1);
         }
         self.rows.push(row);
         Ok(())
@@ -252,6 +290,8 @@ struct RawRow<'a> {
     model: Cow<'a, str>,
     #[serde(borrow, default)]
     aliases: Vec<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    prefixes: Vec<Cow<'a, str>>,
     #[serde(default)]
     from: Option<&'a str>,
     #[serde(default)]
@@ -262,20 +302,28 @@ struct RawRow<'a> {
     rates: Rates,
     #[serde(default)]
     tiers: Vec<(u64, Rates)>,
+    #[serde(default)]
+    services: BTreeMap<ServiceTier, RawService>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawService {
+    rates: Rates,
+    #[serde(default)]
+    tiers: Vec<(u64, Rates)>,
 }
 
 impl RawRow<'_> {
     fn into_row(self, sources: &HashMap<&str, Source>) -> Result<PriceRow, &'static str> {
         let source = sources.get(self.source).ok_or("its source is not in the first line")?;
         let day = |text: Option<&str>| text.map(midnight).transpose();
-        if self.tiers.windows(2).any(|pair| matches!(pair, [a, b] if a.0 >= b.0)) {
-            return Err("its tiers are not in order");
-        }
-        let tiers = self.tiers.iter().map(|(above, rates)| Tier {
-            above_prompt_tokens: *above,
-            rates: over(&self.rates, rates),
+        let tiers = tiers_of(&self.tiers, |rates| over(&self.rates, rates))?;
+        let services = self.services.into_iter().map(|(service, it)| {
+            let tiers = tiers_of(&it.tiers, |rates| *rates)?;
+            Ok((service, ServicePrices { rates: it.rates, tiers }))
         });
-        let tiers = tiers.collect();
+        let services = services.collect::<Result<_, &str>>()?;
         let daily =
             self.daily.map(|(from_minute, until_minute)| DailyWindow { from_minute, until_minute });
         let mut id = format!("{}/{}", self.provider, self.model);
@@ -299,8 +347,22 @@ impl RawRow<'_> {
             checked_on: source.checked_on.clone(),
             rates: self.rates,
             tiers,
+            services,
         })
     }
+}
+
+/// Context tiers from their thresholds and rates.
+fn tiers_of(
+    listed: &[(u64, Rates)],
+    full: impl Fn(&Rates) -> Rates,
+) -> Result<Vec<Tier>, &'static str> {
+    if listed.windows(2).any(|pair| matches!(pair, [a, b] if a.0 >= b.0)) {
+        return Err("its tiers are not in order");
+    }
+    let tier =
+        |(above, rates): &(u64, Rates)| Tier { above_prompt_tokens: *above, rates: full(rates) };
+    Ok(listed.iter().map(tier).collect())
 }
 
 /// The beginning of a day in UTC.

@@ -67,6 +67,18 @@ fn a_model_is_found_by_the_names_that_providers_and_clients_use() {
     check("google", "models/gemini-2.5-flash", Some("gemini-2.5-flash"));
     check("google-vertex", "publishers/google/models/gemini-2.5-pro", Some("gemini-2.5-pro"));
     check("azure", "gpt-5-mini", Some("gpt-5-mini"));
+    // genai-prices knows these by their beginning alone.
+    check("anthropic", "claude-3-7-sonnet-20250219", Some("claude-3-7-sonnet-latest"));
+    check("google-vertex", "claude-sonnet-4@20250514", Some("claude-4-sonnet"));
+    check("google", "gemini-2.0-flash-001", Some("gemini-2.0-flash"));
+    check("openai", "ft:gpt-4o-2024-08-06:lab::9xA1", Some("ft:gpt-4o"));
+    check("openai", "ft:gpt-4o-mini-2024-07-18:lab::9xA1", Some("ft:gpt-4o-mini"));
+    // A whole name of another seller comes before a beginning.
+    check("azure", "o4-mini-deep-research", Some("o4-mini-deep-research"));
+    // The sources disagree, or a search has a fee that usage does not tell.
+    check("mistral", "mistral-large-latest", None);
+    check("perplexity", "sonar", None);
+    check("openai", "gpt-4o-mini-search-preview", None);
     // A dated name with a price of its own is not the model of today.
     check("openai", "gpt-4o-2024-05-13", Some("gpt-4o-2024-05-13"));
     // Nothing is guessed from a beginning alike.
@@ -89,6 +101,7 @@ fn row(provider: &str, model: &str, input: i64, from: Option<i64>, until: Option
         checked_on: "2026-11-23".to_owned(),
         rates: Rates { input: Some(PicoUsd(input)), ..Rates::default() },
         tiers: Vec::new(),
+        services: BTreeMap::new(),
     }
 }
 
@@ -113,6 +126,52 @@ fn the_users_rows_win_under_every_name_of_the_model() {
     assert_eq!(sonnets.filter(|it| it.provider == "anthropic").count(), 2);
 }
 
+/// The second was refused after its name had been written down, and whatever came next took its
+/// place.
+#[test]
+fn rows_of_one_model_in_two_spellings_are_one_models_rows() {
+    let book = PriceBook::default().with_overrides(vec![
+        row("openai", "gpt-5", 2, Some(2_000), None),
+        row("openai", "zeta", 9, None, None),
+        row("openai", "GPT-5", 1, None, Some(2_000)),
+    ]);
+    let check = |name: &str, at: i64, input: i64| {
+        let row = book.find("openai", name, UnixMs(at)).unwrap();
+        assert_eq!(row.rates.input, Some(PicoUsd(input)), "{name}");
+    };
+    for name in ["GPT-5", "gpt-5"] {
+        check(name, 1_999, 1);
+        check(name, 2_000, 2);
+    }
+    check("zeta", 0, 9);
+    assert_eq!(book.rows().count(), 3);
+}
+
+#[test]
+fn a_service_tier_has_prices_of_its_own_and_the_rows_fees() {
+    let text = r#"{"sources":{"s":{"name":"S 1","checked_on":"2026-11-23"}}}
+{"provider":"p","model":"m","source":"s","rates":{"input":4,"cache_read":2,"web_search":9},"tiers":[[100,{"input":8}]],"services":{"flex":{"rates":{"input":1},"tiers":[[100,{}]]}}}"#;
+    let book = PriceBook::load(text).unwrap();
+    let row = book.find("p", "m", TODAY).unwrap();
+    let check = |service, prompt, expected: Option<Rates>| {
+        assert_eq!(row.rates_for(service, prompt), expected, "{service:?} {prompt}");
+    };
+    let rates = |input, cache_read| Rates {
+        input,
+        cache_read,
+        web_search: Some(PicoUsd(9)),
+        ..Rates::default()
+    };
+    let [one, two, four, eight] = [1, 2, 4, 8].map(|it| Some(PicoUsd(it)));
+    for standard in [None, Some(ServiceTier::Standard)] {
+        check(standard, 100, Some(rates(four, two)));
+        check(standard, 101, Some(rates(eight, two)));
+    }
+    check(Some(ServiceTier::Flex), 100, Some(rates(one, None)));
+    check(Some(ServiceTier::Flex), 101, Some(rates(None, None)));
+    check(Some(ServiceTier::Priority), 1, None);
+}
+
 #[test]
 fn dated_rows_hold_from_their_day_until_the_next() {
     let text = r#"{"sources":{"s":{"name":"S 1","checked_on":"2026-11-23"}}}
@@ -132,7 +191,7 @@ fn dated_rows_hold_from_their_day_until_the_next() {
     check("n", new_year + 3_600_000, 9, "p/M@60-120 (S 1)");
     check("o", 0, 7, "p/o (S 1)");
     let tiered = book.find("p", "n", UnixMs(new_year)).unwrap();
-    let at = |prompt| (tiered.rates_for(prompt).input, tiered.rates_for(prompt).output);
+    let at = |prompt| tiered.rates_for(None, prompt).map(|it| (it.input, it.output)).unwrap();
     assert_eq!(at(100), (Some(PicoUsd(2)), None));
     assert_eq!(at(101), (Some(PicoUsd(3)), None));
     assert_eq!(at(201), (Some(PicoUsd(2)), Some(PicoUsd(4))));
