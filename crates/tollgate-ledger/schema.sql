@@ -70,7 +70,7 @@ CREATE TABLE calls (
     retries INTEGER NOT NULL,
     client_cookie INTEGER, -- the 64 bits of an unsigned number
     upstream_cookie INTEGER
-) STRICT;
+, service_tier TEXT) STRICT;
 
 CREATE INDEX calls_by_dimension ON calls (dimension_id, started_at_ms, id);
 

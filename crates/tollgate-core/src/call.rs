@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Caller, Format, Operation, PicoUsd, SocketCookie, UnixMs, Usage};
+use crate::{CallId, Caller, Format, Operation, PicoUsd, ServiceTier, SocketCookie, UnixMs, Usage};
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -119,6 +119,8 @@ pub struct Call {
     pub stop_reason: Option<String>,
     /// Tokens.
     pub usage: Usage,
+    /// At which of its tiers the provider says it served the call; `None` when it does not say.
+    pub service_tier: Option<ServiceTier>,
     /// What it cost.
     pub cost: Option<PicoUsd>,
     /// Why `cost` is `None`; `None` too when the operation is free by nature (a list of models).

@@ -221,6 +221,7 @@ fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
         error_message: message.map(cut),
         stop_reason: report.stop_reason,
         usage: report.usage,
+        service_tier: report.service_tier,
         cost: bill.cost,
         cost_unknown: bill.unknown,
         price_id: bill.price_id,
@@ -259,7 +260,12 @@ impl Bill {
             return Self { unknown: Some(CostUnknown::NoPrice), ..Self::default() };
         };
         let price_id = Some(row.id.clone());
-        match cost::price(&report.usage, None, row) {
+        let bill = cost::price(&report.usage, report.service_tier, row);
+        match bill {
+            // An item of the answer has a fee that nothing tells the amount of.
+            Ok(_) if report.other_fees => {
+                Self { cost: None, unknown: Some(CostUnknown::KindNotPriced), price_id }
+            }
             Ok(bill) => Self { cost: Some(bill.total), unknown: None, price_id },
             Err(unknown) => Self { cost: None, unknown: Some(unknown), price_id },
         }

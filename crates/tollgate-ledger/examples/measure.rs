@@ -69,6 +69,7 @@ fn call(number: u64, calls: u64) -> Call {
             output: Some(300),
             ..Usage::default()
         },
+        service_tier: None,
         cost: Some(PicoUsd(850_000_000)),
         cost_unknown: None,
         price_id: Some(format!("openai/model-{model} (genai-prices 0.2.3)")),

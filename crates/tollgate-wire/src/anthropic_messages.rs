@@ -11,6 +11,7 @@ use crate::{
     lenient::{Count, Maybe, Text},
     needle::{holds_any, holds_set},
     tap::Seen,
+    tier::{Geo, Tier},
 };
 
 /// A message, or any event of a stream.
@@ -62,6 +63,9 @@ pub(crate) struct Counts {
     output_tokens: Count,
     output_tokens_details: Maybe<OutputDetails>,
     server_tool_use: Maybe<ServerTools>,
+    service_tier: Tier,
+    speed: Tier,
+    inference_geo: Geo,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -108,6 +112,11 @@ impl Counts {
         if newer.server_tool_use.0.is_some() {
             self.server_tool_use = newer.server_tool_use;
         }
+    }
+
+    /// A fast answer and one from a chosen region have prices of their own, whatever the tier.
+    fn tier(&self) -> Tier {
+        self.speed.or_apart(self.inference_geo.0).or_apart(self.service_tier)
     }
 
     fn prompt_total(&self) -> u64 {
@@ -175,6 +184,7 @@ pub(crate) fn read(
     let begun = message.usage.0.map(|it| Counts { output_tokens: Count(None), ..it });
     for newer in [begun, answer.usage.0].into_iter().flatten() {
         counts.update(&newer);
+        seen.saw_tier(newer.tier());
         seen.usage = counts.normalised();
     }
     match kind {

@@ -4,14 +4,15 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use tollgate_core::Usage;
 
 use crate::{
     fault::Fault,
-    lenient::{Count, Filled, Many, Maybe, Text},
+    lenient::{Count, Filled, Many, Maybe, Text, Texts},
     needle::holds_set,
     tap::Seen,
+    tier::Tier,
 };
 
 #[derive(Default, Deserialize)]
@@ -42,6 +43,32 @@ struct Candidate<'a> {
     content: Maybe<Content>,
     #[serde(borrow)]
     finish_reason: Text<'a>,
+    grounding_metadata: Maybe<Grounding>,
+}
+
+/// What the answer was grounded on.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Grounding {
+    web_search_queries: Texts,
+    image_search_queries: Texts,
+    /// Vertex AI Search.
+    retrieval_queries: Texts,
+    grounding_chunks: Many<Chunk>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Chunk {
+    maps: Maybe<IgnoredAny>,
+}
+
+impl Grounding {
+    /// Searches other than of the web are billed at prices of their own.
+    fn has_other_fees(&self) -> bool {
+        self.image_search_queries.filled + self.retrieval_queries.filled > 0
+            || self.grounding_chunks.0.iter().any(|it| it.maps.0.is_some())
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -90,6 +117,9 @@ struct UsageMetadata {
     cache_tokens_details: Many<Modality>,
     tool_use_prompt_tokens_details: Many<Modality>,
     candidates_tokens_details: Many<Modality>,
+    service_tier: Tier,
+    /// Vertex.
+    traffic_type: Tier,
 }
 
 #[derive(Default, Deserialize)]
@@ -153,8 +183,21 @@ impl UsageMetadata {
     }
 }
 
-/// Reads an answer or event; tells whether it held usage.
-pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<bool, serde_json::Error> {
+/// What is remembered between events.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// The newest event that holds usage and was not parsed.
+    pub(crate) newest: Vec<u8>,
+    /// Web searches, by the event that names the most.
+    pub(crate) searches: u64,
+}
+
+/// Reads an answer or event.
+pub(crate) fn read(
+    seen: &mut Seen,
+    memory: &mut Memory,
+    json: &[u8],
+) -> Result<(), serde_json::Error> {
     let mut answer: Answer<'_> = serde_json::from_slice(json)?;
     if answer.candidates.0.is_empty() && answer.usage_metadata.0.is_none() {
         let wrapper: Wrapper<'_> = serde_json::from_slice(json)?;
@@ -164,7 +207,12 @@ pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<bool, serde_json::Err
     }
     seen.saw_model(answer.model_version.filled());
     let blocked = answer.prompt_feedback.0.unwrap_or_default();
+    let mut searches = 0;
     for candidate in &answer.candidates.0 {
+        if let Maybe(Some(grounding)) = &candidate.grounding_metadata {
+            searches += grounding.web_search_queries.filled;
+            seen.other_fees |= grounding.has_other_fees();
+        }
         let parts = candidate.content.0.as_ref().map(|it| it.parts.0.as_slice());
         seen.first_token |= parts.unwrap_or_default().iter().any(Part::is_token);
         if candidate.index.0.unwrap_or(0) == 0 {
@@ -178,17 +226,39 @@ pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<bool, serde_json::Err
         seen.error = Some(fault.told());
         seen.terminal = true;
     }
-    let usage = answer.usage_metadata.0.map(|it| it.normalised());
-    if let Some(usage) = usage {
-        seen.usage = usage;
+    memory.searches = memory.searches.max(searches);
+    if let Some(usage) = answer.usage_metadata.0 {
+        seen.saw_tier(usage.service_tier.or_apart(usage.traffic_type));
+        seen.usage = usage.normalised();
+        memory.newest.clear();
     }
-    Ok(usage.is_some())
+    Ok(())
+}
+
+/// Up to Gemini 2.5 a grounded prompt is billed once, however many searches it took; from Gemini 3
+/// on each search is (ai.google.dev/gemini-api/docs/pricing). Of a model without a name neither can
+/// be said.
+pub(crate) fn bill_searches(seen: &mut Seen, searches: u64) {
+    if searches == 0 {
+        return;
+    }
+    let model = seen.model.as_deref().unwrap_or_default();
+    let model = model.rsplit('/').next().unwrap_or_default();
+    if model.starts_with("gemini-1.") || model.starts_with("gemini-2.") {
+        seen.usage.web_searches = Some(1);
+    } else if model.starts_with("gemini-") {
+        seen.usage.web_searches = Some(searches);
+    } else {
+        seen.other_fees = true;
+    }
 }
 
 /// Whether an event after the first token and the model can say anything new besides its usage.
 pub(crate) fn may_matter(raw: &[u8]) -> bool {
-    static SET: LazyLock<[Finder<'static>; 3]> =
-        LazyLock::new(|| [r#""finishReason""#, r#""blockReason""#, r#""error""#].map(Finder::new));
+    static SET: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+        [r#""finishReason""#, r#""blockReason""#, r#""error""#, r#""groundingMetadata""#]
+            .map(Finder::new)
+    });
     SET.iter().any(|it| holds_set(raw, it))
 }
 

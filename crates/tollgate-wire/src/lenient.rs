@@ -165,6 +165,32 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
     }
 }
 
+/// A list of texts: how many of them are not empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Texts {
+    pub(crate) filled: u64,
+}
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Texts;
+            expects_anything!();
+            absent!(bool number text null object);
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
+                let mut filled = 0;
+                while let Some(text) = seq.next_element::<Text<'de>>()? {
+                    filled += u64::from(text.filled().is_some());
+                }
+                Ok(Texts { filled })
+            }
+        }
+        source.deserialize_any(Read)
+    }
+}
+
 /// Whether there is something in the value: a text, list or object that is not empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filled(pub(crate) bool);

@@ -44,6 +44,7 @@ pub mod request;
 pub mod sse;
 pub mod tap;
 pub mod text;
+mod tier;
 
 pub use conversation::{Bodies, Conversation, conversation};
 pub use detect::{Inbound, Route, detect, detect_suffix};

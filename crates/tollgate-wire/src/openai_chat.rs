@@ -12,6 +12,7 @@ use crate::{
     needle::{holds_any, holds_set},
     openai_usage::OpenaiUsage,
     tap::Seen,
+    tier::Tier,
 };
 
 #[derive(Default, Deserialize)]
@@ -22,6 +23,7 @@ struct Answer<'a> {
     #[serde(borrow)]
     choices: Many<Choice<'a>>,
     usage: Maybe<OpenaiUsage>,
+    service_tier: Tier,
     /// Groq tells usage here as well, whether asked or not.
     x_groq: Maybe<Beside>,
     #[serde(borrow)]
@@ -77,6 +79,7 @@ impl Delta {
 pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<(), serde_json::Error> {
     let answer: Answer<'_> = serde_json::from_slice(json)?;
     seen.saw_model(answer.model.filled());
+    seen.saw_tier(answer.service_tier);
     let mut beside = answer.x_groq.0.and_then(|it| it.usage.0);
     for choice in answer.choices.0 {
         seen.first_token |= choice.text.0 || choice.delta.0.is_some_and(|it| it.is_token());
@@ -90,6 +93,7 @@ pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<(), serde_json::Error
     seen.terminal |= answer.r#type.filled().is_some_and(|it| it.ends_with(".done"));
     if let Some(usage) = answer.usage.0.or(beside) {
         seen.usage = usage.normalised();
+        seen.other_fees = usage.has_other_fees();
     }
     if let Fault(Some(fault)) = answer.error {
         seen.error = Some(fault.told());

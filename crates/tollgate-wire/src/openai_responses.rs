@@ -11,6 +11,7 @@ use crate::{
     needle::{holds_any, holds_set},
     openai_usage::OpenaiUsage,
     tap::Seen,
+    tier::Tier,
 };
 
 #[derive(Default, Deserialize)]
@@ -41,6 +42,7 @@ struct Response<'a> {
     #[serde(borrow)]
     error: Fault<'a>,
     usage: Maybe<OpenaiUsage>,
+    service_tier: Tier,
     #[serde(borrow)]
     output: Many<Item<'a>>,
 }
@@ -69,6 +71,14 @@ struct Action<'a> {
 }
 
 impl Item<'_> {
+    /// What is billed by the piece or by time, and not counted in usage.
+    fn has_other_fee(&self) -> bool {
+        matches!(
+            self.r#type.filled(),
+            Some("file_search_call" | "code_interpreter_call" | "image_generation_call")
+        )
+    }
+
     /// Opening a page or looking for a text in it is billed as no search.
     fn is_web_search(&self) -> bool {
         let action = self.action.0.as_ref().and_then(|it| it.r#type.filled());
@@ -125,9 +135,11 @@ fn ended(seen: &mut Seen, response: &Response<'_>) {
     if let Fault(Some(fault)) = &response.error {
         seen.error = Some(fault.told());
     }
+    seen.saw_tier(response.service_tier);
     if let Some(usage) = &response.usage.0 {
         seen.usage = usage.normalised();
     }
+    seen.other_fees = response.output.0.iter().any(Item::has_other_fee);
     let searches = response.output.0.iter().filter(|it| it.is_web_search()).count();
     if searches > 0 {
         seen.usage.web_searches = u64::try_from(searches).ok();

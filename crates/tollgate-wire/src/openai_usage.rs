@@ -24,6 +24,8 @@ pub(crate) struct OpenaiUsage {
     prompt_cache_hit_tokens: Count,
     /// Moonshot.
     cached_tokens: Count,
+    /// xAI bills each.
+    num_sources_used: Count,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -42,6 +44,11 @@ struct OutputDetails {
 }
 
 impl OpenaiUsage {
+    /// Whether it tells of pieces that are billed and that [`Usage`] does not count.
+    pub(crate) fn has_other_fees(&self) -> bool {
+        self.num_sources_used.0.is_some_and(|it| it > 0)
+    }
+
     /// The normalised counts. Prompt tokens include those read from and written to the cache, which
     /// are taken out; reasoning is inside the output, save at xAI, where the total tells that it was
     /// counted beside it.

@@ -17,7 +17,7 @@ mod body;
 mod pipe;
 mod seen;
 
-use tollgate_core::{Format, Operation, Usage};
+use tollgate_core::{Format, Operation, ServiceTier, Usage};
 
 pub(crate) use self::seen::Seen;
 use self::{body::Body, pipe::Pipe};
@@ -95,6 +95,11 @@ pub enum Gap {
 pub struct Report {
     /// Tokens, normalised; unknown where the provider did not say.
     pub usage: Usage,
+    /// The tier that the provider says it served the call at.
+    pub service_tier: Option<ServiceTier>,
+    /// Whether the answer holds something that is billed by the piece or by time and that `usage`
+    /// does not count: a search of files or of maps, code that was run, a picture that was made.
+    pub other_fees: bool,
     /// The model that the provider names in its answer.
     pub model_served: Option<String>,
     /// Why the model stopped, in the format's own word. For Responses the status, or the reason of

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Semaphore;
 use tollgate_core::{
-    Caller, Format, Operation, PicoUsd, SocketCookie,
+    Caller, Format, Operation, PicoUsd, ServiceTier, SocketCookie,
     call::{CostUnknown, Outcome},
     caller::{CallerSource, ProcessKey},
     price::PriceBook,
@@ -86,6 +86,44 @@ async fn the_cost_is_exact() {
     assert_eq!(call.cost, Some(PicoUsd(by_hand)));
     assert_eq!(call.price_id.as_deref(), Some(row.id.as_str()));
     assert!(by_hand > 0);
+}
+
+/// Flex is half the price: billed without its tier the call would cost twice what it does.
+#[tokio::test]
+async fn a_flex_call_is_billed_at_the_flex_rate() {
+    let body = |tier: &str, stream: bool| {
+        format!(
+            r#"{{"model":"gpt-5-mini","service_tier":"{tier}","stream":{stream},"messages":[{{"role":"user","content":"x"}}],"input":"x"}}"#
+        )
+    };
+    for path in ["/v1/chat/completions", "/v1/responses"] {
+        for stream in [false, true] {
+            let cost = async |tier: &str| {
+                let house = House::open().await;
+                house.ask(post(path, &body(tier, stream))).await;
+                let call = house.call().await;
+                (call.service_tier, call.cost.unwrap().0)
+            };
+            let (standard, full) = cost("auto").await;
+            let (flex, half) = cost("flex").await;
+            let (priority, more) = cost("priority").await;
+            assert_eq!(standard, Some(ServiceTier::Standard), "{path} {stream}");
+            assert_eq!(flex, Some(ServiceTier::Flex), "{path} {stream}");
+            assert_eq!(priority, Some(ServiceTier::Priority), "{path} {stream}");
+            assert_eq!((full, 9 * full), (2 * half, 5 * more), "{path} {stream}");
+        }
+    }
+}
+
+/// gpt-4.1-mini has no flex price.
+#[tokio::test]
+async fn a_tier_without_a_price_is_unknown_and_not_the_standard_price() {
+    let body = r#"{"model":"gpt-4.1-mini","service_tier":"flex","messages":[{"role":"user","content":"x"}]}"#;
+    let house = House::open().await;
+    house.ask(post("/v1/chat/completions", body)).await;
+    let call = house.call().await;
+    assert_eq!((call.cost, call.cost_unknown), (None, Some(CostUnknown::TierNotPriced)));
+    assert!(call.usage.output.is_some());
 }
 
 #[tokio::test]

@@ -449,7 +449,10 @@ export interface components {
             caller?: components["schemas"]["CallerView"] | null;
             /** @description The cost in pico-dollars. */
             cost_pico_usd?: string | null;
-            /** @description Why there is no cost: `no-price`, `no-usage`, `kind-not-priced` or `out-of-range`. */
+            /**
+             * @description Why there is no cost: `no-price`, `no-usage`, `kind-not-priced`, `tier-not-priced` or
+             *     `out-of-range`.
+             */
             cost_unknown?: string | null;
             /**
              * Format: int64
@@ -491,6 +494,11 @@ export interface components {
              * @description Bytes of the answer's body; `null` for a live call.
              */
             response_bytes?: number | null;
+            /**
+             * @description The tier that the provider says it served the call at: `standard`, `flex`, `priority`,
+             *     `batch` or `other`.
+             */
+            service_tier?: string | null;
             /** @description Whether the built-in simulator answered: nobody is billed. */
             simulated: boolean;
             /**
@@ -1169,14 +1177,29 @@ export interface components {
             input?: number | null;
             /**
              * Format: int64
+             * @description The part of `input` that was audio.
+             */
+            input_audio?: number | null;
+            /**
+             * Format: int64
              * @description Generated tokens, reasoning included.
              */
             output?: number | null;
             /**
              * Format: int64
+             * @description The part of `output` that was audio.
+             */
+            output_audio?: number | null;
+            /**
+             * Format: int64
              * @description The part of `output` that was reasoning.
              */
             reasoning?: number | null;
+            /**
+             * Format: int64
+             * @description Web searches that the provider ran and bills by the piece.
+             */
+            web_searches?: number | null;
         };
     };
     responses: never;

@@ -40,6 +40,9 @@ fn usage_of(sums: &Sums) -> UsageView {
         cache_write_1h: Some(it.cache_write_1h),
         output: Some(it.output),
         reasoning: Some(it.reasoning),
+        input_audio: Some(it.input_audio),
+        output_audio: Some(it.output_audio),
+        web_searches: Some(it.web_searches),
     }
 }
 
@@ -66,6 +69,9 @@ impl From<&Usage> for UsageView {
             cache_write_1h: it.cache_write_1h,
             output: it.output,
             reasoning: it.reasoning,
+            input_audio: it.input_audio,
+            output_audio: it.output_audio,
+            web_searches: it.web_searches,
         }
     }
 }
@@ -133,6 +139,7 @@ impl From<&Call> for CallView {
             error_message: it.error_message.clone(),
             stop_reason: it.stop_reason.clone(),
             usage: UsageView::from(&it.usage),
+            service_tier: it.service_tier.map(|it| it.as_str().to_owned()),
             cost_pico_usd: it.cost.map(money),
             cost_unknown: it.cost_unknown.map(|it| cost_unknown(it).to_owned()),
             first_byte_us: it.timing.first_byte_us,
@@ -166,6 +173,7 @@ pub fn live_call(it: &LiveCall, now: UnixMs) -> CallView {
         error_message: None,
         stop_reason: None,
         usage: UsageView::default(),
+        service_tier: None,
         cost_pico_usd: None,
         cost_unknown: None,
         first_byte_us: it.headers_us,

@@ -22,6 +22,12 @@ pub struct UsageView {
     pub output: Option<u64>,
     /// The part of `output` that was reasoning.
     pub reasoning: Option<u64>,
+    /// The part of `input` that was audio.
+    pub input_audio: Option<u64>,
+    /// The part of `output` that was audio.
+    pub output_audio: Option<u64>,
+    /// Web searches that the provider ran and bills by the piece.
+    pub web_searches: Option<u64>,
 }
 
 /// Where a call stands.
@@ -90,6 +96,9 @@ pub struct CallView {
     pub stop_reason: Option<String>,
     /// Tokens.
     pub usage: UsageView,
+    /// The tier that the provider says it served the call at: `standard`, `flex`, `priority`,
+    /// `batch` or `other`.
+    pub service_tier: Option<String>,
     /// The cost in pico-dollars.
     pub cost_pico_usd: Option<String>,
     /// Why there is no cost: `no-price`, `no-usage`, `kind-not-priced`, `tier-not-priced` or

@@ -201,6 +201,9 @@ fn print_detail(detail: &CallDetail) -> Result<()> {
         model(&call.model_asked),
         model(&call.model_served)
     ))?;
+    if let Some(tier) = &call.service_tier {
+        output::line(&format!("tier      {tier}"))?;
+    }
     for it in &detail.cost_lines {
         output::line(&format!(
             "  {:14} {:>10} x {} = {}",

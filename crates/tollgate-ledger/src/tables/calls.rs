@@ -15,7 +15,8 @@ const COLUMNS: &str = "c.id, c.started_at_ms, c.operation, c.method, c.path, c.s
      c.reasoning_tokens, c.input_audio_tokens, c.output_audio_tokens, c.web_searches, \
      c.cost_pico_usd, c.cost_unknown, c.price_id, c.received_us, c.connected_us, \
      c.connect_took_us, c.headers_us, c.first_byte_us, c.first_token_us, c.finished_us, \
-     c.request_bytes, c.response_bytes, c.retries, c.client_cookie, c.upstream_cookie";
+     c.request_bytes, c.response_bytes, c.retries, c.client_cookie, c.upstream_cookie, \
+     c.service_tier";
 
 /// `CROSS JOIN` keeps SQLite from walking the dimensions first.
 const JOINS: &str = "calls c CROSS JOIN dimensions d ON d.id = c.dimension_id \
@@ -27,9 +28,9 @@ const INSERT: &str = "INSERT INTO calls (id, started_at_ms, caller_id, dimension
      output_tokens, reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
      cost_pico_usd, cost_unknown, price_id, received_us, connected_us, connect_took_us, \
      headers_us, first_byte_us, first_token_us, finished_us, request_bytes, response_bytes, \
-     retries, client_cookie, upstream_cookie) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+     retries, client_cookie, upstream_cookie, service_tier) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
      ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, \
-     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37)";
+     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38)";
 
 /// The usage that is stored: counts that cannot be believed become unknown.
 pub(crate) fn believed(usage: &Usage) -> Usage {
@@ -94,6 +95,7 @@ pub(crate) fn insert(
         call.retries,
         call.client_cookie.map(cookie),
         call.upstream_cookie.map(cookie),
+        call.service_tier.as_ref().map(name_of).transpose()?,
     ])
 }
 
@@ -345,6 +347,7 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
         error_message: columns.take()?,
         stop_reason: columns.take()?,
         usage: read_usage(columns)?,
+        service_tier: None,
         cost: columns.take::<Option<i64>>()?.map(PicoUsd),
         cost_unknown: columns.name_or_null()?,
         price_id: columns.take()?,
@@ -363,6 +366,7 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
         client_cookie: cookie(columns)?,
         upstream_cookie: cookie(columns)?,
     };
+    call.service_tier = columns.name_or_null()?;
     let dimension = dimensions::read(columns)?;
     call.provider = dimension.provider;
     call.simulated = dimension.simulated;

@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use rusqlite::Connection;
+use tollgate_core::Call;
 use tollgate_ledger::{
     CallQuery, CostKey, CostRow, Ledger, LedgerConfig, LedgerError, Reader, SumQuery,
 };
@@ -42,7 +43,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(file(dir.path())).unwrap();
 
     let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
-    assert!(matches!(error, LedgerError::Newer { found: 99, known: 2, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 3, .. }), "{error}");
     assert!(error.to_string().contains("use the newer program"), "{error}");
     let error = Reader::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -68,19 +69,27 @@ fn other_files_are_refused_and_left_as_they_are() {
     assert!(fs::read(file(dir.path())).unwrap().starts_with(b"not a database"));
 }
 
-/// `fixtures/v1.sql` is a dump of a ledger of version 1 with the calls `bare(0)` and `full(1)`.
+/// `fixtures/vN.sql` is a dump of a ledger of version N with the calls `bare(0)` and `full(1)`.
 #[test]
-fn a_ledger_of_version_1_is_brought_to_this_version_with_all_it_holds() {
+fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
+    for (version, dump) in
+        [(1, include_str!("../../fixtures/v1.sql")), (2, include_str!("../../fixtures/v2.sql"))]
+    {
+        upgrades(version, dump);
+    }
+}
+
+fn upgrades(version: u32, dump: &str) {
     let dir = tempfile::tempdir().unwrap();
     let old = Connection::open(file(dir.path())).unwrap();
-    old.execute_batch(include_str!("../../fixtures/v1.sql")).unwrap();
+    old.execute_batch(dump).unwrap();
     old.pragma_update(None, "application_id", 0x546f_6c6c).unwrap();
-    old.pragma_update(None, "user_version", 1).unwrap();
+    old.pragma_update(None, "user_version", version).unwrap();
     old.close().unwrap();
 
     let ledger = open(dir.path());
     let calls = ledger.reader().calls(&CallQuery::default()).unwrap();
-    assert_eq!(calls, [full(1), bare(0)]);
+    assert_eq!(calls, [Call { service_tier: None, ..full(1) }, bare(0)]);
     let said = ledger.reader().bodies(full(1).id).unwrap().unwrap();
     assert_eq!(said, crate::bodies("asked", "answered"));
     let totals = ledger.reader().totals(&SumQuery::default()).unwrap();

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use tollgate_core::{
-    Call, CallId, Caller, Format, Operation, PicoUsd, SocketCookie, UnixMs, Usage,
+    Call, CallId, Caller, Format, Operation, PicoUsd, ServiceTier, SocketCookie, UnixMs, Usage,
     call::{CostUnknown, ErrorCode, Outcome, Timing},
     caller::{Ancestor, CallerSource, ProcessKey, Project},
 };
@@ -53,6 +53,7 @@ pub(crate) fn bare(number: u32) -> Call {
         error_message: None,
         stop_reason: None,
         usage: Usage::default(),
+        service_tier: None,
         cost: None,
         cost_unknown: None,
         price_id: None,
@@ -94,6 +95,7 @@ pub(crate) fn full(number: u32) -> Call {
             output_audio: Some(8),
             web_searches: Some(9),
         },
+        service_tier: Some(ServiceTier::Flex),
         cost: Some(PicoUsd(1_234_567_890_123)),
         cost_unknown: Some(CostUnknown::KindNotPriced),
         price_id: Some("openai/gpt-5-mini (genai-prices 0.2.3)".to_owned()),

@@ -49,6 +49,15 @@ impl Tokens {
     }
 }
 
+/// The tier that the answer says it was served at: the one asked for, where the provider has it.
+pub(crate) fn service_tier(asked: &Asked) -> &'static str {
+    match asked.body().ok().and_then(|it| it["service_tier"].as_str()) {
+        Some("flex") => "flex",
+        Some("priority") => "priority",
+        Some(_) | None => "default",
+    }
+}
+
 /// Reasoning tokens by effort, as a fixed number: the real ones cannot be predicted either.
 pub(crate) fn reasoning_tokens(model: &Model, effort: Option<&str>) -> u64 {
     match (model.kind, effort) {

@@ -8,7 +8,7 @@ use crate::{
         answer::{self, Answer, Ask, Stop, Tool, ToolCall},
         errors::{self, ApiError},
         models::{self, Model},
-        openai::{Tokens, reasoning_tokens},
+        openai::{Tokens, reasoning_tokens, service_tier},
         read::{images_of, json_tokens, strings, text_of},
         sse::{self, Event},
     },
@@ -92,7 +92,7 @@ impl Chat<'_> {
             body["usage"] = self.usage();
             usage = Some(self.tokens.sent());
         }
-        body["service_tier"] = json!("default");
+        body["service_tier"] = json!(service_tier(self.asked));
         body["system_fingerprint"] = json!("fp_simulated");
         WholeBody { usage, generated: self.pieces().len(), ..WholeBody::json(&body) }
     }
@@ -146,7 +146,7 @@ impl Chat<'_> {
         let include_usage = include_usage && !self.asked.controls.no_usage;
         let chunk = |choices: Value, usage: Value| {
             let mut chunk = self.frame("chat.completion.chunk");
-            chunk["service_tier"] = json!("default");
+            chunk["service_tier"] = json!(service_tier(self.asked));
             chunk["system_fingerprint"] = json!("fp_simulated");
             chunk["choices"] = choices;
             if include_usage {

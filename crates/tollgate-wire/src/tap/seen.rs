@@ -1,9 +1,9 @@
 //! What was read so far, and which reader reads the next JSON text.
 
-use tollgate_core::{Format, Usage};
+use tollgate_core::{Format, ServiceTier, Usage};
 
 use super::{Gap, ProviderError, Report};
-use crate::{anthropic_messages, gemini, openai_chat, openai_responses, sse::SseEvent};
+use crate::{anthropic_messages, gemini, openai_chat, openai_responses, sse::SseEvent, tier::Tier};
 
 /// A format's own memory between events.
 enum Reader {
@@ -11,8 +11,7 @@ enum Reader {
     Openai,
     Responses,
     Anthropic(anthropic_messages::Counts),
-    /// The newest event that holds usage and was not parsed.
-    Gemini(Vec<u8>),
+    Gemini(gemini::Memory),
 }
 
 /// What was read so far.
@@ -21,6 +20,8 @@ pub(crate) struct Seen {
     /// Whether events that cannot matter are passed over; tests compare with all of them parsed.
     pub(super) skips: bool,
     pub(crate) usage: Usage,
+    pub(crate) service_tier: Option<ServiceTier>,
+    pub(crate) other_fees: bool,
     pub(crate) model: Option<String>,
     pub(crate) stop_reason: Option<String>,
     pub(crate) error: Option<ProviderError>,
@@ -35,12 +36,14 @@ impl Seen {
             Format::OpenaiChat | Format::OpenaiEmbeddings => Reader::Openai,
             Format::OpenaiResponses => Reader::Responses,
             Format::AnthropicMessages => Reader::Anthropic(anthropic_messages::Counts::default()),
-            Format::Gemini => Reader::Gemini(Vec::new()),
+            Format::Gemini => Reader::Gemini(gemini::Memory::default()),
         };
         Self {
             reader,
             skips: true,
             usage: Usage::default(),
+            service_tier: None,
+            other_fees: false,
             model: None,
             stop_reason: None,
             error: None,
@@ -55,6 +58,11 @@ impl Seen {
         if self.model.is_none() {
             self.model = model.map(str::to_owned);
         }
+    }
+
+    /// Keeps the newest tier.
+    pub(crate) fn saw_tier(&mut self, tier: Tier) {
+        self.service_tier = tier.0.or(self.service_tier);
     }
 
     /// Keeps the newest stop reason.
@@ -125,9 +133,9 @@ impl Seen {
     }
 
     fn keep(&mut self, json: &[u8]) {
-        if let Reader::Gemini(newest) = &mut self.reader {
-            newest.clear();
-            newest.extend_from_slice(json);
+        if let Reader::Gemini(memory) = &mut self.reader {
+            memory.newest.clear();
+            memory.newest.extend_from_slice(json);
         }
     }
 
@@ -141,11 +149,7 @@ impl Seen {
             Reader::Openai => openai_chat::read(self, json),
             Reader::Responses => openai_responses::read_event(self, json, name),
             Reader::Anthropic(counts) => anthropic_messages::read(self, counts, json, name),
-            Reader::Gemini(newest) => gemini::read(self, json).map(|held_usage| {
-                if held_usage {
-                    newest.clear();
-                }
-            }),
+            Reader::Gemini(memory) => gemini::read(self, memory, json),
         };
         self.reader = reader;
         if read.is_err() {
@@ -154,14 +158,20 @@ impl Seen {
     }
 
     pub(super) fn report(&mut self) -> Report {
-        if let Reader::Gemini(newest) = &mut self.reader {
-            let newest = std::mem::take(newest);
+        if let Reader::Gemini(memory) = &mut self.reader {
+            let newest = std::mem::take(&mut memory.newest);
             if !newest.is_empty() {
                 self.parse(&newest, None);
             }
         }
+        if let Reader::Gemini(memory) = &self.reader {
+            let searches = memory.searches;
+            gemini::bill_searches(self, searches);
+        }
         Report {
             usage: self.usage,
+            service_tier: self.service_tier,
+            other_fees: self.other_fees,
             model_served: self.model.take(),
             stop_reason: self.stop_reason.take(),
             error: self.error.take(),

@@ -1,7 +1,7 @@
 use std::io::Write;
 
 use proptest::prelude::*;
-use tollgate_core::{Format, Operation, Usage};
+use tollgate_core::{Format, Operation, ServiceTier, Usage};
 
 use super::*;
 use crate::{fixture, fixture::Fixture, sse::EVENT_BYTES_MAX};
@@ -195,6 +195,68 @@ fn gemini_thoughts_are_output_and_tool_prompts_are_input() {
             ..Usage::default()
         },
     );
+}
+
+/// Flex is half the price, priority up to twice: a call billed without its tier is billed wrong.
+#[test]
+fn the_tier_that_a_call_was_served_at_is_read() {
+    let check = |name: &str, expected: Option<ServiceTier>| {
+        assert_eq!(whole(&fixture::named(name)).service_tier, expected, "{name}");
+    };
+    check("openai-chat/plain.json", Some(ServiceTier::Standard));
+    check("openai-chat/stream.sse", Some(ServiceTier::Standard));
+    check("openai-responses/plain.json", None);
+    check("openai-responses/tools-with-fees.json", Some(ServiceTier::Priority));
+    check("anthropic-messages/plain.json", Some(ServiceTier::Standard));
+    check("anthropic-messages/fast.json", Some(ServiceTier::Other));
+    check("gemini/plain.json", None);
+    check("gemini/grounded.json", Some(ServiceTier::Flex));
+    check("gemini/stream-grounded.sse", Some(ServiceTier::Priority));
+    let named = |format: &str, from: &str, to: &str| {
+        let fixture = fixture::named(format);
+        let body = String::from_utf8(fixture.body.clone()).unwrap();
+        assert!(body.contains(from), "{format}");
+        fixture.report([body.replace(from, to).as_bytes()]).service_tier
+    };
+    let chat = |word: &str| named("openai-chat/stream.sse", r#"tier":"default""#, word);
+    assert_eq!(chat(r#"tier":"flex""#), Some(ServiceTier::Flex));
+    assert_eq!(chat(r#"tier":"scale""#), Some(ServiceTier::Other));
+    assert_eq!(chat(r#"tier":"auto""#), None);
+    assert_eq!(chat(r#"tier":null"#), None);
+    let claude = |word: &str| named("anthropic-messages/plain.json", r#""standard""#, word);
+    assert_eq!(claude(r#""batch""#), Some(ServiceTier::Batch));
+    assert_eq!(claude(r#""standard","inference_geo":"us""#), Some(ServiceTier::Other));
+    assert_eq!(
+        claude(r#""standard","inference_geo":"not_available""#),
+        Some(ServiceTier::Standard)
+    );
+}
+
+#[test]
+fn searches_are_counted_as_they_are_billed_and_other_pieces_are_told() {
+    let check = |name: &str, searches: Option<u64>, other_fees: bool| {
+        let report = whole(&fixture::named(name));
+        assert_eq!(
+            (report.usage.web_searches, report.other_fees),
+            (searches, other_fees),
+            "{name}"
+        );
+    };
+    // Two queries, one grounded prompt.
+    check("gemini/grounded.json", Some(1), false);
+    check("gemini/stream-grounded.sse", Some(2), false);
+    check("gemini/plain.json", None, false);
+    check("openai-responses/search.json", Some(2), false);
+    check("openai-responses/tools-with-fees.json", None, true);
+    let grounded = |from: &str, to: &str| {
+        let fixture = fixture::named("gemini/grounded.json");
+        let body = String::from_utf8(fixture.body.clone()).unwrap();
+        assert!(body.contains(from));
+        let report = fixture.report([body.replace(from, to).as_bytes()]);
+        (report.usage.web_searches, report.other_fees)
+    };
+    assert_eq!(grounded("gemini-2.5-flash", "mystery"), (None, true));
+    assert_eq!(grounded(r#""web": {"#, r#""maps": {"#), (Some(1), true));
 }
 
 #[test]
@@ -480,6 +542,7 @@ proptest! {
             "anthropic-messages/stream-error.sse",
             "gemini/stream-thoughts.sse",
             "gemini/stream-error.sse",
+            "gemini/stream-grounded.sse",
             "openai-chat/stream-tools.sse",
         ]),
         picks in prop::collection::vec((any::<prop::sample::Index>(), tricky_text()), 1..30),

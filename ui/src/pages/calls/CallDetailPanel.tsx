@@ -144,6 +144,9 @@ function Head({ call, onClose }: { call: CallView; onClose: () => void }) {
         <Fact name="Sent">{bytes(call.request_bytes)}</Fact>
         <Fact name="Received">{bytes(call.response_bytes)}</Fact>
         {call.stop_reason != null && <Fact name="Stopped">{call.stop_reason}</Fact>}
+        {call.service_tier != null && call.service_tier !== "standard" && (
+          <Fact name="Service tier">{call.service_tier}</Fact>
+        )}
       </dl>
       {error != null && (
         <p className="mt-2 rounded-md bg-bad-fill px-2.5 py-1.5 text-sm break-words text-bad">
