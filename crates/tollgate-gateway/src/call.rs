@@ -19,7 +19,7 @@ use crate::{
     error::Refusal,
     live::Handle,
     route::{Destination, Routed, Routes},
-    settle::{Closed, Ending, Reading},
+    settle::{Closed, Delivery, Ending, Reading},
     sink::KeptBodies,
     upstream::LinkInfo,
 };
@@ -39,7 +39,7 @@ pub(crate) struct OpenCall {
     request_streamed: Arc<AtomicU64>,
     response_bytes: u64,
     retries: u32,
-    reached: bool,
+    delivery: Delivery,
     closed: bool,
 }
 
@@ -87,7 +87,7 @@ impl OpenCall {
             request_streamed: Arc::default(),
             response_bytes: 0,
             retries: 0,
-            reached: false,
+            delivery: Delivery::NotSent,
             closed: false,
         }
     }
@@ -151,6 +151,7 @@ impl OpenCall {
 
     /// Notes that the request is about to be sent.
     pub(crate) fn sending(&mut self) {
+        self.delivery = Delivery::Sent;
         let live = Arc::new(self.live.clone());
         self.gateway.desk.live.note(Arc::clone(&live), &self.handle);
         self.gateway.config.observer.event(GatewayEvent::CallStarted(live));
@@ -161,6 +162,11 @@ impl OpenCall {
         self.retries += 1;
     }
 
+    /// Notes that nothing of the request can have reached the provider.
+    pub(crate) fn not_delivered(&mut self) {
+        self.delivery = Delivery::NotSent;
+    }
+
     /// Notes the head of the provider's answer.
     pub(crate) fn answered(
         &mut self,
@@ -169,7 +175,7 @@ impl OpenCall {
         link: Option<LinkInfo>,
         sent_at: Instant,
     ) {
-        self.reached = true;
+        self.delivery = Delivery::Answered(status);
         self.timing.headers_us = Some(self.now_us());
         if let Some(link) = link {
             let fresh = link.connected_at >= sent_at;
@@ -280,7 +286,7 @@ impl OpenCall {
             bodies: self.bodies.take(),
             response_bytes: self.response_bytes,
             retries: self.retries,
-            reached: self.reached,
+            delivery: self.delivery,
         };
         self.gateway.settler.settle(closed);
     }

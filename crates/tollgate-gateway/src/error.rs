@@ -108,7 +108,7 @@ impl Refusal {
             SendError::Tls(why) => {
                 Self::new(ErrorCode::TlsFailure, text::tls_failure(provider, why))
             }
-            SendError::Timeout(after) => {
+            SendError::Timeout(after) | SendError::Silent(after) => {
                 let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                 Self::new(ErrorCode::Timeout, text::timeout(provider, after_ms))
             }

@@ -57,7 +57,7 @@ pub(crate) async fn send(
         match tokio::time::timeout(bound, gateway.upstream.send(request)).await {
             Ok(Ok(answer)) => Ok((answer, sent_at)),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(SendError::Timeout(bound)),
+            Err(_) => Err(SendError::Silent(bound)),
         }
     };
     let answered = match body {
@@ -76,8 +76,12 @@ pub(crate) async fn send(
             }
         }
     };
-    let (answer, sent_at) =
-        answered.map_err(|error| Refusal::unanswered(&destination.id, &error))?;
+    let (answer, sent_at) = answered.map_err(|error| {
+        if error.nothing_arrived() {
+            call.not_delivered();
+        }
+        Refusal::unanswered(&destination.id, &error)
+    })?;
     let (mut parts, body) = answer.into_parts();
     let link = parts.extensions.get::<LinkInfo>().copied();
     call.answered(parts.status, &parts.headers, link, sent_at);

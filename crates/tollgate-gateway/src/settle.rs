@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use http::StatusCode;
 use tokio::{
     runtime,
     sync::{Notify, mpsc},
@@ -70,8 +71,18 @@ pub(crate) struct Closed {
     pub(crate) bodies: Option<KeptBodies>,
     pub(crate) response_bytes: u64,
     pub(crate) retries: u32,
-    /// Whether the provider answered at all.
-    pub(crate) reached: bool,
+    pub(crate) delivery: Delivery,
+}
+
+/// How far the call came on the provider's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The provider cannot have seen the request.
+    NotSent,
+    /// It may have seen it.
+    Sent,
+    /// It answered with this status.
+    Answered(StatusCode),
 }
 
 /// Whom settled calls go to.
@@ -197,7 +208,7 @@ fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
     };
     let outcome = outcome(&ending, report.as_ref(), live.status);
     let report = report.unwrap_or_default();
-    let bill = Bill::of(&live, &report, closed.reached, &routes);
+    let bill = Bill::of(&live, &report, closed.delivery, &routes);
     let message = match &ending {
         Ending::Error(_, message) => Some(message.clone()),
         Ending::Complete | Ending::Dropped => report.error.map(|it| it.message),
@@ -244,8 +255,8 @@ struct Bill {
 }
 
 impl Bill {
-    fn of(live: &LiveCall, report: &Report, reached: bool, routes: &Routes) -> Self {
-        if !is_billed(live, &report.usage, reached) {
+    fn of(live: &LiveCall, report: &Report, delivery: Delivery, routes: &Routes) -> Self {
+        if !is_billed(live, &report.usage, delivery) {
             return Self::default();
         }
         if !report.terminal_seen {
@@ -273,15 +284,20 @@ impl Bill {
 }
 
 /// Whether a call is one that costs money. Lists and counts of tokens are free everywhere, and so
-/// are calls that no provider answered, or that it refused without reporting any use.
-fn is_billed(live: &LiveCall, usage: &Usage, reached: bool) -> bool {
+/// are calls that no provider saw, or that it refused without reporting any use. One that it may
+/// have seen and did not answer may well be billed: most go on generating.
+fn is_billed(live: &LiveCall, usage: &Usage, delivery: Delivery) -> bool {
     let by_nature = match live.operation {
         Operation::Generate | Operation::Embed => true,
         Operation::CountTokens | Operation::ListModels => false,
         Operation::Other => live.method == http::Method::POST,
     };
-    let refused = live.status.is_some_and(|it| it >= 400) && usage.is_unknown();
-    by_nature && reached && !refused
+    let may_cost = match delivery {
+        Delivery::NotSent => false,
+        Delivery::Sent => true,
+        Delivery::Answered(status) => status.as_u16() < 400 || !usage.is_unknown(),
+    };
+    by_nature && may_cost
 }
 
 /// The text, cut to [`ERROR_MESSAGE_BYTES_MAX`].

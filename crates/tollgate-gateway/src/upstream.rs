@@ -36,14 +36,26 @@ pub(crate) enum SendError {
     Unreachable(String),
     /// The certificate or the handshake was not accepted.
     Tls(String),
-    /// Connecting, or the answer, took longer than this.
+    /// Connecting took longer than this.
     Timeout(Duration),
+    /// The request was sent, and the answer's head took longer than this.
+    Silent(Duration),
     /// The connection ended before the answer's head.
     Broke {
         /// Whether the provider closed a connection that had been idle, most likely before it saw
         /// the request: the request may be sent once more.
         stale: bool,
     },
+}
+
+impl SendError {
+    /// Whether the provider cannot have seen the request.
+    pub(crate) const fn nothing_arrived(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Tls(_) | Self::Timeout(_) => true,
+            Self::Silent(_) | Self::Broke { .. } => false,
+        }
+    }
 }
 
 /// The client.

@@ -69,6 +69,8 @@ async fn a_client_that_leaves_before_the_answer_cancels_the_call_upstream() {
         let call = house.call().await;
         assert_eq!(call.outcome, Outcome::Cancelled, "{}", case.name);
         assert_eq!(call.status, None, "{}", case.name);
+        // The provider had the request and may bill it.
+        assert_eq!(call.cost_unknown, Some(CostUnknown::NoUsage), "{}", case.name);
         cancelled(&house).await;
     }
 }
@@ -228,7 +230,9 @@ async fn an_answer_that_breaks_off_before_its_body_is_a_bad_gateway() {
         let got = house.ask(controlled(case.request(), "break_after=0")).await;
         assert_eq!(got.status, 502, "{}", case.name);
         assert!(got.json()["error"]["message"].is_string(), "{}", case.name);
-        assert_eq!(house.call().await.error_code, Some(ErrorCode::ProviderBroke), "{}", case.name);
+        let call = house.call().await;
+        assert_eq!(call.error_code, Some(ErrorCode::ProviderBroke), "{}", case.name);
+        assert_eq!(call.cost_unknown, Some(CostUnknown::NoUsage), "{}", case.name);
     }
 }
 
@@ -297,6 +301,7 @@ async fn a_fresh_connection_that_dies_is_not_tried_again() {
     assert_eq!(got.status, 502);
     let call = door.seen.calls(1).await.remove(0);
     assert_eq!((call.error_code, call.retries), (Some(ErrorCode::ProviderBroke), 0));
+    assert_eq!(call.cost_unknown, Some(CostUnknown::NoUsage));
     assert!(!served.is_finished());
     served.abort();
 }
@@ -383,6 +388,7 @@ async fn stopping_ends_every_call_and_tells_the_clients() {
     assert!(house.door.gateway.drained(PATIENCE).await);
     let calls = house.door.seen.calls(all).await;
     assert!(calls.iter().all(|it| it.outcome == Outcome::Failed));
+    assert!(calls.iter().all(|it| it.cost_unknown == Some(CostUnknown::NoUsage)));
     cancelled(&house).await;
 }
 
