@@ -100,6 +100,10 @@ LITELLM_PROVIDERS = {
     "zai": ("zai", "zai/"),
 }
 
+# Servers that run on this machine: whatever they serve, nobody sends a bill. Their models have the
+# names that their users gave them, so a row stands for all of them.
+LOCAL_PROVIDERS = ("llamacpp", "lmstudio", "ollama", "vllm")
+
 # Rates in the order in which rows list them. The names are those of `Rates` in price.rs.
 RATES = (
     "input", "cache_read", "cache_read_audio", "cache_write_5m", "cache_write_1h", "output",
@@ -569,6 +573,12 @@ class Book:
                     plan_tiers = plan.get("tiers", [])
                     plan_tiers[:] = [[start, audio_as_text(rates)] for start, rates in plan_tiers]
 
+    def take_local(self):
+        free = {kind: 0 for kind in RATES if kind not in ("cache_read_audio", "request", "web_search")}
+        for provider in LOCAL_PROVIDERS:
+            self.add(provider, "*", "local", [{"rates": in_order(free), "tiers": []}])
+            self.prefixes[provider] = {"": "*"}
+
     def lines(self, sources):
         yield {"sources": sources}
         for provider, model in sorted(self.models):
@@ -689,6 +699,7 @@ def main():
             break
         disputed |= book.disputes
     book.price_audio_as_text()
+    book.take_local()
     book.count["names on which the sources disagree; left out"] = len(disputed)
     genai = f"genai-prices {version('genai-prices')}"
     litellm = f"litellm {given.litellm_version}"
@@ -697,6 +708,7 @@ def main():
         "genai-prices": {"name": genai, "checked_on": checked},
         "genai-prices+litellm": {"name": f"{genai}, {litellm}", "checked_on": checked},
         "litellm": {"name": litellm, "checked_on": checked},
+        "local": {"name": "a server on this machine", "checked_on": checked},
     }
     write(given.prices, book.lines(sources))
     write(given.oracle, oracle(book))

@@ -3,14 +3,19 @@
 //! A mistake is reported with file, line, column and the accepted values. A key never stands in the
 //! file: only where to find it.
 
+mod prices;
+
 use std::{fs, io, net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
 use serde::Deserialize;
 use tollgate_core::{
     Format,
+    price::PriceRow,
     provider::{Auth, Catalogue, Endpoint, Provider},
 };
 use toml::Spanned;
+
+use self::prices::{RawPrice, valid_price};
 
 /// Where the gateway listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -57,11 +62,18 @@ pub struct Config {
     pub keep_bodies: bool,
     /// Providers.
     pub providers: Vec<ProviderConfig>,
+    /// The user's own prices, which win over the price book's.
+    pub prices: Vec<PriceRow>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: DEFAULT_LISTEN, keep_bodies: true, providers: Vec::new() }
+        Self {
+            listen: DEFAULT_LISTEN,
+            keep_bodies: true,
+            providers: Vec::new(),
+            prices: Vec::new(),
+        }
     }
 }
 
@@ -129,7 +141,12 @@ impl Config {
             }
             providers.push(provider);
         }
-        Ok(Self { listen, keep_bodies, providers })
+        let is_known = |id: &str| {
+            catalogue.get(id).is_some() || providers.iter().any(|it| it.provider.id == id)
+        };
+        let prices = raw.prices.iter().map(|it| valid_price(it, is_known));
+        let prices = prices.collect::<Result<_, _>>()?;
+        Ok(Self { listen, keep_bodies, providers, prices })
     }
 }
 
@@ -141,6 +158,8 @@ struct Raw {
     ledger: RawLedger,
     #[serde(default)]
     providers: Vec<RawProvider>,
+    #[serde(default)]
+    prices: Vec<RawPrice>,
 }
 
 #[derive(Default, Deserialize)]
@@ -360,6 +379,8 @@ fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 mod tests {
     use std::collections::BTreeSet;
 
+    use tollgate_core::{UnixMs, price::PriceBook};
+
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -418,6 +439,53 @@ mod tests {
         check("[[providers]]\nid = 'openai'\nbase_url = 'ftp://x'", "3:12: ", "http(s)");
         check("[[providers]]\nid = 'openai'\nauth = 'basic'", "3:8: ", "`header:NAME`");
         check("[[providers]]\nid = 'openai'\n[[providers]]\nid = 'openai'", "4:6: ", "twice");
+        let price = |rest: &str| format!("[[prices]]\nprovider = 'openai'\nmodel = 'm'\n{rest}");
+        check("[[prices]]\nprovider = 'x'\nmodel = 'm'\ninput = '1'", "2:12: ", "providers list");
+        check("[[prices]]\nprovider = 'openai'\nmodel = ''\ninput = '1'", "3:9: ", "`*`");
+        check(&price("input = 0.25"), "4:9: ", "string");
+        check(&price("input = 'cheap'"), "4:9: ", "\"0.25\"");
+        check(&price("input = '1'\noutput = '0.1234567'"), "5:10: ", "6 places");
+        check(&price("input = '1'\nfrom = 'today'"), "5:8: ", "\"2026-11-23\"");
+        let days = "input = '1'\nfrom = '2026-11-23'\nuntil = '2026-11-23'";
+        check(&price(days), "6:9: ", "after `from`");
+        check(&price("input = '1'\nimage = '1'"), "5:1: ", "`cache_read`");
+    }
+
+    #[test]
+    fn prices_of_ones_own_are_rows_of_the_price_book() {
+        let config = parse(
+            r#"
+            [[providers]]
+            id = "lab"
+            format = ["openai-chat"]
+            base_url = "http://127.0.0.1:8000/v1"
+            [[prices]]
+            provider = "lab"
+            model = "*"
+            input = "0.05"
+            output = "0.25"
+            [[prices]]
+            provider = "openai"
+            model = "gpt-5"
+            from = "2026-11-01"
+            until = "2026-12-01"
+            input = "1"
+            cache_read = "0.1"
+            output = "8"
+            "#,
+        )
+        .unwrap();
+        let book = PriceBook::embedded().unwrap().with_overrides(config.prices);
+        let found = |provider: &str, model: &str, day_ms: i64| {
+            let row = book.find(provider, model, UnixMs(day_ms))?;
+            Some((row.rates.input?.0, row.rates.cache_read.map(|it| it.0), row.rates.output?.0))
+        };
+        let november = 1_795_392_000_000;
+        assert_eq!(found("lab", "anything", november), Some((50_000, None, 250_000)));
+        let own = Some((1_000_000, Some(100_000), 8_000_000));
+        assert_eq!(found("openai", "gpt-5-2025-08-07", november), own);
+        assert_eq!(found("openai", "gpt-5", november - 30 * 86_400_000), None);
+        assert!(found("openai", "gpt-5-mini", november).is_some());
     }
 
     #[test]
@@ -457,6 +525,8 @@ mod tests {
         assert_eq!(told(&schema), known("wrong = 1"));
         assert_eq!(told(&schema["properties"]["ledger"]), known("[ledger]\nwrong = 1"));
         assert_eq!(told(provider), known("[[providers]]\nwrong = 1"));
+        let price = &schema["definitions"]["price"];
+        assert_eq!(told(price), known("[[prices]]\nwrong = 1"));
         let texts = |list: &serde_json::Value| -> BTreeSet<String> {
             list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
         };

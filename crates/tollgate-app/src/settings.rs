@@ -44,7 +44,7 @@ pub(crate) struct Sources {
     pub(crate) path: PathBuf,
     /// The embedded catalogue.
     pub(crate) catalogue: Catalogue,
-    /// The prices.
+    /// The prices that the program carries.
     pub(crate) prices: Arc<PriceBook>,
     /// The environment.
     pub(crate) env: Environment,
@@ -67,6 +67,8 @@ struct State {
     seen: Option<Stamp>,
     keys: Keys,
     simulator: Option<SocketAddr>,
+    /// The prices, with the configuration's own over them.
+    prices: Arc<PriceBook>,
     /// What of the configuration in force cannot be followed.
     unfollowed: Vec<Problem>,
     /// Why the file as it stands is not the configuration in force.
@@ -126,6 +128,7 @@ impl Settings {
             seen,
             keys,
             simulator: None,
+            prices: Arc::clone(&sources.prices),
             unfollowed: Vec::new(),
             refused: None,
         };
@@ -198,6 +201,11 @@ impl Settings {
         self.again.notify_one();
     }
 
+    /// The prices in force.
+    pub(crate) fn prices(&self) -> Arc<PriceBook> {
+        Arc::clone(&self.state().prices)
+    }
+
     /// What is not as the configuration says.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let state = self.state();
@@ -247,7 +255,11 @@ impl Settings {
     fn make(&self) -> Snapshot {
         let Sources { catalogue, prices, .. } = &self.sources;
         let mut state = self.state();
-        let State { config, keys, simulator, .. } = &*state;
+        state.prices = match state.config.prices.as_slice() {
+            [] => Arc::clone(prices),
+            own => Arc::new(PriceBook::clone(prices).with_overrides(own.to_vec())),
+        };
+        let State { config, keys, simulator, prices, .. } = &*state;
         let (snapshot, unfollowed) =
             snapshot::make(config, catalogue, Arc::clone(prices), *simulator, keys);
         state.unfollowed = unfollowed;

@@ -131,7 +131,6 @@ pub struct App {
     gateway: Arc<Gateway>,
     hub: Arc<Hub>,
     capture: Arc<Capture>,
-    prices: Arc<PriceBook>,
     server: Mutex<Option<Server>>,
     demo: Mutex<Option<DemoParts>>,
     simulated: bool,
@@ -156,11 +155,10 @@ impl App {
         if server::is_answered(&admin_socket) {
             return Err(StartError::AlreadyRunning(admin_socket));
         }
-        let prices = Arc::new(PriceBook::embedded()?);
         let sources = Sources {
             path: paths.config.clone(),
             catalogue: Catalogue::embedded()?,
-            prices: Arc::clone(&prices),
+            prices: Arc::new(PriceBook::embedded()?),
             env,
         };
         let settings = Arc::new(Settings::load(sources, listen)?);
@@ -219,7 +217,6 @@ impl App {
             ledger: Mutex::new(Some(ledger)),
             hub,
             capture,
-            prices,
             server: Mutex::new(None),
             demo: Mutex::new(None),
             simulated: simulated.is_some(),
@@ -402,10 +399,10 @@ impl App {
         &self.token
     }
 
-    /// The prices.
+    /// The prices in force.
     #[must_use]
-    pub fn prices(&self) -> &PriceBook {
-        &self.prices
+    pub fn prices(&self) -> Arc<PriceBook> {
+        self.settings.prices()
     }
 
     /// Where things are.

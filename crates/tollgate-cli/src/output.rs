@@ -101,6 +101,12 @@ pub(crate) fn day_and_time(ms: i64) -> String {
     zoned.map_or_else(|_| UNKNOWN.to_owned(), |it| it.strftime("%F %H:%M:%S").to_string())
 }
 
+/// The day in UTC of a Unix time in milliseconds.
+pub(crate) fn utc_day(ms: i64) -> String {
+    let zoned = Timestamp::from_millisecond(ms).map(|it| it.to_zoned(TimeZone::UTC));
+    zoned.map_or_else(|_| UNKNOWN.to_owned(), |it| it.strftime("%F").to_string())
+}
+
 /// How many milliseconds `90m`, `24h` or `7d` are.
 pub(crate) fn span_ms(text: &str) -> Result<i64> {
     let span: SignedDuration = match text.strip_suffix('d').map(str::parse::<i64>) {

@@ -142,6 +142,26 @@ impl PriceRow {
         })
     }
 
+    /// Whether no count of tokens costs anything, so that none need be known.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        let rates = &self.rates;
+        let all = [
+            rates.input,
+            rates.cache_read,
+            rates.cache_write_5m,
+            rates.cache_write_1h,
+            rates.output,
+            rates.input_audio,
+            rates.output_audio,
+        ];
+        let more = [rates.cache_read_audio, rates.reasoning, rates.request];
+        all.iter().all(|it| *it == Some(PicoUsd::ZERO))
+            && more.iter().all(|it| it.is_none_or(|it| it == PicoUsd::ZERO))
+            && self.tiers.is_empty()
+            && self.services.is_empty()
+    }
+
     /// Whether the price of a call depends on how long its prompt is.
     pub(crate) fn has_tiers(&self) -> bool {
         !self.tiers.is_empty() || self.services.values().any(|it| !it.tiers.is_empty())

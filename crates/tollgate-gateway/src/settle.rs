@@ -259,15 +259,19 @@ impl Bill {
         if !is_billed(live, &report.usage, delivery) {
             return Self::default();
         }
-        if !report.terminal_seen {
-            // What a provider said on the way is not what it bills at the end.
+        let model = report.model_served.as_deref().or(live.model_asked.as_deref());
+        let find =
+            |provider| routes.prices.find(provider, model.unwrap_or_default(), live.started_at_ms);
+        let row = live.provider.as_deref().and_then(find);
+        if let Some(row) = row.filter(|it| it.is_free()) {
+            let price_id = Some(row.id.clone());
+            return Self { cost: Some(PicoUsd::ZERO), unknown: None, price_id };
+        }
+        // What a provider said on the way is not what it bills at the end.
+        if !report.terminal_seen || model.is_none() {
             return Self { unknown: Some(CostUnknown::NoUsage), ..Self::default() };
         }
-        let model = report.model_served.as_deref().or(live.model_asked.as_deref());
-        let (Some(provider), Some(model)) = (live.provider.as_deref(), model) else {
-            return Self { unknown: Some(CostUnknown::NoUsage), ..Self::default() };
-        };
-        let Some(row) = routes.prices.find(provider, model, live.started_at_ms) else {
+        let Some(row) = row else {
             return Self { unknown: Some(CostUnknown::NoPrice), ..Self::default() };
         };
         let price_id = Some(row.id.clone());

@@ -20,8 +20,8 @@ use tollgate_ledger::{CallQuery, Ledger, LedgerConfig};
 use super::{
     cases::ASKS,
     harness::{
-        Door, House, TODAY, ask, begin, connect, controlled, hosted, post, read, simulator,
-        snapshot,
+        Door, House, TODAY, ask, begin, connect, controlled, hosted, post, priced, read, simulator,
+        snapshot, target,
     },
 };
 
@@ -124,6 +124,21 @@ async fn a_tier_without_a_price_is_unknown_and_not_the_standard_price() {
     let call = house.call().await;
     assert_eq!((call.cost, call.cost_unknown), (None, Some(CostUnknown::TierNotPriced)));
     assert!(call.usage.output.is_some());
+}
+
+/// Nobody sends a bill for it, whatever it is called and whether it counts its tokens or not.
+#[tokio::test]
+async fn a_call_to_a_server_on_this_machine_is_known_to_be_free() {
+    let simulator = simulator().await;
+    for controls in ["", "no_usage"] {
+        let door = Door::open(priced(vec![target("ollama", &simulator.base_url())])).await;
+        let body = r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"x"}]}"#;
+        ask(door.addr, controlled(post("/p/ollama/v1/chat/completions", body), controls)).await;
+        let call = door.seen.calls(1).await.remove(0);
+        assert_eq!(call.status, Some(200));
+        assert_eq!((call.cost, call.cost_unknown), (Some(PicoUsd(0)), None), "{controls}");
+        assert!(call.price_id.as_ref().unwrap().contains("this machine"));
+    }
 }
 
 #[tokio::test]

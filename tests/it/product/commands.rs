@@ -404,6 +404,10 @@ async fn packets_without_the_helper_say_why_there_are_none() {
     product.stop().await;
 }
 
+/// A provider of the user's own.
+const LAB: &str = "[[providers]]\nid = 'lab'\nformat = ['openai-chat']\n\
+    base_url = 'http://127.0.0.1:8000/v1'\napi_key = { env = 'LAB_KEY' }\n";
+
 #[tokio::test]
 async fn prices_and_providers_are_listed_without_a_gateway() {
     let home = Home::new();
@@ -414,14 +418,23 @@ async fn prices_and_providers_are_listed_without_a_gateway() {
     let table = home.run(&["prices", "gpt-5-mini"]).await;
     assert!(table.expect().starts_with("PROVIDER"), "{}", table.stdout());
     assert!(table.stderr().contains("per million tokens"));
+    // By a name that it has no row under, by service tier and by day.
+    let dated = home.run(&["prices", "claude-3-7-sonnet-20250219"]).await;
+    assert!(dated.expect().contains("claude-3-7-sonnet-latest"), "{}", dated.stdout());
+    let tiers = home.run(&["prices", "GPT-5.4-Mini"]).await;
+    assert!(tiers.expect().contains("flex"), "{}", tiers.stdout());
+    let days = home.run(&["prices", "claude-opus-4-6"]).await;
+    assert!(days.expect().contains("..2026-03-13"), "{}", days.stdout());
     let none = home.run(&["prices", "no-such-model"]).await;
     assert_eq!(none.code(), 1);
     assert!(none.stderr().contains("no-such-model"), "{}", none.shown());
 
-    home.configure(
-        "[[providers]]\nid = 'lab'\nformat = ['openai-chat']\nbase_url = 'http://127.0.0.1:8000/v1'\n\
-         api_key = { env = 'LAB_KEY' }\n",
-    );
+    let priced = "[[prices]]\nprovider = 'lab'\nmodel = 'qwen3'\ninput = '0.05'\noutput = '0.25'\n";
+    home.configure(&format!("{LAB}{priced}"));
+    let own = home.run(&["prices", "qwen3"]).await;
+    let own = own.expect().lines().find(|it| it.starts_with("lab ")).unwrap().to_owned();
+    assert!(own.contains("$0.05") && own.contains("your configuration"), "{own}");
+    home.configure(LAB);
     let table = home.run(&["providers", "list"]).await;
     let lab = table.expect().lines().find(|it| it.starts_with("lab ")).unwrap();
     assert!(lab.contains("http://127.0.0.1:8000/v1") && lab.contains("$LAB_KEY"), "{lab}");

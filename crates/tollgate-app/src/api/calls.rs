@@ -187,8 +187,8 @@ fn live_detail(app: &App, id: CallId) -> Option<CallDetail> {
 }
 
 fn detail(app: &App, call: &Call, bodies: Option<Bodies>) -> CallDetail {
-    let price =
-        call.price_id.as_deref().and_then(|it| app.prices().rows().find(|row| row.id == it));
+    let prices = app.prices();
+    let price = call.price_id.as_deref().and_then(|it| prices.rows().find(|row| row.id == it));
     let bill = price.and_then(|it| cost::price(&call.usage, call.service_tier, it).ok());
     let lines = bill.map(|it| it.lines.iter().map(CostLineView::from).collect());
     let shown = bodies.map(|it| Shown::new(&it));

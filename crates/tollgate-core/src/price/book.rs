@@ -25,6 +25,9 @@ const FALLBACKS: [(&str, &[&str]); 3] = [
 const PREFIXES: [&str; 3] =
     ["models/", "publishers/google/models/", "publishers/anthropic/models/"];
 
+/// The model's name in a row that prices all models of its provider that no other row prices.
+const EVERY_MODEL: &str = "*";
+
 /// All price rows, found by provider and model in constant time.
 #[derive(Clone, Debug, Default)]
 pub struct PriceBook {
@@ -90,7 +93,8 @@ impl PriceBook {
     }
 
     /// The book with the user's own rows over it. For a model that they price, no embedded row is
-    /// used any more, not even on days when theirs do not hold.
+    /// used any more, not even on days when theirs do not hold. A row for the model `*` prices all
+    /// models of its provider that no other row of the user's prices.
     #[must_use]
     pub fn with_overrides(mut self, mut rows: Vec<PriceRow>) -> Self {
         // Names are compared without case, so rows of one model stand together however it is spelled
@@ -98,7 +102,8 @@ impl PriceBook {
         rows.sort_by_cached_key(|it| (it.provider.clone(), it.model.to_ascii_lowercase()));
         self.overrides = Shelf::default();
         for row in rows {
-            let put = self.overrides.put(row, Names::default());
+            let every = if row.model == EVERY_MODEL { vec![String::new()] } else { Vec::new() };
+            let put = self.overrides.put(row, Names { aliases: Vec::new(), prefixes: every });
             debug_assert!(put.is_ok(), "rows in order are all taken");
         }
         self
@@ -114,26 +119,31 @@ impl PriceBook {
     #[must_use]
     pub fn find(&self, provider: &str, model: &str, at: UnixMs) -> Option<&PriceRow> {
         let spellings = Spellings::of(model);
-        if let Some(rows) = self.overrides.rows_of(provider, &spellings) {
-            return pick(rows, at);
-        }
+        let embedded = self.embedded_rows(provider, &spellings);
+        let own = self.overrides.rows_of(provider, &spellings);
+        let own = own.or_else(|| {
+            let first = embedded?.first()?;
+            self.overrides.rows_of(&first.provider, &Spellings::of(&first.model))
+        });
+        let own = own.or_else(|| self.overrides.rows_that_begin(provider, &spellings));
+        pick(own.or(embedded)?, at)
+    }
+
+    fn embedded_rows(&self, provider: &str, spellings: &Spellings<'_>) -> Option<&[PriceRow]> {
         let sellers = FALLBACKS.iter().find(|(it, _)| *it == provider).map_or(&[][..], |it| it.1);
         let shelves = || std::iter::once(&provider).chain(sellers);
-        let rows = shelves()
-            .find_map(|it| self.embedded.rows_of(it, &spellings))
-            .or_else(|| shelves().find_map(|it| self.embedded.rows_that_begin(it, &spellings)))?;
-        let first = rows.first()?;
-        let canonical = Spellings::of(&first.model);
-        match self.overrides.rows_of(&first.provider, &canonical) {
-            Some(own) => pick(own, at),
-            None => pick(rows, at),
-        }
+        let whole = shelves().find_map(|it| self.embedded.rows_of(it, spellings));
+        whole.or_else(|| shelves().find_map(|it| self.embedded.rows_that_begin(it, spellings)))
     }
 
     /// Every row: the user's first, then the embedded ones that they do not replace.
     pub fn rows(&self) -> impl Iterator<Item = &PriceRow> {
         let kept = self.embedded.rows.iter().filter(|row| {
-            self.overrides.rows_of(&row.provider, &Spellings::of(&row.model)).is_none()
+            let spellings = Spellings::of(&row.model);
+            self.overrides
+                .rows_of(&row.provider, &spellings)
+                .or_else(|| self.overrides.rows_that_begin(&row.provider, &spellings))
+                .is_none()
         });
         self.overrides.rows.iter().chain(kept)
     }
@@ -225,7 +235,7 @@ impl Shelf {
     fn rows_that_begin(&self, provider: &str, spellings: &Spellings<'_>) -> Option<&[PriceRow]> {
         let prefixes = &self.providers.get(provider)?.prefixes;
         let name = spellings.exact.as_ref();
-        self.group(*(1..=name.len()).rev().find_map(|it| prefixes.get(name.get(..it)?))?)
+        self.group(*(0..=name.len()).rev().find_map(|it| prefixes.get(name.get(..it)?))?)
     }
 
     fn group(&self, place: usize) -> Option<&[PriceRow]> {

@@ -20,7 +20,8 @@ fn every_embedded_row_has_a_source_a_day_a_price_and_a_provider() {
         assert!(ids.insert(&row.id), "{} twice", row.id);
         models.insert((&row.provider, &row.model));
         assert!(catalogue.get(&row.provider).is_some(), "{row:?}");
-        assert!(row.source.contains("genai-prices") || row.source.contains("litellm"), "{row:?}");
+        let sources = ["genai-prices", "litellm", "a server on this machine"];
+        assert!(sources.iter().any(|it| row.source.contains(it)), "{row:?}");
         assert!(midnight(&row.checked_on).is_ok(), "{row:?}");
         assert!(row.rates.input.or(row.rates.request).is_some(), "{row:?}");
         for rates in std::iter::once(&row.rates).chain(row.tiers.iter().map(|it| &it.rates)) {
@@ -145,6 +146,32 @@ fn rows_of_one_model_in_two_spellings_are_one_models_rows() {
     }
     check("zeta", 0, 9);
     assert_eq!(book.rows().count(), 3);
+}
+
+#[test]
+fn a_server_on_this_machine_is_free_whatever_it_serves() {
+    let book = PriceBook::embedded().unwrap();
+    for provider in ["ollama", "lmstudio", "llamacpp", "vllm"] {
+        for model in ["qwen3:8b", "gpt-5", ""] {
+            assert!(book.find(provider, model, TODAY).unwrap().is_free(), "{provider} {model}");
+        }
+    }
+    assert!(book.rows().all(|it| it.model != "*" || it.is_free()));
+    let priced = book.with_overrides(vec![row("ollama", "qwen3:8b", 5, None, None)]);
+    let input = |model| priced.find("ollama", model, TODAY).unwrap().rates.input;
+    assert_eq!((input("qwen3:8b"), input("llama3")), (Some(PicoUsd(5)), Some(PicoUsd(0))));
+}
+
+#[test]
+fn a_price_for_every_model_of_a_provider_comes_after_those_of_single_ones() {
+    let book = PriceBook::embedded().unwrap().with_overrides(vec![
+        row("openai", "*", 7, None, None),
+        row("openai", "gpt-5", 8, None, None),
+    ]);
+    let input = |model| book.find("openai", model, TODAY).unwrap().rates.input.map(|it| it.0);
+    assert_eq!((input("gpt-5-2025-08-07"), input("gpt-5-mini")), (Some(8), Some(7)));
+    assert_eq!(input("imaginary"), Some(7));
+    assert_eq!(book.rows().filter(|it| it.provider == "openai").count(), 2);
 }
 
 #[test]
