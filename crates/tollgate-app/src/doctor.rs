@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_core::provider::Catalogue;
-use tollgate_ledger::SumQuery;
+use tollgate_ledger::{Progress, SumQuery};
 
 use crate::{
     App, Environment, Problem, Severity,
@@ -104,19 +104,42 @@ async fn ledger(app: &App) -> CheckView {
     let read = api::blocking(move || Ok(reader.totals(&SumQuery::default())?)).await;
     match read {
         Ok(totals) => {
-            let lost = app.ledger_lost();
             let found = format!("`{}` holds {} calls", path.display(), totals.calls);
-            if lost == 0 {
-                return check("ledger", "ok", found, None);
-            }
-            let found = format!("{found}; {lost} could not be written");
-            check("ledger", "error", found, Some("is the disk full?".to_owned()))
+            writing(found, app.ledger_lost(), &app.ledger_progress())
         }
         Err(err) => {
             let remedy = format!("look at `{}`", path.display());
             check("ledger", "error", err.to_string(), Some(remedy))
         }
     }
+}
+
+/// Whether calls reach the ledger, added to what it holds.
+fn writing(mut found: String, lost: u64, progress: &Progress) -> CheckView {
+    let Progress { committed: _, refused, waiting, bodies_given_up, failure } = progress;
+    for (count, what) in [
+        (lost, "calls could not be written and are lost"),
+        (*refused, "were refused for what they are"),
+        (*bodies_given_up, "lost their bodies so that they themselves found room"),
+    ] {
+        if count > 0 {
+            found.push_str(&format!("; {count} {what}"));
+        }
+    }
+    if let Some(failure) = failure {
+        let found =
+            format!("{found}; {waiting} calls wait because the last commit failed: {failure}");
+        let remedy = "make room on the disk, or see what the file's health is; they are written as soon as \
+                      that works, and kept in memory until then";
+        return check("ledger", "error", found, Some(remedy.to_owned()));
+    }
+    if lost > 0 || *refused > 0 {
+        let remedy = "the log says why (`TOLLGATE_LOG=warn`); was the disk full?";
+        return check("ledger", "error", found, Some(remedy.to_owned()));
+    }
+    let level = if *bodies_given_up > 0 { "warning" } else { "ok" };
+    let remedy = (*bodies_given_up > 0).then(|| "was the disk full?".to_owned());
+    check("ledger", level, found, remedy)
 }
 
 /// Root's gateway would hand root's rights to whatever finds a hole in it.
@@ -163,4 +186,30 @@ fn helper(app: &App) -> Vec<CheckView> {
 
 fn check(name: &str, level: &str, found: String, remedy: Option<String>) -> CheckView {
     CheckView { name: name.to_owned(), level: level.to_owned(), found, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_cannot_write_is_an_error_before_a_call_is_lost() {
+        let said = |lost, progress: &Progress| {
+            let check = writing("`l` holds 9 calls".to_owned(), lost, progress);
+            (check.level, check.found)
+        };
+        let fine = Progress::default();
+        assert_eq!(said(0, &fine), ("ok".to_owned(), "`l` holds 9 calls".to_owned()));
+        let full = Some("database or disk is full".to_owned());
+        let stuck =
+            Progress { waiting: 3, bodies_given_up: 2, failure: full, ..Progress::default() };
+        let (level, found) = said(0, &stuck);
+        assert_eq!(level, "error");
+        assert!(found.contains("3 calls wait") && found.contains("disk is full"), "{found}");
+        assert!(found.contains("2 lost their bodies"), "{found}");
+        let after = Progress { bodies_given_up: 2, ..Progress::default() };
+        assert_eq!(said(0, &after).0, "warning");
+        assert_eq!(said(0, &Progress { refused: 1, ..Progress::default() }).0, "error");
+        assert_eq!(said(1, &fine).0, "error");
+    }
 }

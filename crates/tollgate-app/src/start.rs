@@ -23,7 +23,7 @@ use tollgate_core::{
     provider::{Catalogue, CatalogueError},
 };
 use tollgate_gateway::{Gateway, GatewayConfig, GatewayError, LedgerSink, Limits};
-use tollgate_ledger::{Ledger, LedgerConfig, LedgerError, Reader, Simulated, Writer};
+use tollgate_ledger::{Ledger, LedgerConfig, LedgerError, Progress, Reader, Simulated, Writer};
 use tollgate_simulator::{
     Simulator, SimulatorConfig,
     clients::{Demo, DemoError},
@@ -437,6 +437,12 @@ impl App {
     #[must_use]
     pub const fn is_simulated(&self) -> bool {
         self.simulated
+    }
+
+    /// How far the ledger's writer is, and what holds it up.
+    #[must_use]
+    pub fn ledger_progress(&self) -> Progress {
+        self.writer.progress().borrow().clone()
     }
 
     /// Calls that could not be written to the ledger.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::{Instant, timeout_at},
@@ -40,13 +40,19 @@ pub struct Writer {
 }
 
 /// How far the writer is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Calls committed since the ledger was opened.
     pub committed: u64,
     /// Calls that the database refused for what they are (an id twice, a text too long); each was
     /// logged. A full disk is no such reason.
     pub refused: u64,
+    /// Calls that wait because the last commit failed; it is tried again every second.
+    pub waiting: u64,
+    /// Calls whose bodies were given up, so that the calls themselves find room.
+    pub bodies_given_up: u64,
+    /// Why the last commit failed; `None` when it did not.
+    pub failure: Option<String>,
 }
 
 enum Message {
@@ -103,7 +109,7 @@ impl Writer {
         wait.blocking_recv().unwrap_or(Err(LedgerError::Closed))
     }
 
-    /// Changes with every commit.
+    /// Changes with every commit and with every failure of one.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
@@ -162,6 +168,7 @@ pub(crate) fn start(
         weight: 0,
         waiting: Vec::new(),
         failing: false,
+        crowded_below: usize::try_from(permits_max / 2).unwrap_or(usize::MAX),
     };
     let thread = thread::Builder::new()
         .name("ledger-writer".to_owned())
@@ -181,6 +188,8 @@ struct Work {
     waiting: Vec<oneshot::Sender<Result<(), LedgerError>>>,
     /// Whether the last commit failed: the batch is still there.
     failing: bool,
+    /// With less room than this in the queue, bodies that cannot be committed make way for calls.
+    crowded_below: usize,
 }
 
 /// However the thread ends, nobody waits for room in a queue that nobody empties.
@@ -198,12 +207,22 @@ impl Work {
             if !open {
                 return result;
             }
+            if self.store.must_prune()
+                && let Err(error) = self.store.prune()
+            {
+                tracing::warn!(%error, "the oldest bodies could not be deleted");
+            }
         }
     }
 
-    /// Takes calls until it is time to commit; `false` when the ledger is to be closed.
+    /// Takes calls until it is time to commit, or what is there when there is more to prune; `false`
+    /// when the ledger is to be closed.
     async fn collect(&mut self) -> bool {
-        let mut deadline = self.failing.then(|| Instant::now() + RETRY_EVERY);
+        let mut deadline = match (self.failing, self.store.must_prune()) {
+            (true, _) => Some(Instant::now() + RETRY_EVERY),
+            (false, true) => Some(Instant::now()),
+            (false, false) => None,
+        };
         loop {
             let message = match deadline {
                 None => self.messages.recv().await,
@@ -246,6 +265,21 @@ impl Work {
         }
     }
 
+    /// Drops the bodies of the calls that wait, when the disk has no room for them or they leave the
+    /// queue none for further calls; gives how many calls lost theirs.
+    fn give_up_bodies(&mut self, error: &rusqlite::Error) -> u64 {
+        let is_full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        if !is_full && self.room.available_permits() >= self.crowded_below {
+            return 0;
+        }
+        let given_up = self.batch.iter_mut().filter_map(|it| it.bodies.take()).count();
+        let bare = self.batch.len().saturating_mul(CALL_BYTES.div_ceil(PERMIT_BYTES));
+        let freed = self.weight.saturating_sub(bare);
+        self.weight -= freed;
+        self.room.add_permits(freed);
+        u64::try_from(given_up).unwrap_or(u64::MAX)
+    }
+
     fn commit(&mut self) -> Result<(), LedgerError> {
         let result = if self.batch.is_empty() { Ok(0) } else { self.store.commit(&self.batch) };
         let (answer, calls) = match result {
@@ -258,15 +292,27 @@ impl Work {
                 self.batch.clear();
                 self.room.add_permits(std::mem::take(&mut self.weight));
                 self.failing = false;
-                self.report.send_modify(|it| {
+                // Without calls nothing was tried.
+                let tried = added + calls > 0;
+                self.report.send_if_modified(|it| {
                     it.committed += added;
                     it.refused += calls;
+                    if tried {
+                        (it.waiting, it.failure) = (0, None);
+                    }
+                    tried
                 });
             }
             Err(error) => {
                 self.failing = true;
                 let calls = self.batch.len();
                 tracing::error!(%error, calls, "calls wait: the ledger cannot commit them");
+                let given_up = self.give_up_bodies(error);
+                self.report.send_modify(|it| {
+                    it.waiting = u64::try_from(calls).unwrap_or(u64::MAX);
+                    it.bodies_given_up += given_up;
+                    it.failure = Some(error.to_string());
+                });
             }
         }
         let calls = self.batch.len();

@@ -11,8 +11,10 @@ use crate::{BODY_BYTES_MAX, Bodies, LedgerError};
 /// zstd's level: bodies are packed while the gateway runs, so speed counts more than the last byte.
 const LEVEL: i32 = 1;
 
-/// Rows that one step of pruning looks at.
+/// Rows and bytes that one step of pruning deletes, about: calls that wait for their commit meanwhile
+/// wait for no more.
 const PRUNE_ROWS: u32 = 256;
+const PRUNE_BYTES: u64 = 8 << 20;
 
 /// Pruning goes on until this share of the bound is left, so that it does not run for every call.
 const PRUNED_TENTHS: u64 = 9;
@@ -90,30 +92,31 @@ pub(crate) fn set_stored_bytes(connection: &Connection, bytes: u64) -> rusqlite:
     Ok(())
 }
 
-/// Deletes the oldest bodies when all together take more than `max`; gives what is left.
-pub(crate) fn prune(connection: &Connection, stored: u64, max: u64) -> rusqlite::Result<u64> {
-    let mut left = stored;
-    if left <= max {
-        return Ok(left);
+/// What pruning is to leave of `max` bytes.
+pub(crate) const fn prune_target(max: u64) -> u64 {
+    max / 10 * PRUNED_TENTHS
+}
+
+/// Deletes some of the oldest bodies, until no more than `target` of the `stored` bytes are left or
+/// a step's share is done; gives what is left.
+pub(crate) fn prune_some(
+    connection: &Connection,
+    stored: u64,
+    target: u64,
+) -> rusqlite::Result<u64> {
+    let mut oldest = connection
+        .prepare_cached("SELECT call_seq, stored_bytes FROM bodies ORDER BY call_seq LIMIT ?1")?;
+    let mut rows = oldest.query([PRUNE_ROWS])?;
+    let (mut left, mut last) = (stored, None);
+    while left > target && stored - left < PRUNE_BYTES {
+        let Some(row) = rows.next()? else { break };
+        last = Some(row.get::<_, i64>(0)?);
+        left = left.saturating_sub(row.get(1)?);
     }
-    let target = max / 10 * PRUNED_TENTHS;
-    while left > target {
-        let mut oldest = connection.prepare_cached(
-            "SELECT call_seq, stored_bytes FROM bodies ORDER BY call_seq LIMIT ?1",
-        )?;
-        let mut rows = oldest.query([PRUNE_ROWS])?;
-        let mut last = None;
-        while let Some(row) = rows.next()? {
-            last = Some(row.get::<_, i64>(0)?);
-            left = left.saturating_sub(row.get(1)?);
-            if left <= target {
-                break;
-            }
-        }
-        drop(rows);
-        let Some(last) = last else { return Ok(0) };
-        connection.prepare_cached("DELETE FROM bodies WHERE call_seq <= ?1")?.execute([last])?;
-    }
+    drop(rows);
+    // Without a row to delete there is nothing left, whatever was counted.
+    let Some(last) = last else { return Ok(0) };
+    connection.prepare_cached("DELETE FROM bodies WHERE call_seq <= ?1")?.execute([last])?;
     Ok(left)
 }
 

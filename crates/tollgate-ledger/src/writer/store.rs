@@ -25,6 +25,8 @@ pub(super) struct Store {
     memory: Memory,
     packer: Packer,
     bodies_bytes_max: u64,
+    /// Whether there are more bodies than there may be.
+    must_prune: bool,
 }
 
 /// Ids of rows that calls point to, so that most calls need not look for them.
@@ -46,7 +48,9 @@ impl Store {
     pub(super) fn new(connection: Connection, bodies_bytes_max: u64) -> Result<Self, LedgerError> {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         let packer = Packer::new().map_err(LedgerError::Start)?;
-        Ok(Self { connection, memory: Memory::default(), packer, bodies_bytes_max })
+        let must_prune = bodies::stored_bytes(&connection)? > bodies_bytes_max;
+        let memory = Memory::default();
+        Ok(Self { connection, memory, packer, bodies_bytes_max, must_prune })
     }
 
     /// Writes all calls or none; gives how many the database refused for what they are.
@@ -80,13 +84,35 @@ impl Store {
         for ((table, began, key), sums) in &batch.sums {
             table.add(&transaction, *began, *key, sums)?;
         }
+        let mut too_many = false;
         if batch.bodies_bytes > 0 {
             let stored = bodies::stored_bytes(&transaction)?.saturating_add(batch.bodies_bytes);
-            let left = bodies::prune(&transaction, stored, self.bodies_bytes_max)?;
-            bodies::set_stored_bytes(&transaction, left)?;
+            bodies::set_stored_bytes(&transaction, stored)?;
+            too_many = stored > self.bodies_bytes_max;
         }
         transaction.commit()?;
+        self.must_prune |= too_many;
         Ok(batch.refused)
+    }
+
+    /// Whether [`Self::prune`] has something to do.
+    pub(super) const fn must_prune(&self) -> bool {
+        self.must_prune
+    }
+
+    /// Deletes some of the oldest bodies, in a transaction of its own. One that fails is tried again
+    /// when there are more bodies, or at the next start.
+    pub(super) fn prune(&mut self) -> rusqlite::Result<()> {
+        self.must_prune = false;
+        let target = bodies::prune_target(self.bodies_bytes_max);
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let stored = bodies::stored_bytes(&transaction)?;
+        let left = bodies::prune_some(&transaction, stored, target)?;
+        bodies::set_stored_bytes(&transaction, left)?;
+        transaction.commit()?;
+        self.must_prune = left > target;
+        Ok(())
     }
 }
 

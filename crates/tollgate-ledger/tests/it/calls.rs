@@ -95,6 +95,27 @@ fn the_oldest_bodies_go_first_when_they_take_too_much() {
 }
 
 #[test]
+fn bodies_that_are_too_many_already_go_without_a_further_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    for number in 0..9 {
+        ledger
+            .writer()
+            .record(Settled { call: bare(number), bodies: Some(bodies("a", "b")) })
+            .unwrap();
+    }
+    ledger.close().unwrap();
+    let config = LedgerConfig { bodies_bytes_max: 50, ..LedgerConfig::default() };
+    let ledger = Ledger::open(dir.path(), config).unwrap();
+    // The first turn prunes; the second is after it.
+    for _ in 0..2 {
+        ledger.writer().flush_blocking().unwrap();
+    }
+    let kept = (0..9).filter(|it| ledger.reader().bodies(bare(*it).id).unwrap().is_some()).count();
+    assert!((1..=4).contains(&kept), "{kept}");
+}
+
+#[test]
 fn a_count_that_nobody_can_believe_is_stored_as_unknown() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());

@@ -1,13 +1,13 @@
 //! Other processes: one that is killed while it writes, one that reads beside us.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
 };
 
-use tollgate_ledger::{CallQuery, Reader, SumQuery};
+use tollgate_ledger::{Bodies, CallQuery, Reader, Settled, SumQuery};
 
 use crate::{bare, full, open, settled};
 
@@ -51,6 +51,68 @@ fn a_call_outlives_the_process_once_it_is_committed() {
         let calls: u64 = file.query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(calls, sums.calls, "{table}");
     }
+}
+
+/// A disk of a megabyte in a mount namespace of its own. Bodies make way, and no call is lost.
+#[test]
+fn a_full_disk_takes_bodies_and_no_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let mount = "mount -t tmpfs -o size=1m tmpfs \"$TOLLGATE_TEST_FOLDER\" && exec \"$@\"";
+    let test = this_test("crash::records_more_than_the_disk_takes", dir.path());
+    let mut small = Command::new("unshare");
+    small.args(["--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh"]);
+    small.arg(test.get_program()).args(test.get_args()).env(FOLDER, dir.path());
+    let may = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount -t tmpfs tmpfs /tmp")
+        .output();
+    if !may.is_ok_and(|it| it.status.success()) {
+        eprintln!("skipped: this machine lets nobody mount in a namespace of their own");
+        return;
+    }
+    let ended = small.output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{said}{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "started with a small disk by the test above"]
+fn records_more_than_the_disk_takes() {
+    let dir = env::var_os(FOLDER).expect("started by hand");
+    let ledger = open(dir.as_ref());
+    let writer = ledger.writer();
+    let mut state = 1_u64;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    let ballast = Path::new(&dir).join("ballast");
+    fs::write(&ballast, vec![0; 300_000]).unwrap();
+    let mut recorded = 0;
+    let failed = loop {
+        let request = (0..100_000).map(|_| noise()).collect::<Vec<_>>().into();
+        let said = Bodies { request, ..Bodies::default() };
+        writer.record(Settled { call: bare(recorded), bodies: Some(said) }).unwrap();
+        recorded += 1;
+        if writer.flush_blocking().is_err() {
+            break writer.progress().borrow().clone();
+        }
+        assert!(recorded < 100, "the disk has no end");
+    };
+    assert_eq!((failed.waiting, failed.bodies_given_up), (1, 1));
+    assert!(failed.failure.as_ref().unwrap().contains("full"), "{failed:?}");
+    for number in recorded..recorded + 5 {
+        writer.record(settled(bare(number))).unwrap();
+    }
+    // Somebody makes room.
+    fs::remove_file(ballast).unwrap();
+    writer.flush_blocking().unwrap();
+    let now = writer.progress().borrow().clone();
+    assert_eq!((now.committed, now.waiting, now.failure), (u64::from(recorded) + 5, 0, None));
+    let sums = ledger.reader().totals(&SumQuery::default()).unwrap();
+    assert_eq!(sums.calls, u64::from(recorded) + 5);
+    assert_eq!(ledger.reader().bodies(bare(recorded - 1).id).unwrap(), None);
 }
 
 #[test]

@@ -103,7 +103,10 @@ fn a_call_recorded_twice_is_refused_once_and_takes_no_other_with_it() {
         writer.record(settled(call)).unwrap();
     }
     writer.flush_blocking().unwrap();
-    assert_eq!(*writer.progress().borrow(), Progress { committed: 3, refused: 1 });
+    assert_eq!(
+        *writer.progress().borrow(),
+        Progress { committed: 3, refused: 1, ..Progress::default() }
+    );
     assert_eq!(ledger.reader().totals(&SumQuery::default()).unwrap().calls, 3);
     let found = ledger.reader().calls(&CallQuery::default()).unwrap();
     assert_eq!(found, [full(2), full(1), full(0)]);
@@ -120,10 +123,14 @@ fn what_cannot_be_committed_now_is_kept_and_committed_later() {
     let error = writer.flush_blocking().unwrap_err();
     assert!(matches!(error, LedgerError::Commit { calls: 1, .. }), "{error}");
     assert_eq!(ledger.reader().calls(&CallQuery::default()).unwrap(), []);
+    let failed = writer.progress().borrow().clone();
+    assert_eq!((failed.committed, failed.waiting), (0, 1));
+    assert!(failed.failure.unwrap().contains("hours"));
 
     other.execute_batch("ALTER TABLE elsewhere RENAME TO hours").unwrap();
     writer.record(settled(full(1))).unwrap();
     writer.flush_blocking().unwrap();
+    assert_eq!(*writer.progress().borrow(), Progress { committed: 2, ..Progress::default() });
     assert_eq!(ledger.reader().calls(&CallQuery::default()).unwrap(), [full(1), full(0)]);
     assert_eq!(ledger.reader().totals(&SumQuery::default()).unwrap().calls, 2);
 }
