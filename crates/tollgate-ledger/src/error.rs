@@ -1,6 +1,12 @@
 //! What can go wrong.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rusqlite::ErrorCode;
 
 /// Why the ledger could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +22,17 @@ pub enum LedgerError {
     /// The database could not be opened.
     #[error("cannot open the ledger `{path}`")]
     Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// SQLite finds the file damaged; it was not touched.
+    #[error(
+        "the ledger `{path}` is damaged: move it and the files beside it that begin with its name \
+         (`-wal`, `-shm`) to another folder and start again, which begins a new one"
+    )]
+    Damaged {
         /// The file.
         path: PathBuf,
         /// What SQLite says.
@@ -78,4 +95,17 @@ pub enum LedgerError {
     /// The writing thread panicked, which is a defect.
     #[error("the ledger's writer panicked")]
     WriterPanicked,
+}
+
+impl LedgerError {
+    /// The error of a file that could not be opened.
+    pub(crate) fn opening(path: &Path, source: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                Self::Damaged { path, source }
+            }
+            Some(_) | None => Self::Open { path, source },
+        }
+    }
 }

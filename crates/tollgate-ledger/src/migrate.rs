@@ -52,7 +52,7 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, LedgerError> {
         connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
         connection.pragma_update(None, "foreign_keys", true)
     };
-    tune(&connection).map_err(|source| LedgerError::Open { path: path.clone(), source })?;
+    tune(&connection).map_err(|source| LedgerError::opening(&path, source))?;
     Migrations::new(STEPS.map(M::up).to_vec())
         .to_latest(&mut connection)
         .map_err(|source| LedgerError::Migrate { path, source })?;
@@ -81,7 +81,7 @@ fn check_version(path: &Path) -> Result<(), LedgerError> {
 fn check_connection(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
     let ask = |pragma: &str| {
         let answer = connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-        answer.map_err(|source| LedgerError::Open { path: path.to_owned(), source })
+        answer.map_err(|source| LedgerError::opening(path, source))
     };
     let version = usize::try_from(ask("user_version")?).unwrap_or(usize::MAX);
     let known = STEPS.len();
@@ -104,5 +104,5 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(connection)
     };
-    open().map_err(|source| LedgerError::Open { path: path.to_owned(), source })
+    open().map_err(|source| LedgerError::opening(path, source))
 }
