@@ -135,7 +135,8 @@ pub struct Sums {
     pub cancelled_calls: u64,
     /// Those with a cost that is not known.
     pub unknown_cost_calls: u64,
-    /// Those that generated or embedded, did not fail, and whose usage is not known at all.
+    /// Those that generated or embedded and may have used more tokens than are known: of a stream
+    /// that broke off the prompt's may be, and the answer's not.
     pub unknown_usage_calls: u64,
     /// What the others cost.
     pub cost: PicoUsd,
@@ -197,7 +198,12 @@ impl Counted {
     pub(crate) fn sums(&self) -> Sums {
         let failed = self.outcome == Outcome::Failed || self.status.is_some_and(|it| it >= 400);
         let uses_tokens = matches!(self.operation, Operation::Generate | Operation::Embed);
-        let usage_unknown = uses_tokens && !failed && self.usage.is_unknown();
+        // Neither a cost nor a reason for none: nothing was used.
+        let used = self.cost.is_some() || self.cost_unknown.is_some();
+        let said = self.usage.input.is_some()
+            && (self.usage.output.is_some() || self.operation == Operation::Embed);
+        let broken = self.cost_unknown == Some(CostUnknown::NoUsage);
+        let usage_unknown = uses_tokens && used && (broken || !said);
         let count = |count: Option<u64>| count.unwrap_or_default();
         Sums {
             calls: 1,
@@ -224,8 +230,8 @@ impl Counted {
 }
 
 impl Sums {
-    /// Adds another sum; amounts stop at the end of their range and never wrap.
-    pub(crate) fn add(&mut self, other: &Self) {
+    /// Adds the sum of other calls; amounts stop at the end of their range and never wrap.
+    pub fn add(&mut self, other: &Self) {
         let Self { tokens, .. } = other;
         for (sum, more) in [
             (&mut self.calls, other.calls),

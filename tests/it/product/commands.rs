@@ -330,7 +330,11 @@ async fn amounts_are_exact_and_unknown_is_not_zero() {
     assert!(status.expect().contains(" + 1 unknown, 4 calls"), "{}", status.stdout());
     let csv = product.run(&["costs", "--csv"]).await;
     let lines: Vec<&str> = csv.expect().lines().collect();
-    assert_eq!(lines[0], "model,calls,failed,input,cache_read,output,cost,unknown_cost");
+    assert_eq!(
+        lines[0],
+        "model,calls,failed,input,cache_read,cache_write_5m,cache_write_1h,output,reasoning,\
+         input_audio,output_audio,web_searches,cost,unknown_cost,unknown_usage"
+    );
     assert!(lines[1].starts_with("gpt-5-mini,4,1,") && lines[1].ends_with(",1"), "{}", lines[1]);
     let filtered = product.run(&["calls", "--json", "--filter", "429"]).await;
     assert_eq!(filtered.expect().lines().count(), 0, "a status is no text of a call");

@@ -375,7 +375,10 @@ export interface components {
             call: components["schemas"]["CallView"];
             caller?: components["schemas"]["CallerDetail"] | null;
             conversation?: components["schemas"]["ConversationView"] | null;
-            /** @description The bill, line by line; empty when the cost is unknown. */
+            /**
+             * @description The bill, line by line; empty when the cost is unknown, or was worked out by prices that this
+             *     version no longer has.
+             */
             cost_lines: components["schemas"]["CostLineView"][];
             /** @description The flows that carried it, client side first; empty without the helper. */
             flows: components["schemas"]["FlowView"][];

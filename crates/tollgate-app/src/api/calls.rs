@@ -7,7 +7,11 @@ use axum::{
     extract::{Path, Query, State},
 };
 use serde::Deserialize;
-use tollgate_core::{Call, CallId, Operation, UnixMs, cost};
+use tollgate_core::{
+    Call, CallId, Operation, PicoUsd, UnixMs,
+    cost::{self, Cost},
+    price::{PriceBook, PriceRow},
+};
 use tollgate_gateway::LiveCall;
 use tollgate_ledger::{Bodies, CALLS_LIMIT_MAX, CallFilter, CallQuery};
 use tollgate_wire::{coding, conversation};
@@ -188,8 +192,7 @@ fn live_detail(app: &App, id: CallId) -> Option<CallDetail> {
 
 fn detail(app: &App, call: &Call, bodies: Option<Bodies>) -> CallDetail {
     let prices = app.prices();
-    let price = call.price_id.as_deref().and_then(|it| prices.rows().find(|row| row.id == it));
-    let bill = price.and_then(|it| cost::price(&call.usage, call.service_tier, it).ok());
+    let (price, bill) = explained(&prices, call).unzip();
     let lines = bill.map(|it| it.lines.iter().map(CostLineView::from).collect());
     let shown = bodies.map(|it| Shown::new(&it));
     let conversation = shown.as_ref().zip(call.format).and_then(|(it, format)| {
@@ -210,6 +213,22 @@ fn detail(app: &App, call: &Call, bodies: Option<Bodies>) -> CallDetail {
             .map(|it| view(it, call.response_bytes)),
         conversation: conversation.map(ConversationView::from),
         flows: flows(app, call.id),
+    }
+}
+
+/// The price row of a call and its bill, if they give what the call was billed: since then the
+/// program may have come with other prices, and lines that do not add up explain nothing.
+fn explained<'a>(prices: &'a PriceBook, call: &Call) -> Option<(&'a PriceRow, Cost)> {
+    let id = call.price_id.as_deref()?;
+    let row = prices.rows().find(|it| it.id == id)?;
+    match call.cost {
+        None => Some((row, Cost::default())),
+        // Free whatever was used, also when that is not known.
+        Some(PicoUsd::ZERO) if row.is_free() => Some((row, Cost::default())),
+        Some(total) => {
+            let bill = cost::price(&call.usage, call.service_tier, row).ok()?;
+            (bill.total == total).then_some((row, bill))
+        }
     }
 }
 
@@ -259,4 +278,55 @@ pub async fn get_call_packets(
     let capture = app.capture().id();
     let packets = app.capture().packets_of_call(parse_call(&id)?);
     Ok(Json(page(&app, capture, &packets)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_core::{Usage, call::Outcome, call::Timing};
+
+    use super::*;
+
+    /// After an upgrade the row of an old call can have other rates, or be gone.
+    #[test]
+    fn a_bill_is_shown_only_if_it_adds_up_to_what_was_billed() {
+        let prices = PriceBook::embedded().unwrap();
+        let at = UnixMs(1_795_392_000_000);
+        let row = prices.find("openai", "gpt-5-mini", at).unwrap();
+        let usage = Usage { input: Some(1_000), output: Some(100), ..Usage::default() };
+        let billed = cost::price(&usage, None, row).unwrap();
+        let call = |cost: PicoUsd, price_id: &str| Call {
+            id: CallId::new(at, [0; 10]),
+            started_at_ms: at,
+            caller: None,
+            provider: Some("openai".to_owned()),
+            simulated: false,
+            format: None,
+            operation: Operation::Generate,
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            model_asked: Some("gpt-5-mini".to_owned()),
+            model_served: None,
+            streaming: false,
+            status: Some(200),
+            outcome: Outcome::Finished,
+            error_code: None,
+            error_message: None,
+            stop_reason: None,
+            usage,
+            service_tier: None,
+            cost: Some(cost),
+            cost_unknown: None,
+            price_id: Some(price_id.to_owned()),
+            timing: Timing::default(),
+            request_bytes: 0,
+            response_bytes: 0,
+            retries: 0,
+            client_cookie: None,
+            upstream_cookie: None,
+        };
+        let lines = |call: &Call| explained(&prices, call).map(|(_, bill)| bill.lines.len());
+        assert_eq!(lines(&call(billed.total, &row.id)), Some(2));
+        assert_eq!(lines(&call(PicoUsd(billed.total.0 + 1), &row.id)), None);
+        assert_eq!(lines(&call(billed.total, "gone")), None);
+    }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use tollgate_core::UnixMs;
-use tollgate_ledger::{CostKey, SumQuery};
+use tollgate_ledger::{CostKey, SumQuery, Sums};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -31,7 +31,7 @@ const SPAN_MS_MAX: i64 = 3_660 * DAY_MS;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// The model that answered.
+    /// The model that was asked for; the one that answered, where the request named none.
     #[default]
     Model,
     /// The provider.
@@ -76,6 +76,7 @@ pub async fn get_costs(
         return Err(ApiError::Invalid(message));
     }
     let step_ms = if span <= HOURLY_SPAN_MS { HOUR_MS } else { DAY_MS };
+    app.written().await;
     let reader = app.reader();
     let key = match query.by {
         By::Model => CostKey::Model,
@@ -93,7 +94,9 @@ pub async fn get_costs(
     let simulated = app.is_simulated();
     super::blocking(move || {
         let rows = reader.costs(key, &asked)?;
-        let total = reader.totals(&asked)?;
+        // Every call is in one row: a sum of its own could have a call more.
+        let mut total = Sums::default();
+        rows.iter().for_each(|it| total.add(&it.sums));
         let steps = reader.cost_series(step_ms, &asked)?;
         let step = |it: &tollgate_ledger::SeriesPoint| CostStepView {
             start_ms: it.at_ms.0,

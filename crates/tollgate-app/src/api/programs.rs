@@ -41,6 +41,7 @@ pub async fn list_programs(
     State(app): State<Arc<App>>,
     Query(query): Query<ProgramsQuery>,
 ) -> Result<Json<Vec<ProgramView>>, ApiError> {
+    app.written().await;
     let reader = app.reader();
     let asked = SumQuery {
         since: query.since_ms.map(UnixMs),

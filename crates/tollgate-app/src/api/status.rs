@@ -74,6 +74,7 @@ pub async fn clear_capture(State(app): State<Arc<App>>) -> Json<StatusView> {
 
 /// The status now. What a ledger that cannot be read would tell is unknown; `doctor` says why.
 pub async fn status(app: &Arc<App>) -> StatusView {
+    app.written().await;
     let listen = app.listening();
     let reader = app.reader();
     let midnight = midnight_before(app.clock().now());

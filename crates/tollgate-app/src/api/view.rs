@@ -226,9 +226,10 @@ pub struct CallDetail {
     pub caller: Option<CallerDetail>,
     /// When what happened.
     pub timing: TimingView,
-    /// The bill, line by line; empty when the cost is unknown.
+    /// The bill, line by line; empty when the cost is unknown, or was worked out by prices that this
+    /// version no longer has.
     pub cost_lines: Vec<CostLineView>,
-    /// The price row.
+    /// The price row; `null` when this version no longer has it as it was.
     pub price: Option<PriceView>,
     /// The request's body; `null` when bodies are not kept or it was pruned.
     pub request: Option<BodyView>,

@@ -147,7 +147,8 @@ fn row(call: &CallView) -> Vec<String> {
     ]
 }
 
-fn prompt(usage: &UsageView) -> Option<u64> {
+/// All prompt tokens, cached or not.
+pub(super) fn prompt(usage: &UsageView) -> Option<u64> {
     let cached = [usage.cache_read, usage.cache_write_5m, usage.cache_write_1h];
     usage.input.map(|it| it + cached.into_iter().flatten().sum::<u64>())
 }

@@ -72,7 +72,7 @@ fn by_hand<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Sums {
         sums.failed_calls += u64::from(failed);
         sums.cancelled_calls += u64::from(call.outcome == Outcome::Cancelled);
         sums.unknown_cost_calls += u64::from(call.cost.is_none() && call.cost_unknown.is_some());
-        sums.unknown_usage_calls += u64::from(!failed && call.usage == Usage::default());
+        sums.unknown_usage_calls += u64::from(call.usage == Usage::default());
         sums.cost.0 += call.cost.unwrap_or_default().0;
         let mut add = |sum: fn(&mut Sums) -> &mut u64, count: Option<u64>| {
             *sum(&mut sums) += count.unwrap_or_default();
@@ -246,6 +246,36 @@ fn free_operations_are_not_unknown() {
     let ledger = filled(dir.path(), &[list]);
     let sums = ledger.reader().totals(&SumQuery::default()).unwrap();
     assert_eq!((sums.calls, sums.unknown_cost_calls, sums.unknown_usage_calls), (1, 0, 0));
+}
+
+/// The prompt of a stream that the client left is known, what it generated is not.
+#[test]
+fn usage_that_is_known_in_part_is_not_known() {
+    let check = |call: Call, unknown: u64| {
+        let dir = tempfile::tempdir().unwrap();
+        let sums = filled(dir.path(), &[call]).reader().totals(&SumQuery::default()).unwrap();
+        assert_eq!(sums.unknown_usage_calls, unknown);
+    };
+    let no_usage = Some(CostUnknown::NoUsage);
+    let left = Call {
+        outcome: Outcome::Cancelled,
+        usage: Usage { input: Some(12), ..Usage::default() },
+        cost: None,
+        cost_unknown: no_usage,
+        ..full(0)
+    };
+    check(left.clone(), 1);
+    check(Call { outcome: Outcome::Failed, ..left.clone() }, 1);
+    check(Call { usage: Usage { output: Some(3), ..left.usage }, ..left.clone() }, 1);
+    // All tokens are known, only their price is not.
+    let unpriced = Usage { output: Some(3), ..left.usage };
+    check(Call { usage: unpriced, cost_unknown: Some(CostUnknown::NoPrice), ..left.clone() }, 0);
+    let cost = Some(PicoUsd(1));
+    let embedded = Call { operation: Operation::Embed, cost, cost_unknown: None, ..left.clone() };
+    check(embedded, 0);
+    // A refusal uses nothing.
+    let refused = Call { status: Some(429), usage: Usage::default(), cost_unknown: None, ..left };
+    check(refused, 0);
 }
 
 /// Sums stop at the end of their range and neither wrap nor make the database refuse a call.
