@@ -9,12 +9,23 @@ use std::{
 
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, process::Command};
+use tollgate_app::clock::SystemClock;
+use tollgate_core::Clock as _;
 use tollgate_simulator::Simulator;
 
 use crate::{PATIENCE, Product};
 
 /// Where products listen unless asked otherwise.
 const ANY_PORT: &str = "127.0.0.1:0";
+
+/// A time zone in which it is about noon, so that no test sees a day end: what is counted by the
+/// local day stays in one.
+fn noon() -> String {
+    let hour = SystemClock.now().0.div_euclid(3_600_000) % 24;
+    // POSIX counts westwards.
+    let west = hour - 12;
+    format!("NOON{west:+}")
+}
 
 /// A program of this workspace, as cargo built it beside the test that runs.
 ///
@@ -103,6 +114,7 @@ impl Home {
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
+            .env("TZ", noon())
             .env("XDG_CONFIG_HOME", self.path().join("config"))
             .env("XDG_DATA_HOME", self.path().join("share"))
             .env("XDG_RUNTIME_DIR", self.path().join("run"))

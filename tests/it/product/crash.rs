@@ -88,6 +88,33 @@ async fn who_is_told_of_a_settled_call_finds_it_at_once() {
     product.stop().await;
 }
 
+/// The sums wait for the writer as the calls do.
+#[tokio::test]
+async fn who_is_told_of_a_settled_call_finds_it_in_every_sum() {
+    let simulator = simulator().await;
+    let product = Home::simulated(&simulator).serve().await;
+    let mut events = product.admin().events("/events").await.unwrap();
+    for count in 1..=6 {
+        send(product.listen, chat(CHAT, "")).await;
+        loop {
+            if let EventView::Call { call } = events.next().await.unwrap().unwrap()
+                && call.state != CallState::Live
+            {
+                break;
+            }
+        }
+        let get =
+            async |path: &str| -> serde_json::Value { product.admin().get(path).await.unwrap() };
+        // Each is the first to be asked twice.
+        match count % 3 {
+            0 => assert_eq!(get("/status").await["today_calls"], count),
+            1 => assert_eq!(get("/programs").await[0]["calls"], count),
+            _ => assert_eq!(get("/costs").await["total"]["calls"], count),
+        }
+    }
+    product.stop().await;
+}
+
 #[tokio::test]
 async fn a_gateway_that_is_told_to_end_settles_what_is_under_way() {
     settles(async |it| it.stop().await).await;
