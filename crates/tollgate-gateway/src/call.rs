@@ -17,6 +17,7 @@ use tollgate_wire::{End, Report, Tap, TapConfig, TapEvent};
 use crate::{
     Connection, Gateway, GatewayEvent, LiveCall,
     error::Refusal,
+    limits::{MODEL_BYTES_MAX, cut},
     live::Handle,
     route::{Destination, Routed, Routes},
     settle::{Closed, Delivery, Ending, Reading},
@@ -124,7 +125,8 @@ impl OpenCall {
         if let Some(asked) = &routed.asked {
             self.live.format = Some(asked.format);
             self.live.operation = asked.operation;
-            self.live.model_asked = asked.model_in_path.as_deref().map(Into::into);
+            self.live.model_asked =
+                asked.model_in_path.as_deref().map(|it| cut(it, MODEL_BYTES_MAX).into());
             self.live.streaming = asked.streaming_in_path.unwrap_or(false);
         }
     }
@@ -135,14 +137,18 @@ impl OpenCall {
         self.live.request_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
         if let Some(facts) = facts {
             if let Some(model) = facts.model {
-                self.live.model_asked = Some(model.into());
+                self.live.model_asked = Some(cut(&model, MODEL_BYTES_MAX).into());
             }
             self.live.streaming |= facts.stream;
         }
         let keep = self.gateway.config.limits.body_keep_bytes_max;
         if keep > 0 {
             self.bodies = Some(KeptBodies {
-                request: body.slice(..body.len().min(keep)),
+                // A part that is kept would hold the whole of a long body in memory.
+                request: match body.get(..keep) {
+                    Some(beginning) if body.len() > keep => Bytes::copy_from_slice(beginning),
+                    Some(_) | None => body.clone(),
+                },
                 request_cut: body.len() > keep,
                 ..KeptBodies::default()
             });

@@ -13,6 +13,10 @@ pub const BODY_KEEP_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The longest error text stored with a call.
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 2048;
 
+/// The longest model name that is kept of a request or an answer: twice the longest that any provider
+/// has. Each name that was ever seen is a row that calls are counted by.
+pub(crate) const MODEL_BYTES_MAX: usize = 256;
+
 /// How long resolving, connecting and the TLS handshake may take together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,6 +44,15 @@ pub const LEDGER_WAIT: Duration = Duration::from_secs(10);
 
 /// How many settled calls may wait for the ledger before further ones wait in tasks of their own.
 pub(crate) const SETTLE_QUEUE_MAX: usize = 8192;
+
+/// The text, cut to at most `bytes` at the end of a character.
+pub(crate) fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or(text)
+}
 
 /// Limits that hold for every provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

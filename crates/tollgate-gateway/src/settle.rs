@@ -23,7 +23,7 @@ use tollgate_wire::{End, Report, Tap};
 
 use crate::{
     Connection, GatewayEvent, LiveCall, Observer, Sink,
-    limits::{ERROR_MESSAGE_BYTES_MAX, SETTLE_QUEUE_MAX},
+    limits::{ERROR_MESSAGE_BYTES_MAX, MODEL_BYTES_MAX, SETTLE_QUEUE_MAX, cut},
     live::Live,
     route::Routes,
     sink::{KeptBodies, Settled},
@@ -224,12 +224,12 @@ fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
         method: live.method.as_str().to_owned(),
         path: live.path.as_ref().to_owned(),
         model_asked: live.model_asked.map(|it| it.as_ref().to_owned()),
-        model_served: report.model_served,
+        model_served: report.model_served.map(|it| cut(&it, MODEL_BYTES_MAX).to_owned()),
         streaming: live.streaming,
         status: live.status,
         outcome,
         error_code: ending.code(),
-        error_message: message.map(cut),
+        error_message: message.map(|it| cut(&it, ERROR_MESSAGE_BYTES_MAX).to_owned()),
         stop_reason: report.stop_reason,
         usage: report.usage,
         service_tier: report.service_tier,
@@ -302,14 +302,4 @@ fn is_billed(live: &LiveCall, usage: &Usage, delivery: Delivery) -> bool {
         Delivery::Answered(status) => status.as_u16() < 400 || !usage.is_unknown(),
     };
     by_nature && may_cost
-}
-
-/// The text, cut to [`ERROR_MESSAGE_BYTES_MAX`].
-fn cut(mut message: String) -> String {
-    let mut end = ERROR_MESSAGE_BYTES_MAX.min(message.len());
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.truncate(end);
-    message
 }

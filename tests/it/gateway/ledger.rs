@@ -141,6 +141,23 @@ async fn a_call_to_a_server_on_this_machine_is_known_to_be_free() {
     }
 }
 
+/// Whoever sends long names must not fill the ledger with them.
+#[tokio::test]
+async fn a_long_model_name_is_cut_in_the_ledger_and_forwarded_whole() {
+    let house = House::open().await;
+    let name = "ä".repeat(5_000);
+    let body = format!(r#"{{"model":"{name}","messages":[{{"role":"user","content":"x"}}]}}"#);
+    house.ask(post("/v1/chat/completions", &body)).await;
+    assert_eq!(house.simulator.calls()[0].request, body);
+    let call = house.call().await;
+    assert_eq!(call.model_asked.as_ref().map(String::len), Some(256));
+    assert_eq!(call.model_asked, Some("ä".repeat(128)));
+    let path = format!("/v1beta/models/m{}:generateContent", "x".repeat(300));
+    house.ask(post(&path, "{}")).await;
+    let calls = house.door.seen.calls(2).await;
+    assert_eq!(calls[1].model_asked.as_ref().map(String::len), Some(256));
+}
+
 #[tokio::test]
 async fn a_model_without_a_price_is_unknown_and_not_free() {
     let simulator = simulator().await;
