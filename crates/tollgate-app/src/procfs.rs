@@ -23,6 +23,7 @@ use procfs::process::{FDTarget, Process};
 use tollgate_core::{
     Caller, SocketCookie,
     caller::{Ancestor, CallerSource, ProcessKey, Project},
+    credential::masked_argv,
 };
 use tollgate_flows::name;
 
@@ -280,9 +281,10 @@ fn started_at_ns(ticks: u64) -> u64 {
     ticks.saturating_mul(NS_PER_S / procfs::ticks_per_second().max(1))
 }
 
+/// A command line as it may be kept: without credentials, and not too long.
 fn bounded(argv: Vec<String>) -> Vec<String> {
-    argv.into_iter()
-        .take(ARGV_MAX)
+    masked_argv(argv.into_iter().take(ARGV_MAX))
+        .into_iter()
         .map(|mut arg| {
             arg.truncate(arg.floor_char_boundary(ARG_BYTES_MAX));
             arg
@@ -357,6 +359,25 @@ mod tests {
         }
         assert_eq!(caller(child.id(), CallerSource::Helper), None);
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_key_on_a_command_line_is_not_told() {
+        let mut child = std::process::Command::new("cat")
+            .args(["--api-key", "planted-1", "-", "authorization: Bearer planted-2"])
+            .stdin(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let caller = caller(child.id(), CallerSource::SockDiag);
+        let _ = child.kill();
+        child.wait().unwrap();
+        // It may have ended by itself already: `cat` knows no such option.
+        let argv = caller.map(|it| it.argv).unwrap_or_default();
+        assert!(!argv.concat().contains("planted"), "{argv:?}");
+        let argv = ["x", "--api-key", "planted-1", "-", "authorization: Bearer planted-2"];
+        let masked = bounded(argv.map(str::to_owned).to_vec());
+        assert_eq!(masked, ["x", "--api-key", "***", "-", "authorization: ***"]);
     }
 
     #[test]

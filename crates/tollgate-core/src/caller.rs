@@ -50,7 +50,7 @@ pub struct Caller {
     pub program: String,
     /// The executable's path.
     pub exe: Option<String>,
-    /// The command line.
+    /// The command line, as [`masked_argv`](crate::credential::masked_argv) leaves it.
     pub argv: Vec<String>,
     /// The working directory.
     pub cwd: Option<String>,

@@ -8,6 +8,7 @@ pub mod call;
 pub mod caller;
 pub mod clock;
 pub mod cost;
+pub mod credential;
 pub mod format;
 pub mod id;
 pub mod money;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use hashlink::LruCache;
-use tollgate_core::{SocketCookie, caller::ProcessKey};
+use tollgate_core::{SocketCookie, caller::ProcessKey, credential::masked_argv};
 
 use crate::{
     event::{BootNs, Exec, OwnerSeen, OwnerVia, ProcessSeen, SocketSeen},
@@ -44,7 +44,7 @@ pub struct Process {
     pub comm: String,
     /// The executable's path.
     pub exe: Option<String>,
-    /// The command line.
+    /// The command line, credentials masked.
     pub argv: Vec<String>,
     /// The working directory.
     pub cwd: Option<String>,
@@ -233,8 +233,10 @@ impl Attribution {
     }
 }
 
+/// A command line as it may be kept: without credentials, and not too long.
 fn bounded(mut argv: Vec<String>) -> Vec<String> {
     argv.truncate(ARGV_MAX);
+    let mut argv = masked_argv(argv);
     for argument in &mut argv {
         crate::packet::text::truncate_chars(argument, ARGUMENT_CHARS_MAX);
     }

@@ -34,7 +34,6 @@ pub mod format;
 mod gemini;
 pub mod hide_usage;
 mod lenient;
-pub mod mask;
 mod members;
 mod needle;
 mod openai_chat;

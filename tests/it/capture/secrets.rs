@@ -9,7 +9,7 @@ use tokio::{
 use tollgate_tests::send;
 
 use super::{
-    harness::{Watched, chat, encoded, eventually},
+    harness::{Watched, chat, curl, encoded, eventually, run},
     joined::decoded,
 };
 
@@ -123,4 +123,43 @@ async fn no_key_on_the_wire_is_in_anything_that_the_capture_shows() {
         assert_eq!(found["packets"], serde_json::json!([]), "{key}");
     }
     watched.product.stop().await;
+}
+
+/// Keys as people type them: in an option of its own, and in a script that is an argument.
+const TYPED: [&str; 2] = ["planted-typed-5b0e", "planted-scripted-c71a"];
+
+#[tokio::test]
+async fn a_key_on_a_command_line_is_stored_and_shown_nowhere() {
+    let Some(watched) = Watched::start("keys on command lines").await else { return };
+    let [typed, scripted] = TYPED;
+    let mut command = curl(&watched.product, "typed");
+    run(command.args(["--header", &format!("x-extra-key: {typed}")])).await;
+    let mut shell = watched.home.command("sh");
+    let script = "curl --silent --noproxy '*' --header 'content-type: application/json' --header";
+    let url = format!("{}/v1/chat/completions", watched.product.base_url());
+    let body = chat("scripted").replace('"', "\\\"");
+    let script = format!("{script} 'x-extra-token: {scripted}' --data \"{body}\" {url}; true");
+    run(shell.args(["-c", &script])).await;
+    let calls = watched.product.calls(2).await;
+    let admin = watched.product.admin();
+    let holds = |bytes: &[u8]| {
+        TYPED.into_iter().find(|key| bytes.windows(key.len()).any(|it| it == key.as_bytes()))
+    };
+    for call in &calls {
+        let caller = watched.detail(call).await.caller.expect("a caller");
+        assert!(caller.argv.iter().any(|it| it.ends_with(": ***")), "{:?}", caller.argv);
+        let shown = admin.get_bytes(&format!("/calls/{}", call.id)).await.unwrap();
+        assert_eq!(holds(&shown), None);
+    }
+    for path in ["/calls", "/programs", "/packets?limit=100000", "/packets.pcapng"] {
+        assert_eq!(holds(&admin.get_bytes(path).await.unwrap()), None, "{path}");
+    }
+    let data = watched.home.data();
+    watched.product.stop().await;
+    let mut looked_at = 0;
+    for file in std::fs::read_dir(data).unwrap().flatten().filter(|it| it.path().is_file()) {
+        assert_eq!(holds(&std::fs::read(file.path()).unwrap()), None, "{file:?}");
+        looked_at += 1;
+    }
+    assert!(looked_at > 0);
 }

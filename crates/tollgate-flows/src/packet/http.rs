@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, ops::Range};
 
 use httparse::{EMPTY_HEADER, Status};
+use tollgate_core::credential::is_credential_name;
 
 use super::{
     layer::{Fields, Layer},
@@ -29,24 +30,6 @@ const METHODS: [&[u8]; 9] = [
     b"TRACE ",
 ];
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
-
-/// Header names whose value is a credential, whole or as a part of the name.
-const SECRET_NAMES: [&str; 3] = ["cookie", "set-cookie", "x-amz-signature"];
-const SECRET_PARTS: [&str; 7] =
-    ["auth", "token", "secret", "api-key", "apikey", "password", "credential"];
-/// Query parameters that carry credentials.
-const SECRET_PARAMETERS: [&str; 10] = [
-    "key",
-    "api_key",
-    "api-key",
-    "apikey",
-    "access_token",
-    "token",
-    "sig",
-    "signature",
-    "x-amz-signature",
-    "x-amz-credential",
-];
 
 #[derive(Clone, Debug)]
 enum Kind<'a> {
@@ -86,13 +69,6 @@ pub(super) fn broken_query(payload: &[u8]) -> Option<Range<usize>> {
     let breaks_off = begins_request(payload) && memchr::memchr(b'\n', payload).is_none();
     let query = memchr::memchr(b'?', payload).filter(|_| breaks_off)?;
     Some(query + 1..payload.len())
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.contains(&name.as_str())
-        || name.ends_with("-key")
-        || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
@@ -243,7 +219,7 @@ impl<'a> Head<'a> {
             let name_at = offset_in(self.payload, name.as_bytes());
             let value_at = offset_in(self.payload, value);
             let range = at + name_at..at + value_at + value.len();
-            let shown = if is_secret(name) {
+            let shown = if is_credential_name(name) {
                 let from = secret_start(value);
                 secrets.push(at + value_at + from..at + value_at + value.len());
                 let scheme = readable(value.get(..from).unwrap_or_default(), 32);
@@ -266,7 +242,7 @@ impl<'a> Head<'a> {
         let line = memchr::memrchr(b'\n', self.payload).map_or(0, |it| it + 1);
         let colon = line + memchr::memchr(b':', self.payload.get(line..)?)?;
         let name = std::str::from_utf8(self.payload.get(line..colon)?).ok()?;
-        (line > 0 && is_secret(name)).then(|| at + colon + 1..at + self.payload.len())
+        (line > 0 && is_credential_name(name)).then(|| at + colon + 1..at + self.payload.len())
     }
 }
 
@@ -290,9 +266,8 @@ fn secret_parameters(target: &str) -> impl Iterator<Item = Range<usize>> {
         let start = at;
         at += pair.len() + 1;
         let (name, value) = pair.split_once('=')?;
-        let name = name.to_ascii_lowercase();
         let value_at = start + name.len() + 1;
-        SECRET_PARAMETERS.contains(&name.as_str()).then(|| value_at..value_at + value.len())
+        is_credential_name(name).then(|| value_at..value_at + value.len())
     })
 }
 
