@@ -45,7 +45,8 @@ unsafe fn run(ops: *mut bpf_sock_ops) {
             return;
         }
         let Some(entry) = SOCKS.get_ptr(cookie) else { return };
-        if !watched((*entry).uid) {
+        // Without the flag another program asked for this call, not this one.
+        if (*entry).flags & sock_flag::CALLBACKS == 0 || !watched((*entry).uid) {
             return;
         }
         let [from, to, ..] = (*ops).__bindgen_anon_1.args;
@@ -60,8 +61,9 @@ unsafe fn run(ops: *mut bpf_sock_ops) {
 unsafe fn begin(ops: *mut bpf_sock_ops, cookie: u64) {
     // SAFETY: the hook's context and map values; the verifier checks what the helper returns.
     unsafe {
+        // Added to what other programs asked for.
         let flags = BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG;
-        bpf_sock_ops_cb_flags_set(ops, flags as i32);
+        bpf_sock_ops_cb_flags_set(ops, ((*ops).bpf_sock_ops_cb_flags | flags) as i32);
         if let Some(entry) = SOCKS.get_ptr_mut(cookie) {
             (*entry).flags |= sock_flag::CALLBACKS;
             return;
