@@ -71,6 +71,8 @@ pub(crate) fn offsets() -> anyhow::Result<Option<Offsets>> {
         task_pid: at("task_struct", "pid")?,
         task_tgid: at("task_struct", "tgid")?,
         task_real_parent: at("task_struct", "real_parent")?,
+        task_cred: at("task_struct", "cred")?,
+        cred_euid: at("cred", "euid")?,
         task_mm: at("task_struct", "mm")?,
         task_signal: at("task_struct", "signal")?,
         signal_live: at("signal_struct", "live")?,

@@ -227,6 +227,45 @@ fn a_user_sees_its_own_packets_and_processes_only() {
 }
 
 #[test]
+fn what_a_set_uid_program_says_is_not_shown_to_who_started_it() {
+    use std::os::unix::process::CommandExt;
+    if skipped("set-uid program") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let open = |mode| std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(folder.path(), open(0o755)).unwrap();
+    let program = folder.path().join("python-of-root");
+    std::fs::copy("/usr/bin/python3", &program).unwrap();
+    std::fs::set_permissions(&program, open(0o4755)).unwrap();
+    let port = echo_server("127.0.0.1:0");
+    let mut helper = Helper::capture(1000, only(port));
+    let talk = format!("import os\nprint(os.geteuid())\n{TALK}");
+    let output = Command::new(&program)
+        .args(["-c", &talk, &port.to_string()])
+        .env("PYTHONHOME", "/usr")
+        .current_dir("/")
+        .uid(1000)
+        .gid(1000)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let Some(("0", cookie)) = said.trim().split_once('\n') else {
+        eprintln!("skipped set-uid program: it gets no rights here, it said {said:?}");
+        return;
+    };
+    let foreign: u64 = cookie.parse().unwrap();
+    let own = talk_as(1000, port);
+    helper.until("its own closing", |events| {
+        events.iter().any(|event| matches!(event, Event::Closed(closed) if closed.cookie == own))
+    });
+    let _ = helper.status();
+    assert!(helper.packets().any(|packet| packet.cookie == own));
+    assert!(!helper.packets().any(|packet| packet.cookie == foreign));
+    assert!(!crate::harness::owners(&helper.events).any(|owner| owner.cookie == foreign));
+}
+
+#[test]
 fn a_snapshot_names_the_owners_of_sockets_that_were_there_before() {
     if skipped("snapshot") {
         return;

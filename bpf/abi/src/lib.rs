@@ -26,7 +26,7 @@ plain! {
     Config = 16408,
     SockEntry = 72,
     Stats = 192,
-    Offsets = 168,
+    Offsets = 184,
 }
 
 /// Kinds of record, the first field of every [`Head`].
@@ -439,6 +439,10 @@ pub struct Offsets {
     pub task_tgid: u64,
     /// `task_struct.real_parent`
     pub task_real_parent: u64,
+    /// `task_struct.cred`
+    pub task_cred: u64,
+    /// `cred.euid`
+    pub cred_euid: u64,
     /// `task_struct.mm`
     pub task_mm: u64,
     /// `task_struct.signal`

@@ -67,6 +67,8 @@ pub static OFFSETS: Offsets = Offsets {
     task_pid: 0,
     task_tgid: 0,
     task_real_parent: 0,
+    task_cred: 0,
+    cred_euid: 0,
     task_mm: 0,
     task_signal: 0,
     signal_live: 0,

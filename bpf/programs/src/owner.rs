@@ -1,6 +1,7 @@
 //! Who owns a socket: the control group hooks, which run in the process that makes the call.
 
 use core::ffi::c_void;
+use core::mem::MaybeUninit;
 
 use aya_ebpf::bindings::{bpf_sock, bpf_sock_addr};
 use aya_ebpf::helpers::generated::{
@@ -201,7 +202,7 @@ unsafe fn show(ctx: *mut c_void, via: u16, flags: u16, addresses: *mut Addresses
     unsafe {
         let cookie = bpf_get_socket_cookie(ctx);
         let netns = bpf_get_netns_cookie(ctx);
-        own(cookie, netns, via, (flags, 0), addresses);
+        own(cookie, netns, via, flags, addresses);
     }
 }
 
@@ -214,39 +215,35 @@ pub unsafe fn own(
     cookie: u64,
     netns: u64,
     via: u16,
-    (flags, rtt_at_ns): (u16, u64),
+    flags: u16,
     addresses: *mut Addresses,
 ) {
-    // SAFETY: the caller's addresses.
-    let (protocol, family) = unsafe { ((*addresses).protocol, (*addresses).family) };
-    let mut owner = SockEntry {
-        at_ns: task::now_ns(),
-        netns,
-        cgroup_id: task::cgroup_id(),
-        started_at_ns: task::started_at_ns(),
-        rtt_at_ns,
-        comm: [0; COMM_WORDS],
-        tgid: task::tgid(),
-        uid: task::uid(),
-        via,
-        protocol,
-        family,
-        flags,
-    };
-    // SAFETY: room on the stack.
-    unsafe { task::comm_to(&raw mut owner.comm) };
-    if !remember(cookie, &owner) || !watched(owner.uid) {
-        return;
-    }
-    send(|record: *mut OwnerRecord| {
-        // SAFETY: room of the ring.
-        unsafe {
-            (*record).head =
-                Head { kind: kind::OWNER, detail: via, detail2: 0, at_ns: owner.at_ns, cookie };
-            copy_words(&owner, &raw mut (*record).owner);
-            copy_words(addresses, &raw mut (*record).addresses);
+    let mut room = MaybeUninit::<SockEntry>::uninit();
+    let owner = room.as_mut_ptr();
+    // SAFETY: room on the stack, of which every field is filled in; the caller's addresses; room of
+    // the ring.
+    unsafe {
+        task::comm_to(&raw mut (*owner).comm);
+        (*owner).at_ns = task::now_ns();
+        (*owner).netns = netns;
+        (*owner).cgroup_id = task::cgroup_id();
+        ((*owner).started_at_ns, (*owner).uid) = task::identity();
+        (*owner).rtt_at_ns = 0;
+        (*owner).tgid = task::tgid();
+        (*owner).via = via;
+        (*owner).protocol = (*addresses).protocol;
+        (*owner).family = (*addresses).family;
+        (*owner).flags = flags;
+        if !remember(cookie, &*owner) || !watched((*owner).uid) {
+            return;
         }
-    });
+        send(|record: *mut OwnerRecord| {
+            let at_ns = (*owner).at_ns;
+            (*record).head = Head { kind: kind::OWNER, detail: via, detail2: 0, at_ns, cookie };
+            copy_words(owner, &raw mut (*record).owner);
+            copy_words(addresses, &raw mut (*record).addresses);
+        });
+    }
 }
 
 /// Remembers a TCP socket that no process has shown itself with, by the user and the namespace

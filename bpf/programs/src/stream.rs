@@ -72,12 +72,12 @@ unsafe fn used(sk: *const u8) {
             return;
         }
         let cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
-        let (mut flags, mut rtt_at_ns) = (config_zero() as u16, config_zero());
+        let mut flags = config_zero() as u16;
         if let Some(entry) = SOCKS.get_ptr(cookie) {
             if (*entry).via == via::SEND_RECEIVE && (*entry).tgid == task::tgid() {
                 return;
             }
-            (flags, rtt_at_ns) = ((*entry).flags, (*entry).rtt_at_ns);
+            flags = (*entry).flags;
         }
         let mut addresses = MaybeUninit::<Addresses>::uninit();
         let room = addresses.as_mut_ptr();
@@ -90,7 +90,7 @@ unsafe fn used(sk: *const u8) {
         // A copy of kernel memory can fail, not fault; then the room is zeroed.
         let pair = sk.wrapping_add(offset!(sock_v6_pair) as usize);
         bpf_probe_read_kernel((&raw mut (*room).remote6).cast(), 32, pair.cast());
-        own(cookie, netns(sk), via::SEND_RECEIVE, (flags, rtt_at_ns), room);
+        own(cookie, netns(sk), via::SEND_RECEIVE, flags, room);
     }
 }
 

@@ -5,9 +5,9 @@ use aya_ebpf::helpers::generated::{
     bpf_ktime_get_boot_ns,
 };
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_uid_gid};
-use tollgate_bpf_abi::COMM_WORDS;
+use tollgate_bpf_abi::{COMM_WORDS, UID_UNKNOWN};
 
-use crate::maps::{field, offset};
+use crate::maps::{field, is_zero, offset};
 
 #[inline(always)]
 pub fn now_ns() -> u64 {
@@ -20,25 +20,47 @@ pub fn tgid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
+/// Whose process this is. One that runs with another's rights (set-uid) is nobody's for sure: what
+/// it says must not be shown to who started it. Without the kernel's types it is who started it.
 #[inline(always)]
 pub fn uid() -> u32 {
-    bpf_get_current_uid_gid() as u32
+    let uid = bpf_get_current_uid_gid() as u32;
+    if offset!(has_btf) == 0 {
+        return uid;
+    }
+    // SAFETY: the helper returns a typed pointer to the running task.
+    unsafe { uid | other_user(bpf_get_current_task_btf().cast(), uid) }
+}
+
+/// When the process started (0 where the kernel's types are unknown), and [`uid`].
+#[inline(always)]
+pub fn identity() -> (u64, u32) {
+    let uid = bpf_get_current_uid_gid() as u32;
+    if offset!(has_btf) == 0 {
+        return (0, uid);
+    }
+    // SAFETY: as in `uid`.
+    unsafe {
+        let task: *const u8 = bpf_get_current_task_btf().cast();
+        (started_at_ns_of(task), uid | other_user(task, uid))
+    }
+}
+
+/// [`UID_UNKNOWN`] when the task's rights are another user's, else 0; without a branch.
+#[inline(always)]
+unsafe fn other_user(task: *const u8, uid: u32) -> u32 {
+    // SAFETY: the caller's typed pointer to a task.
+    unsafe {
+        let cred: *const u8 = field(task, offset!(task_cred));
+        let effective: u32 = field(cred, offset!(cred_euid));
+        is_zero(u64::from(effective ^ uid)).wrapping_sub(1) as u32 & UID_UNKNOWN
+    }
 }
 
 #[inline(always)]
 pub fn cgroup_id() -> u64 {
     // SAFETY: takes nothing.
     unsafe { bpf_get_current_cgroup_id() }
-}
-
-/// When the process started, or 0 where the kernel's types are unknown.
-#[inline(always)]
-pub fn started_at_ns() -> u64 {
-    if offset!(has_btf) == 0 {
-        return 0;
-    }
-    // SAFETY: the helper returns a typed pointer to the running task.
-    unsafe { started_at_ns_of(bpf_get_current_task_btf().cast()) }
 }
 
 /// When the process of a task started.
