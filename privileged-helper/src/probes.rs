@@ -43,11 +43,13 @@ const HOOKS: [(&str, &str); 17] = [
 ];
 
 /// Programs that are not attached but gone on to: the map, the place in it, the program.
-const NEXT: [(&str, u32, &str); 4] = [
+const NEXT: [(&str, u32, &str); 6] = [
     ("EGRESS_NEXT", next::TAKE, "tg_take_out"),
     ("EGRESS_NEXT", next::ADOPT, "tg_adopt_out"),
+    ("EGRESS_NEXT", next::COPY, "tg_copy_out"),
     ("INGRESS_NEXT", next::TAKE, "tg_take_in"),
     ("INGRESS_NEXT", next::ADOPT, "tg_adopt_in"),
+    ("INGRESS_NEXT", next::COPY, "tg_copy_in"),
 ];
 
 /// The loaded object. Everything detaches when it is dropped or the process ends.

@@ -1,7 +1,6 @@
 //! Every packet is accounted for, and what the programs cost is known.
 
 use std::net::UdpSocket;
-use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tollgate_helper_protocol::event::LostCause;
@@ -9,7 +8,7 @@ use tollgate_helper_protocol::reply::Status;
 use tollgate_helper_protocol::request::{Payload, Scope, SnapTier};
 use tollgate_helper_protocol::{Capture, Event, Reply, Request};
 
-use crate::harness::{Helper, PATIENCE, echo_server, only, packets, skipped};
+use crate::harness::{Helper, came, echo_server, only, packets, skipped};
 
 /// What the kernel lets a program cost its verifier: far below its limit of a million, so that no
 /// change of kernel brings it near.
@@ -27,7 +26,7 @@ fn every_program_loads_attaches_and_stays_within_its_budget() {
     assert_eq!(helper.hello.probes.len(), 17);
     assert_eq!(helper.hello.object_sha256.len(), 64);
     let programs = helper.status().programs;
-    assert_eq!(programs.len(), 21);
+    assert_eq!(programs.len(), 23);
     for program in &programs {
         let Some(count) = program.verified_instructions else {
             eprintln!("skipped the budget: this kernel does not tell (before Linux 5.16)");
@@ -40,24 +39,6 @@ fn every_program_loads_attaches_and_stays_within_its_budget() {
         .filter(|it| it.verified_instructions.is_some_and(|n| n >= VERIFIED_INSTRUCTIONS_MAX))
         .collect();
     assert!(over.is_empty(), "over {VERIFIED_INSTRUCTIONS_MAX}: {over:?}");
-}
-
-/// How many packets are among the events.
-fn came(events: &[Event]) -> u64 {
-    u64::try_from(packets(events).count()).unwrap()
-}
-
-/// The counters once every packet that the kernel handed over has come or was dropped on the way. What it hands over
-/// lies in the ring for a moment, and a connection's last acknowledgement follows its closing.
-fn drained(helper: &mut Helper) -> Status {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let status = helper.status();
-        let known = came(&helper.events) + status.connection.packets_dropped;
-        if known == status.egress.delivered || Instant::now() > deadline {
-            return status;
-        }
-    }
 }
 
 /// How often a program ran, as the kernel itself counts.
@@ -89,7 +70,7 @@ fn seen_is_what_was_delivered_and_dropped_to_the_packet() {
             .iter()
             .any(|event| matches!(event, Event::Lost(lost) if lost.cause == LostCause::PacketRing))
     });
-    let counted = drained(&mut helper);
+    let counted = helper.drained();
     let egress = counted.egress;
     println!("{egress:?} {:?}", counted.connection);
     let dropped = counted.connection.packets_dropped;
@@ -134,7 +115,7 @@ fn a_client_gets_each_delivered_packet_exactly_once() {
         let closed = |event: &&Event| matches!(event, Event::Closed(it) if it.tcp.is_some());
         events.iter().filter(closed).count() >= 600
     });
-    let _ = drained(&mut helper);
+    let _ = helper.drained();
     assert!(matches!(helper.ask(Request::Subscribe(Vec::new())), Reply::Done));
     let status = helper.status();
     assert_eq!(status.connection.packets_dropped, 0);

@@ -103,10 +103,15 @@ impl Helper {
     /// Captures with this configuration and listens to everything.
     pub(crate) fn capture(uid: u32, capture: Capture) -> Self {
         let mut this = Self::start(uid);
-        assert!(matches!(this.ask(Request::SetCapture(capture)), Reply::CaptureSet(_)));
-        let all = vec![Topic::Packets, Topic::Sockets, Topic::Processes];
-        assert!(matches!(this.ask(Request::Subscribe(all)), Reply::Done));
+        this.listen_to(capture);
         this
+    }
+
+    /// Captures with this configuration from now on and listens to everything.
+    pub(crate) fn listen_to(&mut self, capture: Capture) {
+        assert!(matches!(self.ask(Request::SetCapture(capture)), Reply::CaptureSet(_)));
+        let all = vec![Topic::Packets, Topic::Sockets, Topic::Processes];
+        assert!(matches!(self.ask(Request::Subscribe(all)), Reply::Done));
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -162,6 +167,22 @@ impl Helper {
         }
     }
 
+    /// The counters once every packet that the kernel handed over has come or was dropped on the way.
+    /// What it hands over lies in the ring for a moment, and a connection's last acknowledgement
+    /// follows its closing.
+    pub(crate) fn drained(&mut self) -> Status {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            let known = came(&self.events) + status.connection.packets_dropped;
+            let handed_over = status.egress.delivered + status.ingress.delivered;
+            if known == handed_over {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "{known} of {handed_over} packets came");
+        }
+    }
+
     pub(crate) fn packets(&self) -> impl Iterator<Item = &Packet> {
         packets(&self.events)
     }
@@ -180,6 +201,11 @@ pub(crate) fn packets(events: &[Event]) -> impl Iterator<Item = &Packet> {
         Event::Packet(packet) => Some(packet),
         _ => None,
     })
+}
+
+/// How many packets are among the events.
+pub(crate) fn came(events: &[Event]) -> u64 {
+    u64::try_from(packets(events).count()).unwrap()
 }
 
 pub(crate) fn owners(events: &[Event]) -> impl Iterator<Item = &Owner> {

@@ -14,7 +14,7 @@ use tollgate_helper_protocol::{
     Call, Capture, Event, Message, PROTOCOL_VERSION, Reply, Request, Topic,
 };
 
-use crate::harness::{Helper, PATIENCE, binary, echo_server, only, packets, skipped};
+use crate::harness::{Helper, PATIENCE, Python, binary, echo_server, only, packets, skipped};
 
 /// A helper at a socket.
 struct Served {
@@ -259,10 +259,85 @@ fn what_a_set_uid_program_says_is_not_shown_to_who_started_it() {
     helper.until("its own closing", |events| {
         events.iter().any(|event| matches!(event, Event::Closed(closed) if closed.cookie == own))
     });
-    let _ = helper.status();
+    helper.drained();
     assert!(helper.packets().any(|packet| packet.cookie == own));
     assert!(!helper.packets().any(|packet| packet.cookie == foreign));
     assert!(!crate::harness::owners(&helper.events).any(|owner| owner.cookie == foreign));
+}
+
+/// Answers each question, over TCP and over UDP on the same port.
+const ANSWER: &str = r"
+import socket, sys, threading
+while True:
+    tcp = socket.create_server(('127.0.0.1', 0))
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try: udp.bind(tcp.getsockname()); break
+    except OSError: tcp.close()
+print(tcp.getsockname()[1], flush=True)
+def datagrams():
+    while True:
+        said, who = udp.recvfrom(100)
+        udp.sendto(said.replace(b'ask', b'told'), who)
+def streams():
+    while True:
+        stream, _ = tcp.accept()
+        stream.sendall(stream.recv(100).replace(b'ask', b'told'))
+        stream.recv(1); stream.close()
+for it in datagrams, streams: threading.Thread(target=it, daemon=True).start()
+sys.stdin.read()
+";
+/// Asks so often, over TCP and over UDP.
+const ASK: &str = r"
+import socket, sys
+where = ('127.0.0.1', int(sys.argv[1]))
+for n in range(int(sys.argv[2])):
+    for kind, name in (socket.SOCK_STREAM, 'tcp'), (socket.SOCK_DGRAM, 'udp'):
+        s = socket.socket(socket.AF_INET, kind)
+        s.connect(where); s.send(f'ask {name} {n};'.encode()); s.recv(100); s.close()
+";
+
+/// Python as another user, who may not look into this one's folders.
+fn python_as(uid: u32, program: &str, args: &[&str]) -> Python {
+    let (user, group) = (format!("--reuid={uid}"), format!("--regid={uid}"));
+    let wrapper =
+        ["setpriv", &user, &group, "--clear-groups", "env", "--chdir=/", "PATH=/usr/bin:/bin"];
+    Python::start(&wrapper, program, args)
+}
+
+#[test]
+fn both_directions_between_two_users_are_told_and_each_packet_once() {
+    if skipped("loopback between users") {
+        return;
+    }
+    let times = 20;
+    for (server, client) in [(1001, 1000), (1000, 1001), (1000, 1000)] {
+        // First, for it cannot tell whose an older UDP socket is.
+        let mut helper = Helper::start(1000);
+        let mut answering = python_as(server, ANSWER, &[]);
+        let port = u16::try_from(answering.numbers()[0]).unwrap();
+        helper.listen_to(only(port));
+        python_as(client, ASK, &[&port.to_string(), &times.to_string()]).finish();
+        let said = |text: &str, snap: &[u8]| snap.ends_with(text.as_bytes());
+        let texts: Vec<String> = (0..times)
+            .flat_map(|n| {
+                ["ask tcp", "told tcp", "ask udp", "told udp"].map(|it| format!("{it} {n};"))
+            })
+            .collect();
+        let times_told = |events: &[Event], text: &str| {
+            packets(events).filter(|it| said(text, &it.snap.0)).count()
+        };
+        helper.until("every question and answer", |events| {
+            texts.iter().all(|it| times_told(events, it) > 0)
+        });
+        let status = helper.drained();
+        for text in &texts {
+            assert_eq!(times_told(&helper.events, text), 1, "{text}, {client} asks {server}");
+        }
+        assert!(helper.packets().all(|it| it.uid == Some(1000)));
+        // Arrivals are told where nobody told of the departure.
+        assert_eq!(status.ingress.delivered > 0, server != client, "{status:?}");
+        assert!(status.egress.adds_up() && status.ingress.adds_up(), "{status:?}");
+    }
 }
 
 #[test]

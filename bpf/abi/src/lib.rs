@@ -27,6 +27,7 @@ plain! {
     SockEntry = 72,
     Stats = 192,
     Offsets = 184,
+    Way = 48,
 }
 
 /// Kinds of record, the first field of every [`Head`].
@@ -294,11 +295,33 @@ pub struct ForkRecord {
 
 /// Places in the maps `EGRESS_NEXT` and `INGRESS_NEXT`, where packet programs go on.
 pub mod next {
-    /// To the one that takes a wanted packet.
+    /// To the one that decides what becomes of a wanted packet.
     pub const TAKE: u32 = 0;
     /// To the one that enters a socket older than the helper in the table, and goes on to `TAKE`.
     pub const ADOPT: u32 = 1;
+    /// To the one that copies a packet.
+    pub const COPY: u32 = 2;
+    /// How many there are.
+    pub const PLACES: u32 = 3;
 }
+
+/// Who sends to whom on loopback, in the map `WAYS`: there while the sender's packets are told as
+/// they leave. A packet that arrives on no such way was not told, and is told then.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Way {
+    /// Network namespace, or 0.
+    pub netns: u64,
+    /// Source and destination, as they stand in the packet; IPv4 fills the first two words.
+    pub addresses: [u32; 8],
+    /// The first four bytes after the IP header: TCP's and UDP's ports.
+    pub ports: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// Ways remembered, as many as sockets; of one that gives way, packets are told twice.
+pub const WAYS_MAX: u32 = 65_536;
 
 /// What is known of a socket, in the map `SOCKS`.
 #[derive(Clone, Copy, Debug)]
@@ -390,7 +413,7 @@ pub struct PacketStats {
     pub filtered: u64,
     /// Wanted, but of a user that is not watched.
     pub other_user: u64,
-    /// Wanted, but delivered at the sender's egress.
+    /// Wanted, but delivered or lost at the sender's egress.
     pub loopback: u64,
     /// Bytes could not be copied.
     pub copy_failed: u64,

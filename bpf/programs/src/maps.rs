@@ -9,7 +9,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{HashMap, LruHashMap, ProgramArray, RingBuf};
 use tollgate_bpf_abi::{
     CONTROL_RING_BYTES, Config, Offsets, PACKET_RING_BYTES, PORT_WORDS, PacketStats, SOCKS_MAX,
-    STATS_SETS, SockEntry, Stats,
+    STATS_SETS, SockEntry, Stats, WAYS_MAX, Way, next,
 };
 
 /// Waking the reader costs more than all the rest of a program; it polls.
@@ -20,9 +20,11 @@ pub static UIDS: HashMap<u32, u8> = HashMap::with_max_entries(64, 0);
 #[map]
 pub static SOCKS: LruHashMap<u64, SockEntry> = LruHashMap::with_max_entries(SOCKS_MAX, 0);
 #[map]
-pub static EGRESS_NEXT: ProgramArray = ProgramArray::with_max_entries(2, 0);
+pub static WAYS: LruHashMap<Way, u8> = LruHashMap::with_max_entries(WAYS_MAX, 0);
 #[map]
-pub static INGRESS_NEXT: ProgramArray = ProgramArray::with_max_entries(2, 0);
+pub static EGRESS_NEXT: ProgramArray = ProgramArray::with_max_entries(next::PLACES, 0);
+#[map]
+pub static INGRESS_NEXT: ProgramArray = ProgramArray::with_max_entries(next::PLACES, 0);
 #[map]
 pub static PACKETS: RingBuf = RingBuf::with_byte_size(PACKET_RING_BYTES, 0);
 #[map]

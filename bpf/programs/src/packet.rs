@@ -9,11 +9,11 @@ use aya_ebpf::maps::ProgramArray;
 use aya_ebpf::programs::SkBuffContext;
 use tollgate_bpf_abi::{
     HAS_TCP, Head, PORT_GATEWAY, PORT_REMOTE, PacketRecord, PacketStats, SNAP_LARGE, SNAP_SMALL,
-    config_flag, direction, kind, next, sock_flag,
+    Way, config_flag, direction, kind, next, sock_flag,
 };
 
 use crate::maps::{
-    EGRESS_NEXT, INGRESS_NEXT, NO_WAKEUP, PACKETS, SOCKS, config_flags, config_snap,
+    EGRESS_NEXT, INGRESS_NEXT, NO_WAKEUP, PACKETS, SOCKS, WAYS, config_flags, config_snap,
     config_step_down_bytes, config_zero, copy_words, count, is_zero, least, port_bits, settle,
     stats, watched,
 };
@@ -24,6 +24,8 @@ use crate::task::now_ns;
 const PASS: i32 = 1;
 /// The loopback interface's number in every network namespace.
 const LOOPBACK: u64 = 1;
+const ETH_P_IPV6: u16 = 0x86dd;
+const IPV6_HEADER_BYTES: u32 = 40;
 
 #[cgroup_skb(egress)]
 pub fn tg_egress(ctx: SkBuffContext) -> i32 {
@@ -52,6 +54,22 @@ pub fn tg_take_out(ctx: SkBuffContext) -> i32 {
 pub fn tg_take_in(ctx: SkBuffContext) -> i32 {
     // SAFETY: the hook's context and counters.
     unsafe { take::<{ direction::INGRESS }>(&ctx, &raw mut (*stats()).ingress, &INGRESS_NEXT) };
+    PASS
+}
+
+/// Where [`tg_take_out`] goes on with a packet that is told.
+#[cgroup_skb(egress)]
+pub fn tg_copy_out(ctx: SkBuffContext) -> i32 {
+    // SAFETY: the hook's context and counters.
+    unsafe { hand_over::<{ direction::EGRESS }>(&ctx, &raw mut (*stats()).egress) };
+    PASS
+}
+
+/// Where [`tg_take_in`] goes on with a packet that is told.
+#[cgroup_skb(ingress)]
+pub fn tg_copy_in(ctx: SkBuffContext) -> i32 {
+    // SAFETY: the hook's context and counters.
+    unsafe { hand_over::<{ direction::INGRESS }>(&ctx, &raw mut (*stats()).ingress) };
     PASS
 }
 
@@ -127,13 +145,72 @@ unsafe fn is_wanted(skb: *mut __sk_buff) -> bool {
     }
 }
 
-/// Copies a wanted packet, if its user is watched.
+/// Decides what becomes of a wanted packet: nothing for users that are not watched, and on loopback
+/// nothing for an arrival whose departure was told.
 #[inline(always)]
 unsafe fn take<const DIRECTION: u16>(
     ctx: &SkBuffContext,
     stats: *mut PacketStats,
     next: &ProgramArray,
 ) {
+    let skb = ctx.skb.skb;
+    // SAFETY: the hook's context, counters, map values.
+    unsafe {
+        let Some(entry) = SOCKS.get_ptr(bpf_get_socket_cookie(skb.cast())) else {
+            next.tail_call(ctx, next::ADOPT);
+            return count(&raw mut (*stats).other_user);
+        };
+        let is_watched = watched((*entry).uid);
+        if DIRECTION == direction::INGRESS && !is_watched {
+            return count(&raw mut (*stats).other_user);
+        }
+        if u64::from((*skb).ifindex) == LOOPBACK {
+            let way = way(skb, (*entry).netns);
+            let is_told = WAYS.get_ptr(way).is_some();
+            if DIRECTION == direction::INGRESS && is_told {
+                return count(&raw mut (*stats).loopback);
+            }
+            if DIRECTION == direction::EGRESS && is_watched != is_told {
+                if is_watched {
+                    let _ = WAYS.insert(way, 0, 0);
+                } else {
+                    let _ = WAYS.remove(way);
+                }
+            }
+        }
+        if DIRECTION == direction::EGRESS && !is_watched {
+            return count(&raw mut (*stats).other_user);
+        }
+        next.tail_call(ctx, next::COPY);
+        // Comes here only when there is no next program.
+        count(&raw mut (*stats).copy_failed);
+    }
+}
+
+/// Which way a packet goes. Bytes that it does not have are zero.
+#[inline(always)]
+unsafe fn way(skb: *mut __sk_buff, netns: u64) -> Way {
+    let mut way = Way { netns, addresses: [0; 8], ports: 0, reserved: 0 };
+    let mut first = 0_u8;
+    // SAFETY: the hook's context; room on the stack. A copy can fail, not fault.
+    unsafe {
+        let addresses = (&raw mut way.addresses).cast();
+        let mut ports_at = IPV6_HEADER_BYTES;
+        if (*skb).protocol == u32::from(ETH_P_IPV6.to_be()) {
+            bpf_skb_load_bytes(skb.cast(), 8, addresses, 32);
+        } else {
+            bpf_skb_load_bytes(skb.cast(), 0, (&raw mut first).cast(), 1);
+            bpf_skb_load_bytes(skb.cast(), 12, addresses, 8);
+            ports_at = u32::from(first & 15) * 4;
+        }
+        bpf_skb_load_bytes(skb.cast(), ports_at, (&raw mut way.ports).cast(), 4);
+    }
+    way
+}
+
+/// Copies a packet.
+#[inline(always)]
+unsafe fn hand_over<const DIRECTION: u16>(ctx: &SkBuffContext, stats: *mut PacketStats) {
     let skb = ctx.skb.skb;
     // SAFETY: the hook's context, counters, map values.
     unsafe {
@@ -164,16 +241,10 @@ unsafe fn take<const DIRECTION: u16>(
         // Alone and last: its word then looks to the verifier as it does after `add_tcp`.
         (&raw mut record.total_retrans).write_volatile(zero as u32);
         let Some(entry) = SOCKS.get_ptr(cookie) else {
-            next.tail_call(ctx, next::ADOPT);
+            // It went out of the table this moment.
             return count(&raw mut (*stats).other_user);
         };
         (record.netns, record.uid) = ((*entry).netns, (*entry).uid);
-        if !watched(record.uid) {
-            return count(&raw mut (*stats).other_user);
-        }
-        if DIRECTION == direction::INGRESS && u64::from((*skb).ifindex) == LOOPBACK {
-            return count(&raw mut (*stats).loopback);
-        }
         add_tcp(skb, &mut record);
         deliver(skb, &mut record, stats, zero);
     }

@@ -57,7 +57,8 @@ pub struct Process {
 pub enum Direction {
     /// Sent by the socket.
     Egress,
-    /// Arrived at the socket. Never for loopback, where the sender's egress is the packet.
+    /// Arrived at the socket. On loopback only when the sender's egress was not told, because another
+    /// user sent it.
     Ingress,
 }
 

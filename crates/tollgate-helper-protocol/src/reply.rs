@@ -144,7 +144,7 @@ pub struct PacketCounters {
     pub filtered: u64,
     /// Wanted, but of a user that is not watched, or of a socket whose user is unknown.
     pub other_user: u64,
-    /// Loopback arrivals of wanted packets, which are delivered once, when sent.
+    /// Loopback arrivals of packets that were delivered, or lost, when they were sent.
     pub loopback: u64,
     /// Wanted, but the kernel could not copy its bytes, or go on to the program that does.
     pub copy_failed: u64,
