@@ -25,6 +25,7 @@ pub mod convert;
 pub mod costs;
 pub mod doctor;
 pub mod events;
+mod frame;
 pub mod packets;
 pub mod programs;
 pub mod status;

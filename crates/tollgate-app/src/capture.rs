@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tollgate_core::{CallId, Caller, SocketCookie, UnixMs, caller::ProcessKey};
 use tollgate_flows::{
     Config, Engine, Event, Filter,
-    engine::{PACKETS_KEPT, ROWS_PER_ANSWER_MAX},
+    engine::ROWS_PER_ANSWER_MAX,
     event::CallSockets,
     pcapng::{self, PcapngError, PcapngWriter},
     row::{FlowRow, PacketDetail, PacketRow},
@@ -35,7 +35,6 @@ use tollgate_helper_protocol::{
 };
 
 use crate::{
-    api::view::{CaptureView, HelperState, HelperView, ProbeView},
     helper::{Link, LinkError},
     hub::{self, Hub},
     procfs,
@@ -43,6 +42,7 @@ use crate::{
 
 mod look;
 mod search;
+mod told;
 mod translate;
 
 use look::{Looks, owner_of};
@@ -80,6 +80,8 @@ pub struct Capture {
     stopping: Mutex<bool>,
     stopped: Condvar,
     boot_to_unix_ns: i64,
+    /// The cookie of this process's own network namespace; 0 until the helper named a socket of it.
+    own_netns: AtomicU64,
 }
 
 #[derive(Default)]
@@ -128,6 +130,7 @@ impl Capture {
             stopping: Mutex::new(false),
             stopped: Condvar::new(),
             boot_to_unix_ns: boot_to_unix_ns(),
+            own_netns: AtomicU64::new(0),
         });
         if let Some(own) = procfs::process_key(std::process::id()) {
             capture.engine().push(Event::GatewayProcess(own));
@@ -227,9 +230,7 @@ impl Capture {
         for message in messages {
             match message {
                 Message::Event(event) => {
-                    if let tollgate_helper_protocol::Event::Lost(it) = &event {
-                        tracing::warn!(count = it.count, cause = ?it.cause, "events were lost");
-                    }
+                    self.note(&event);
                     let Some(event) = translate::event(event) else { continue };
                     if let Event::Packet(it) = &event
                         && (paused || ignored.contains(&it.cookie))
@@ -260,6 +261,30 @@ impl Capture {
         }
         self.push(events);
         owners.into_iter().for_each(|it| looks.ask(it));
+    }
+
+    /// What an event tells of this process and of the connection to the helper.
+    fn note(&self, event: &tollgate_helper_protocol::Event) {
+        if let tollgate_helper_protocol::Event::Lost(it) = event {
+            tracing::warn!(count = it.count, cause = ?it.cause, "events were lost");
+        }
+        if let tollgate_helper_protocol::Event::Owner(it) = event
+            && it.process.pid == std::process::id()
+            && let Some(netns) = it.netns
+        {
+            self.own_netns.store(netns, Ordering::Relaxed);
+        }
+    }
+
+    /// Names of this namespace's interfaces, by namespace and number. Other namespaces' are not
+    /// known, but for the loopback, which is number 1 everywhere.
+    #[must_use]
+    pub fn interface_names(&self) -> HashMap<(u64, u32), String> {
+        let netns = self.own_netns.load(Ordering::Relaxed);
+        if netns == 0 {
+            return HashMap::new();
+        }
+        procfs::interfaces().into_iter().map(|(index, name)| ((netns, index), name)).collect()
     }
 
     fn push(&self, events: Vec<Event>) {
@@ -403,7 +428,7 @@ impl Capture {
         let config = pcapng::Config {
             boot_at_unix_ns: u64::try_from(self.boot_to_unix_ns).unwrap_or_default(),
             application: format!("Tollgate {}", env!("CARGO_PKG_VERSION")),
-            interface_names: HashMap::new(),
+            interface_names: self.interface_names(),
         };
         let mut writer = PcapngWriter::new(Vec::new(), config)?;
         let mut after = 0;
@@ -436,54 +461,6 @@ impl Capture {
             sum.bytes += flow.client.bytes_sent + flow.server.bytes_sent;
         }
         Some(traffic)
-    }
-
-    /// How the helper does.
-    #[must_use]
-    pub fn helper(&self) -> HelperView {
-        let link = self.link();
-        let state = match (&link.hello, link.was_there) {
-            (Some(_), _) => HelperState::Connected,
-            (None, true) => HelperState::Failed,
-            (None, false) => HelperState::Absent,
-        };
-        let probe = |it: &tollgate_helper_protocol::reply::Probe| ProbeView {
-            name: it.hook.clone(),
-            attached: it.refused.is_none(),
-            reason: it.refused.clone(),
-        };
-        let hello = link.hello.as_ref();
-        HelperView {
-            state,
-            reason: link.problem.clone(),
-            version: hello.map(|it| it.helper_version.clone()),
-            object_sha256: hello.map(|it| it.object_sha256.clone()),
-            probes: hello.map(|it| it.probes.iter().map(probe).collect()).unwrap_or_default(),
-        }
-    }
-
-    /// What became of every packet.
-    #[must_use]
-    pub fn counters(&self) -> CaptureView {
-        let engine = self.engine();
-        let kept = engine.counters().kept;
-        drop(engine);
-        let link = self.link();
-        let paused = self.paused.load(Ordering::Relaxed);
-        let view =
-            CaptureView { paused, kept, kept_max: PACKETS_KEPT as u64, ..CaptureView::default() };
-        let Some(status) = &link.status else { return view };
-        let both = |of: fn(&tollgate_helper_protocol::reply::PacketCounters) -> u64| {
-            of(&status.egress) + of(&status.ingress)
-        };
-        CaptureView {
-            seen: both(|it| it.seen),
-            filtered: both(|it| it.filtered + it.other_user + it.loopback + it.copy_failed),
-            ring_full: both(|it| it.ring_full),
-            delivered: both(|it| it.delivered),
-            reader_slow: status.connection.packets_dropped,
-            ..view
-        }
     }
 
     /// What to add to a time since boot for Unix microseconds.

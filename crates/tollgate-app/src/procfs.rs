@@ -263,6 +263,17 @@ pub fn comm(pid: u32) -> Option<String> {
     Some(Process::new(i32::try_from(pid).ok()?).ok()?.stat().ok()?.comm)
 }
 
+/// The network interfaces of this namespace: number and name.
+#[must_use]
+pub fn interfaces() -> Vec<(u32, String)> {
+    let entries = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let interface = |it: std::fs::DirEntry| {
+        let index = std::fs::read_to_string(it.path().join("ifindex")).ok()?;
+        Some((index.trim().parse().ok()?, it.file_name().into_string().ok()?))
+    };
+    entries.filter_map(interface).collect()
+}
+
 /// The project that a folder belongs to: the nearest folder above it with a `.git`.
 #[must_use]
 pub fn project_of(cwd: &str) -> Option<Project> {

@@ -83,6 +83,8 @@ fn event(at: usize, bytes: &[u8], snap: usize) -> PacketSeen {
         gso_segs: 0,
         mark: 0,
         hash: 0,
+        uid: None,
+        tcp: None,
         bytes: bytes.get(..snap).unwrap_or(bytes).into(),
     }
 }

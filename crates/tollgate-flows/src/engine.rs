@@ -200,6 +200,8 @@ impl Engine {
             ifindex: seen.ifindex,
             mark: seen.mark,
             hash: seen.hash,
+            uid: seen.uid,
+            tcp: seen.tcp,
             gso_size: seen.gso_size,
             gso_segs: seen.gso_segs,
             direction: seen.direction,
@@ -291,6 +293,7 @@ impl Engine {
             decoded.secrets.push(at..at + kept.head_len);
         }
         packet::blank(&mut bytes, &decoded.secrets);
+        let owner = self.attribution.owner(kept.cookie);
         Some(PacketDetail {
             row: self.row(seq, kept),
             at_ns: kept.at_ns,
@@ -301,6 +304,10 @@ impl Engine {
             gso_segs: kept.gso_segs,
             mark: kept.mark,
             hash: kept.hash,
+            uid: kept.uid,
+            tcp: kept.tcp,
+            exe: owner.and_then(|it| self.attribution.process(it.process)?.exe.clone()),
+            owner: owner.map(|it| self.owner_row(it)),
             decoded,
             bytes,
         })

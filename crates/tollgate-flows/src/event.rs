@@ -94,8 +94,25 @@ pub struct PacketSeen {
     pub mark: u32,
     /// The flow hash.
     pub hash: u32,
+    /// The socket's user.
+    pub uid: Option<u32>,
+    /// TCP's own figures at that moment.
+    pub tcp: Option<TcpFigures>,
     /// The first bytes, up to the snap length.
     pub bytes: Box<[u8]>,
+}
+
+/// TCP's own figures of a socket at the moment of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TcpFigures {
+    /// The state, by the name that Linux gives it.
+    pub state: &'static str,
+    /// The smoothed round-trip time; `None` before the first sample.
+    pub srtt_us: Option<u32>,
+    /// The congestion window in segments.
+    pub snd_cwnd: u32,
+    /// Segments sent again since the connection began.
+    pub retransmits: u32,
 }
 
 /// How a process was seen with a socket. Later in the list is better evidence.

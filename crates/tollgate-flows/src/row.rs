@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_core::{CallId, SocketCookie, caller::ProcessKey};
 
 use crate::{
-    event::{BootNs, Direction, OwnerVia},
+    event::{BootNs, Direction, OwnerVia, TcpFigures},
     packet::{Decoded, Protocol},
 };
 
@@ -139,8 +139,16 @@ pub struct PacketDetail {
     pub gso_segs: u16,
     /// The firewall mark.
     pub mark: u32,
-    /// The flow hash.
+    /// The flow hash, 0 when the kernel had none.
     pub hash: u32,
+    /// The socket's user.
+    pub uid: Option<u32>,
+    /// Who uses that socket.
+    pub owner: Option<OwnerRow>,
+    /// The owner's executable.
+    pub exe: Option<String>,
+    /// TCP's own figures at that moment.
+    pub tcp: Option<TcpFigures>,
     /// Its layers, outermost first.
     pub decoded: Decoded,
     /// The bytes that were copied, from the IP header on; `row.length` says how many there were.

@@ -72,6 +72,8 @@ pub(crate) fn seen(
         gso_segs: 0,
         mark: 0,
         hash: 0,
+        uid: None,
+        tcp: None,
         bytes: bytes.get(..snap).unwrap_or(bytes).into(),
     }
 }

@@ -1,6 +1,6 @@
 //! A gateway, its helper and its provider; clients of any kind.
 
-use std::{fmt::Write as _, fs, path::PathBuf, process::Stdio, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::PathBuf, process::Stdio, sync::Arc};
 
 use serde_json::Value;
 use tokio::{
@@ -8,7 +8,9 @@ use tokio::{
     process::{Child, Command},
     time::{Instant, timeout},
 };
-use tollgate_app::api::view::{CallDetail, CallView, HelperState, PacketPage, PacketView};
+use tollgate_app::api::view::{
+    CallDetail, CallView, HelperState, PacketDetail, PacketPage, PacketView,
+};
 use tollgate_simulator::{Simulator, SimulatorConfig};
 use tollgate_tests::{Home, PATIENCE, Product, program};
 
@@ -120,6 +122,15 @@ impl Watched {
     pub(crate) async fn packets(&self, filter: &str) -> PacketPage {
         let path = format!("/packets?limit=100000&filter={}", encoded(filter));
         self.product.admin().get(&path).await.unwrap()
+    }
+
+    /// What the kernel knew of a packet: the fields of its first layer.
+    pub(crate) async fn frame(&self, seq: u64) -> BTreeMap<String, String> {
+        let path = format!("/packets/{seq}");
+        let detail: PacketDetail = self.product.admin().get(&path).await.unwrap();
+        let frame = &detail.layers[0];
+        assert_eq!(frame.name, "Frame");
+        frame.fields.iter().map(|it| (it.name.clone(), it.value.clone())).collect()
     }
 
     /// The kept packets of a call.

@@ -49,6 +49,36 @@ async fn a_call_of_any_program_has_its_caller_and_its_packets_on_both_legs() {
         assert_eq!(flows.len(), 1, "one connection");
     }
     assert!(packets.is_sorted_by_key(|it| it.seq));
+    let request = |leg: &str| {
+        packets.iter().find(|it| it.leg == leg && it.info.starts_with("POST ")).unwrap().seq
+    };
+    for (leg, process) in [("client", pid), ("upstream", watched.product.pid())] {
+        let frame = watched.frame(request(leg)).await;
+        let field = |name: &str| frame.get(name).map_or("", String::as_str);
+        assert_eq!((field("Direction"), field("Leg")), ("out", leg));
+        assert_eq!(field("Interface"), "1 (lo)");
+        assert_eq!(field("Process"), process.to_string());
+        assert_eq!(field("User"), "0 (root)");
+        assert_eq!(field("TCP state"), "ESTABLISHED");
+        assert!(field("TCP congestion window").ends_with(" segments"), "{frame:?}");
+        assert_eq!(field("TCP retransmits"), "0");
+        let names = [
+            "Time",
+            "Length",
+            "Captured",
+            "Mark",
+            "Flow hash",
+            "Socket cookie",
+            "Network namespace",
+            "Program",
+            "Process started",
+            "Executable",
+            "TCP round-trip time",
+        ];
+        for name in names {
+            assert_ne!(field(name), "", "{name} in {frame:?}");
+        }
+    }
     // The list of flows agrees with the list of packets.
     let legs: Vec<&str> = detail.flows.iter().map(|it| it.leg.as_str()).collect();
     assert_eq!(legs, ["client", "upstream"]);

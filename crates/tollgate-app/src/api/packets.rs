@@ -1,6 +1,6 @@
 //! Packets and flows.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, iter, sync::Arc};
 
 use axum::{
     Json,
@@ -15,7 +15,7 @@ use tollgate_flows::{Filter, row::PacketRow};
 use utoipa::IntoParams;
 
 use super::{
-    ApiError, convert,
+    ApiError, convert, frame,
     view::{FlowView, LayerView, PacketDetail, PacketPage},
 };
 use crate::App;
@@ -56,7 +56,7 @@ pub async fn list_packets(
     Ok(Json(page(&app, id, &packets)))
 }
 
-/// One packet with its layers and bytes.
+/// One packet with its layers and bytes. The first layer, `Frame`, is what the kernel knew of it.
 ///
 /// # Errors
 /// When it is no longer kept.
@@ -67,9 +67,13 @@ pub async fn get_packet(
 ) -> Result<Json<PacketDetail>, ApiError> {
     let packet = app.capture().packet(seq).ok_or(ApiError::NotFound("packet"))?;
     let offset = app.capture().boot_to_unix_us();
+    let interfaces = app.capture().interface_names();
+    let interface = interfaces.get(&(packet.netns, packet.ifindex));
+    let frame = frame::layer(&packet, offset, interface.map(String::as_str));
+    let own = packet.decoded.layers.iter().map(LayerView::from);
     Ok(Json(PacketDetail {
         packet: convert::packet(&packet.row, offset),
-        layers: packet.decoded.layers.iter().map(LayerView::from).collect(),
+        layers: iter::once(frame).chain(own).collect(),
         bytes_base64: STANDARD.encode(&packet.bytes),
     }))
 }

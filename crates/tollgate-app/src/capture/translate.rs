@@ -9,7 +9,7 @@ use tollgate_flows::{
     attribute::Process,
     event::{
         Closed, Direction, Established, Exec, Exit, Fork, Lost, OwnerSeen, OwnerVia, PacketSeen,
-        PeerCookie, Retransmit, Role, Rtt,
+        PeerCookie, Retransmit, Role, Rtt, TcpFigures,
     },
     row::OwnerRow,
 };
@@ -106,7 +106,32 @@ fn packet(it: theirs::Packet) -> PacketSeen {
         gso_segs: u16::try_from(it.gso_segs).unwrap_or(u16::MAX),
         mark: it.mark,
         hash: it.hash.unwrap_or(0),
+        uid: it.uid,
+        tcp: it.tcp.map(figures),
         bytes: it.snap.0.into_boxed_slice(),
+    }
+}
+
+const fn figures(it: theirs::TcpBrief) -> TcpFigures {
+    TcpFigures {
+        state: match it.state {
+            theirs::TcpState::Unknown => "unknown",
+            theirs::TcpState::Established => "ESTABLISHED",
+            theirs::TcpState::SynSent => "SYN_SENT",
+            theirs::TcpState::SynReceived => "SYN_RECV",
+            theirs::TcpState::FinWait1 => "FIN_WAIT1",
+            theirs::TcpState::FinWait2 => "FIN_WAIT2",
+            theirs::TcpState::TimeWait => "TIME_WAIT",
+            theirs::TcpState::Close => "CLOSE",
+            theirs::TcpState::CloseWait => "CLOSE_WAIT",
+            theirs::TcpState::LastAck => "LAST_ACK",
+            theirs::TcpState::Listen => "LISTEN",
+            theirs::TcpState::Closing => "CLOSING",
+            theirs::TcpState::NewSynReceived => "NEW_SYN_RECV",
+        },
+        srtt_us: known(it.srtt_us),
+        snd_cwnd: it.snd_cwnd,
+        retransmits: it.retransmits,
     }
 }
 

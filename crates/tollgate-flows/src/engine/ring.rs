@@ -5,7 +5,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 use tollgate_core::SocketCookie;
 
 use crate::{
-    event::{BootNs, Direction},
+    event::{BootNs, Direction, TcpFigures},
     packet::Protocol,
     row::FlowId,
 };
@@ -24,6 +24,8 @@ pub(super) struct Kept {
     pub(super) ifindex: u32,
     pub(super) mark: u32,
     pub(super) hash: u32,
+    pub(super) uid: Option<u32>,
+    pub(super) tcp: Option<TcpFigures>,
     pub(super) gso_size: u16,
     pub(super) gso_segs: u16,
     pub(super) direction: Direction,
