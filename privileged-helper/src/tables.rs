@@ -20,6 +20,8 @@ pub(crate) struct Tables {
     socks: HashMap<MapData, u64, Plain<SockEntry>>,
     /// Sockets marked as wanted.
     marked: Vec<u64>,
+    /// What the kernel was told last; `None` when nothing is wanted, or when it is not sure.
+    in_force: Option<Capture>,
 }
 
 /// The two rings.
@@ -42,6 +44,7 @@ pub(crate) fn take(ebpf: &mut Ebpf) -> anyhow::Result<(Tables, Rings)> {
         uids: map("UIDS")?.try_into()?,
         socks: map("SOCKS")?.try_into()?,
         marked: Vec::new(),
+        in_force: None,
     };
     let rings =
         Rings { packets: map("PACKETS")?.try_into()?, control: map("CONTROL")?.try_into()? };
@@ -54,13 +57,28 @@ impl Tables {
     /// # Errors
     /// When the kernel refuses.
     pub(crate) fn apply(&mut self, capture: &Capture) -> anyhow::Result<()> {
-        self.stop()?;
+        // Sockets that are named may be there by now.
+        if self.in_force.as_ref() == Some(capture) && capture.cookies.is_empty() {
+            return Ok(());
+        }
+        self.in_force = None;
         self.mark(&capture.cookies);
+        // Only what differs: in between the capture must not be blind.
         let config = config(capture, self.marked.is_empty());
         self.config.set(0, Plain(config), 0).context("could not write the configuration")?;
-        // Users last: until they are there, nothing is wanted.
-        for uid in if capture.uids.is_empty() { &[EVERY_USER][..] } else { &capture.uids } {
+        self.watch(if capture.uids.is_empty() { &[EVERY_USER] } else { &capture.uids })?;
+        self.in_force = Some(capture.clone());
+        Ok(())
+    }
+
+    /// Watches these users and no others.
+    fn watch(&mut self, uids: &[u32]) -> anyhow::Result<()> {
+        let before: Vec<u32> = self.uids.keys().flatten().collect();
+        for uid in uids.iter().filter(|it| !before.contains(it)) {
             self.uids.insert(uid, 1, 0).context("could not write the watched users")?;
+        }
+        for uid in before.iter().filter(|it| !uids.contains(it)) {
+            self.uids.remove(uid).context("could not clear the watched users")?;
         }
         Ok(())
     }
@@ -70,10 +88,8 @@ impl Tables {
     /// # Errors
     /// When the kernel refuses.
     pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
-        let old: Vec<u32> = self.uids.keys().flatten().collect();
-        for uid in old {
-            self.uids.remove(&uid).context("could not clear the watched users")?;
-        }
+        self.in_force = None;
+        self.watch(&[])?;
         let nothing = Plain(bytemuck::Zeroable::zeroed());
         self.config.set(0, nothing, 0).context("could not clear the configuration")
     }
@@ -81,6 +97,9 @@ impl Tables {
     /// Marks known sockets as wanted, and those of the last call as not.
     fn mark(&mut self, cookies: &[u64]) {
         for cookie in std::mem::take(&mut self.marked) {
+            if cookies.contains(&cookie) {
+                continue;
+            }
             if let Ok(Plain(mut entry)) = self.socks.get(&cookie, 0) {
                 entry.flags &= !sock_flag::WANTED;
                 // A socket that just went out of the table needs no mark.

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tollgate_helper_protocol::event::LostCause;
 use tollgate_helper_protocol::reply::Status;
 use tollgate_helper_protocol::request::{Payload, Scope, SnapTier};
-use tollgate_helper_protocol::{Capture, Event, Reply, Request};
+use tollgate_helper_protocol::{Capture, Event, Reply, Request, Topic};
 
 use crate::harness::{Helper, came, echo_server, only, packets, skipped};
 
@@ -96,6 +96,33 @@ fn seen_is_what_was_delivered_and_dropped_to_the_packet() {
             && status.ingress.seen == runs(&status, "tg_ingress")
     });
     assert!(exact, "{:?}", helper.status());
+}
+
+#[test]
+fn asking_for_the_same_again_blinds_nobody() {
+    if skipped("the same again") {
+        return;
+    }
+    let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = sink.local_addr().unwrap();
+    let capture = only(to.port());
+    let mut helper = Helper::capture(0, capture.clone());
+    let sent = 20_000;
+    let sending = std::thread::spawn(move || {
+        let source = UdpSocket::bind("127.0.0.1:0").unwrap();
+        source.connect(to).unwrap();
+        for _ in 0..sent {
+            source.send(b"x").unwrap();
+        }
+    });
+    while !sending.is_finished() {
+        assert!(matches!(helper.ask(Request::SetCapture(capture.clone())), Reply::CaptureSet(_)));
+        let topics = vec![Topic::Packets, Topic::Sockets];
+        assert!(matches!(helper.ask(Request::Subscribe(topics)), Reply::Done));
+    }
+    sending.join().unwrap();
+    let egress = helper.drained().egress;
+    assert_eq!(egress.delivered + egress.ring_full, sent);
 }
 
 #[test]
