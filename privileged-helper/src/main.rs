@@ -100,7 +100,7 @@ fn run(kernel: Kernel, args: Args) -> anyhow::Result<()> {
     // 2. Everything that needs privilege: programs, and a socket in root's folder.
     let statistics = if args.stats { Statistics::On } else { Statistics::Off };
     let mut probes = probes::load(statistics)?;
-    let (tables, rings) = tables::take(&mut probes.ebpf)?;
+    let (mut tables, rings) = tables::take(&mut probes.ebpf)?;
     give_back_memory();
     let door = match (args.socket, args.stdio) {
         (Some(path), _) => Door::Socket(server::listen(&path, uid)?),
@@ -109,6 +109,10 @@ fn run(kernel: Kernel, args: Args) -> anyhow::Result<()> {
     };
     // 3. Nothing of that is left.
     sandbox::confine().context("refusing to serve with privileges")?;
+    tables.stop().context(
+        "this kernel lets nobody without privilege use eBPF maps: that needs Linux 5.19, or \
+         `kernel.unprivileged_bpf_disabled = 0`",
+    )?;
     // 4. Only now is anyone listened to, and are there other threads.
     let hub = Arc::new(Hub::new(kernel, probes, tables, peer::sees(uid)));
     let pumping = Arc::clone(&hub);
