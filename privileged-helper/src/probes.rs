@@ -83,7 +83,13 @@ pub(crate) fn load(statistics: Statistics) -> anyhow::Result<Probes> {
         Ok(None) => (Offsets::default(), Some("the kernel has no BTF".to_owned())),
         Err(error) => (Offsets::default(), Some(format!("{error:#}"))),
     };
-    let btf = if no_types.is_none() { Btf::from_sys_fs().ok() } else { None };
+    let (btf, no_types) = match no_types {
+        Some(reason) => (None, reason),
+        None => match Btf::from_sys_fs() {
+            Ok(btf) => (Some(btf), String::new()),
+            Err(error) => (None, format!("could not read the kernel's BTF: {error}")),
+        },
+    };
     let plain = Plain(offsets);
     let mut ebpf = EbpfLoader::new()
         .override_global("OFFSETS", &plain, true)
@@ -96,17 +102,15 @@ pub(crate) fn load(statistics: Statistics) -> anyhow::Result<Probes> {
         ),
         Statistics::Off => None,
     };
-    let no_types = no_types.unwrap_or_default();
-    for (map, place, name) in NEXT {
-        let program: &mut CgroupSkb =
-            ebpf.program_mut(name).context("the object lacks a program")?.try_into()?;
-        program.load().map_err(|error| anyhow::anyhow!(reason(&error.into())))?;
-        let fd = program.fd()?.try_clone()?;
-        let mut next: ProgramArray<_> =
-            ebpf.map_mut(map).context("the object lacks a map")?.try_into()?;
-        next.set(place, &fd, 0)?;
-    }
     let mut probes = Vec::new();
+    for (map, place, name) in NEXT {
+        let Err(error) = go_on(&mut ebpf, map, place, name) else { continue };
+        if place != next::ADOPT {
+            return Err(error);
+        }
+        // Without it, packets of sockets that are older than the helper are left out.
+        probes.push(Probe { hook: name.to_owned(), refused: Some(format!("{error:#}")) });
+    }
     for (name, hook) in HOOKS {
         let attached = ebpf
             .program_mut(name)
@@ -116,6 +120,17 @@ pub(crate) fn load(statistics: Statistics) -> anyhow::Result<Probes> {
         probes.push(Probe { hook: hook.to_owned(), refused });
     }
     Ok(Probes { ebpf, probes, _stats: stats })
+}
+
+/// Loads a program that another one goes on to, and tells where it is.
+fn go_on(ebpf: &mut Ebpf, map: &str, place: u32, name: &str) -> anyhow::Result<()> {
+    let program: &mut CgroupSkb =
+        ebpf.program_mut(name).context("the object lacks a program")?.try_into()?;
+    program.load().map_err(|error| anyhow::anyhow!(reason(&error.into())))?;
+    let fd = program.fd()?.try_clone()?;
+    let mut next: ProgramArray<_> =
+        ebpf.map_mut(map).context("the object lacks a map")?.try_into()?;
+    Ok(next.set(place, &fd, 0)?)
 }
 
 impl Probes {
