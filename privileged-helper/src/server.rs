@@ -1,16 +1,18 @@
 //! Connections: who may have one, and what they may ask.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::process::Uid;
 use tollgate_helper_protocol::frame::{self, FrameError, REQUEST_BYTES_MAX};
 use tollgate_helper_protocol::reply::{RefusalCode, Reply, Sees};
 use tollgate_helper_protocol::request::CLIENT_NAME_BYTES_MAX;
@@ -24,6 +26,8 @@ use crate::{kernel, peer};
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// How long a refusal may take to be written.
 const REFUSE_WITHIN: Duration = Duration::from_secs(1);
+/// How long to wait after a connection could not be taken.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Creates the socket, for this user alone.
 ///
@@ -39,8 +43,13 @@ pub(crate) fn listen(path: &Path, uid: u32) -> anyhow::Result<UnixListener> {
         if !metadata.file_type().is_socket() {
             bail!("`{name}` exists and is no socket");
         }
-        if UnixStream::connect(path).is_ok() {
-            bail!("another helper listens at `{name}`");
+        match UnixStream::connect(path) {
+            Ok(_) => bail!("another helper listens at `{name}`"),
+            // Only this says for sure that nobody listens any more.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+            Err(error) => {
+                bail!("could not tell whether another helper listens at `{name}`: {error}")
+            }
         }
         fs::remove_file(path).with_context(|| format!("could not remove the old `{name}`"))?;
     }
@@ -50,27 +59,36 @@ pub(crate) fn listen(path: &Path, uid: u32) -> anyhow::Result<UnixListener> {
     let beside = PathBuf::from(beside);
     // One that was left by a helper that ended in between.
     let _ = fs::remove_file(&beside);
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let before = rustix::process::umask(Mode::from_raw_mode(0o177));
     let listener = UnixListener::bind(&beside).with_context(|| format!("could not bind `{name}`"));
     rustix::process::umask(before);
     let listener = listener?;
-    fs::set_permissions(&beside, Permissions::from_mode(0o600))?;
-    chown(&beside, Some(uid), None).with_context(|| format!("could not give `{name}` to {uid}"))?;
+    give(&beside, uid).with_context(|| format!("could not give `{name}` to {uid}"))?;
     fs::rename(&beside, path).with_context(|| format!("could not place `{name}`"))?;
     Ok(listener)
 }
 
-/// Serves connections of one user for as long as the process lives.
-///
-/// # Errors
-/// When the socket fails.
-pub(crate) fn serve_socket(
-    hub: &Arc<Hub>,
-    listener: &UnixListener,
-    uid: u32,
-) -> anyhow::Result<()> {
+/// Gives the socket to a user, and nothing else that somebody put in its place meanwhile.
+fn give(path: &Path, uid: u32) -> anyhow::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let socket = rustix::fs::open(path, flags, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
+        bail!("it is no socket any more");
+    }
+    let owner = Some(Uid::from_raw(uid));
+    rustix::fs::chownat(&socket, "", owner, None, AtFlags::EMPTY_PATH)?;
+    Ok(())
+}
+
+/// Serves connections of one user for as long as the process lives. A connection that cannot be
+/// taken or served ends no other.
+pub(crate) fn serve_socket(hub: &Arc<Hub>, listener: &UnixListener, uid: u32) -> ! {
     loop {
-        let (stream, _) = listener.accept().context("could not accept a connection")?;
+        let Ok((stream, _)) = listener.accept() else {
+            // No descriptor or no memory is left: a connection has to go first.
+            thread::park_timeout(ACCEPT_AGAIN);
+            continue;
+        };
         match peer::uid_of(&stream) {
             Ok(got) if got == uid => {}
             Ok(got) => {
@@ -85,13 +103,34 @@ pub(crate) fn serve_socket(
             refuse(&stream, refused(RefusalCode::TooManyClients, "all places are taken"));
             continue;
         }
-        let hub = Arc::clone(hub);
-        thread::Builder::new().name("client".to_owned()).spawn(move || {
+        let serving = (Arc::clone(hub), Arc::clone(&client));
+        let spawned = thread::Builder::new().name("client".to_owned()).spawn(move || {
+            let (hub, client) = serving;
             // An error here is the end of this connection and of no other.
             let _ = serve_stream(&hub, &client, &stream);
             hub.dismiss(&client);
             let _ = stream.shutdown(std::net::Shutdown::Both);
-        })?;
+        });
+        if spawned.is_err() {
+            hub.dismiss(&client);
+        }
+    }
+}
+
+/// Reads from a stream until a moment, however slowly the bytes come.
+struct Until<'a> {
+    stream: &'a UnixStream,
+    end: Instant,
+}
+
+impl Read for Until<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        (&*self.stream).read(buffer)
     }
 }
 
@@ -112,8 +151,8 @@ fn serve_stream(hub: &Hub, client: &Arc<Client>, stream: &UnixStream) -> anyhow:
         // The reader must not wait for a peer that nobody answers any more.
         let _ = writer.shutdown(std::net::Shutdown::Read);
     })?;
-    stream.set_read_timeout(Some(HELLO_WITHIN))?;
-    if greet(hub, client, &mut &*stream) {
+    let mut patient = Until { stream, end: Instant::now() + HELLO_WITHIN };
+    if greet(hub, client, &mut patient) {
         stream.set_read_timeout(None)?;
         answer_all(hub, client, &mut &*stream);
     }

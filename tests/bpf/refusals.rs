@@ -20,13 +20,19 @@ use crate::harness::{Helper, PATIENCE, Python, binary, echo_server, only, packet
 struct Served {
     process: Child,
     path: PathBuf,
-    _folder: tempfile::TempDir,
+    /// Kept for as long as the socket is in it.
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Served {
     fn start(uid: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run/helper.sock");
+        let mut this = Self::at(uid, folder.path().join("run/helper.sock"));
+        this.folder = Some(folder);
+        this
+    }
+
+    fn at(uid: u32, path: PathBuf) -> Self {
         let process = Command::new(binary())
             .args(["--uid", &uid.to_string(), "--socket"])
             .arg(&path)
@@ -37,7 +43,7 @@ impl Served {
         while UnixStream::connect(&path).is_err() {
             assert!(Instant::now() < deadline, "no socket appeared");
         }
-        Self { process, path, _folder: folder }
+        Self { process, path, folder: None }
     }
 
     fn connect(&self) -> UnixStream {
@@ -104,6 +110,37 @@ fn another_user_is_refused_and_the_socket_is_made_for_one() {
     let stream = helper.connect();
     assert_eq!(code(&reply(&stream)), RefusalCode::WrongUser);
     assert!(is_closed(&stream));
+}
+
+#[test]
+fn a_helper_takes_nobody_elses_socket_and_leaves_one_that_can_be_taken() {
+    if skipped("one socket") {
+        return;
+    }
+    let mut first = Served::start(1000);
+    // As the systemd unit has it: a root that does not get through the socket's mode.
+    let capabilities = "-all,+bpf,+perfmon,+net_admin,+setuid,+setgid,+setpcap,+chown";
+    let bounding = format!("--bounding-set={capabilities}");
+    let second = |wrapper: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(wrapper).arg(binary()).args(["--uid", "1001", "--socket"]).arg(&first.path);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (wrapper, said) in [
+        (&[][..], "another helper listens"),
+        (&[&bounding, "--inh-caps=-all"][..], "could not tell whether another helper listens"),
+    ] {
+        let (code, text) = second(wrapper);
+        assert_eq!(code, Some(1), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+    assert_eq!(code(&reply(&first.connect())), RefusalCode::WrongUser, "it still listens");
+    first.process.kill().unwrap();
+    first.process.wait().unwrap();
+    assert!(first.path.exists());
+    let again = Served::at(0, first.path.clone());
+    assert!(again.welcome().is_some());
 }
 
 #[test]

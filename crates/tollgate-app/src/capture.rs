@@ -60,7 +60,7 @@ const CALLERS_MAX: usize = 4_096;
 
 /// Packets and flows.
 pub struct Capture {
-    socket: PathBuf,
+    sockets: Vec<PathBuf>,
     hub: Arc<Hub>,
     engine: Mutex<Engine>,
     link: Mutex<LinkState>,
@@ -103,10 +103,10 @@ pub struct Traffic {
 }
 
 impl Capture {
-    /// Starts the thread that looks for the helper at `socket`. `providers` are where the gateway
+    /// Starts the thread that looks for the helper at one of `sockets`, in their order. `providers` are where the gateway
     /// calls: their hosts tell LLM traffic from other, and packets to their ports are of interest.
     #[must_use]
-    pub fn start(socket: PathBuf, hub: Arc<Hub>, providers: &[Authority]) -> Arc<Self> {
+    pub fn start(sockets: Vec<PathBuf>, hub: Arc<Hub>, providers: &[Authority]) -> Arc<Self> {
         let hosts = providers.iter().map(|it| it.host().to_owned()).collect();
         let mut provider_ports: Vec<u16> =
             providers.iter().filter_map(Authority::port_u16).collect();
@@ -114,7 +114,7 @@ impl Capture {
         provider_ports.dedup();
         let config = Config { provider_hosts: hosts, ..Config::default() };
         let capture = Arc::new(Self {
-            socket,
+            sockets,
             hub,
             engine: Mutex::new(Engine::new(config)),
             link: Mutex::default(),
@@ -152,7 +152,7 @@ impl Capture {
 
     fn run(&self) {
         while !self.is_stopping() {
-            let ended = match Link::connect(&self.socket) {
+            let ended = match Link::connect_first(&self.sockets) {
                 Ok((link, hello)) => {
                     tracing::info!(version = %hello.helper_version, "the helper is connected");
                     self.follow(link, hello)

@@ -34,10 +34,12 @@ pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
 pub async fn checks_without_gateway(paths: &Paths, env: Environment) -> Vec<CheckView> {
     let found = format!("no gateway answers at `{}`", paths.admin_socket().display());
     let remedy = "start one with `tollgate serve`, or open the app".to_owned();
-    let helper = if paths.helper_socket.exists() {
-        check("helper", "ok", format!("`{}` is there", paths.helper_socket.display()), None)
+    let there = paths.helper_sockets.iter().find(|it| it.exists());
+    let helper = if let Some(socket) = there {
+        check("helper", "ok", format!("`{}` is there", socket.display()), None)
     } else {
-        let found = format!("`{}` is not there", paths.helper_socket.display());
+        let looked = paths.helper_sockets.iter().map(|it| format!("`{}`", it.display()));
+        let found = format!("{} is not there", looked.collect::<Vec<_>>().join(" or "));
         check("helper", "warning", found, Some(helper_remedy()))
     };
     let mut checks = vec![check("gateway", "error", found, Some(remedy))];

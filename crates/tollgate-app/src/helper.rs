@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read as _, Write as _},
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -64,6 +64,22 @@ pub struct Link {
 }
 
 impl Link {
+    /// Connects to the first of these sockets where somebody listens and says hello.
+    ///
+    /// # Errors
+    /// When there is no helper at any of them (told is the first), or none for this user and
+    /// version.
+    pub fn connect_first(sockets: &[PathBuf]) -> Result<(Self, Hello), LinkError> {
+        let mut absent = None;
+        for socket in sockets {
+            match Self::connect(socket) {
+                Err(LinkError::NotRunning(at)) => absent = absent.or(Some(at)),
+                found => return found,
+            }
+        }
+        Err(LinkError::NotRunning(absent.unwrap_or_default()))
+    }
+
     /// Connects and says hello.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// The socket of the installed helper.
-const HELPER_SOCKET: &str = "/run/tollgate/helper.sock";
+/// Where helpers have their sockets: the unit's in a folder of its user's, others in it.
+const HELPERS: &str = "/run/tollgate";
 
 /// The files and folders of one running Tollgate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct Paths {
     pub data: PathBuf,
     /// The folder of sockets, gone after log-out.
     pub runtime: PathBuf,
-    /// The helper's socket.
-    pub helper_socket: PathBuf,
+    /// Where the helper's socket may be, in the order of looking.
+    pub helper_sockets: Vec<PathBuf>,
 }
 
 /// There is no home to put things in.
@@ -46,8 +46,8 @@ impl Paths {
             absolute("XDG_RUNTIME_DIR").map_or_else(|| data.join("run"), |it| it.join("tollgate"));
         Ok(Self {
             config: config.join("tollgate/config.toml"),
-            helper_socket: absolute("TOLLGATE_HELPER_SOCKET")
-                .unwrap_or_else(|| PathBuf::from(HELPER_SOCKET)),
+            helper_sockets: absolute("TOLLGATE_HELPER_SOCKET")
+                .map_or_else(installed_helpers, |it| vec![it]),
             data,
             runtime,
         })
@@ -74,6 +74,13 @@ impl Paths {
     }
 }
 
+/// The socket of this user's own helper, and of one that was started by hand.
+fn installed_helpers() -> Vec<PathBuf> {
+    let own = rustix::process::getuid().as_raw().to_string();
+    let helpers = PathBuf::from(HELPERS);
+    vec![helpers.join(own).join("helper.sock"), helpers.join("helper.sock")]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +98,14 @@ mod tests {
         assert_eq!(it.config, PathBuf::from("/h/.config/tollgate/config.toml"));
         assert_eq!(it.data, PathBuf::from("/d/tollgate"));
         assert_eq!(it.runtime, PathBuf::from("/d/tollgate/run"));
-        assert_eq!(it.helper_socket, PathBuf::from("/run/tollgate/helper.sock"));
+        let uid = rustix::process::getuid().as_raw();
+        let own = format!("/run/tollgate/{uid}/helper.sock");
+        assert_eq!(
+            it.helper_sockets,
+            [own.as_str(), "/run/tollgate/helper.sock"].map(PathBuf::from)
+        );
+        let named = paths(&[("HOME", "/h"), ("TOLLGATE_HELPER_SOCKET", "/s")]).unwrap();
+        assert_eq!(named.helper_sockets, [PathBuf::from("/s")]);
     }
 
     #[test]

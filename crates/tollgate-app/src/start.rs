@@ -186,7 +186,7 @@ impl App {
         let (snapshot, reading) = settings.begin(simulated).await;
         let hub = Arc::new(Hub::new(Arc::clone(&clock)));
         let capture = Capture::start(
-            paths.helper_socket.clone(),
+            paths.helper_sockets.clone(),
             Arc::clone(&hub),
             &snapshot::authorities(&snapshot),
         );
