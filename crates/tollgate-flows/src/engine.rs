@@ -180,6 +180,11 @@ impl Engine {
             self.twins += 1;
             return;
         }
+        if !placed.secrets.is_empty() {
+            let mut bytes = seen.bytes.to_vec();
+            packet::blank(&mut bytes, &placed.secrets);
+            summary.info = packet::summarise(&bytes, seen.len).map_or(summary.info, |it| it.info);
+        }
         let (src, dst) = table::ends_of(&summary.tuple);
         let transport = table::transport(summary.tuple.number);
         if summary.protocol == Protocol::Tcp && summary.payload_len > 0 {
@@ -207,7 +212,7 @@ impl Engine {
             direction: seen.direction,
             protocol: summary.protocol,
             transport,
-            head_len: placed.head_len,
+            secrets: placed.secrets.into_boxed_slice(),
             turn_at_ns: placed.turn_at_ns,
             sender: u8::try_from(placed.sender).unwrap_or(0),
             info: summary.info.into_boxed_str(),
@@ -281,18 +286,16 @@ impl Engine {
     }
 
     /// Everything about one packet that is still kept. Credentials in its bytes are blanked with
-    /// `*`, and so is the rest of a request's head that an earlier packet began: what in it is a
-    /// credential can no longer be told.
+    /// `*`, also parts of one that an earlier packet began.
     #[must_use]
     pub fn packet(&self, seq: u64) -> Option<PacketDetail> {
         let kept = self.ring.get(seq)?;
+        // Layers are read from blanked bytes: what is not there cannot be shown.
         let mut bytes = kept.raw.to_vec();
+        packet::blank(&mut bytes, &kept.secrets);
         let mut decoded = packet::decode(&bytes, kept.len);
-        if let Some(at) = decoded.payload.as_ref().map(|it| it.start).filter(|_| kept.head_len > 0)
-        {
-            decoded.secrets.push(at..at + kept.head_len);
-        }
         packet::blank(&mut bytes, &decoded.secrets);
+        decoded.secrets.extend_from_slice(&kept.secrets);
         let owner = self.attribution.owner(kept.cookie);
         Some(PacketDetail {
             row: self.row(seq, kept),

@@ -11,6 +11,7 @@ pub mod icmp;
 pub mod ip;
 pub mod layer;
 pub mod quic;
+pub(crate) mod secrets;
 pub mod tcp;
 pub mod text;
 pub mod tls;
@@ -147,8 +148,8 @@ pub struct Decoded {
     pub info: String,
     /// Its layers, outermost first.
     pub layers: Vec<Layer>,
-    /// Where credentials stand in the bytes (values of secret HTTP headers and query parameters):
-    /// blank them before showing the bytes.
+    /// Where credentials stand in the bytes (values of secret HTTP headers and query parameters), as
+    /// far as this packet alone tells: blank them before showing the bytes.
     pub secrets: Vec<Range<usize>>,
 }
 
@@ -338,7 +339,13 @@ pub fn decode(bytes: &[u8], total_len: u32) -> Decoded {
     let payload = bytes.get(split.payload.clone()).unwrap_or_default();
     let at = split.payload.start;
     match split.transport {
-        Transport::Tcp(_) => stream_layers(&split, payload, &mut layers, &mut secrets),
+        Transport::Tcp(_) => {
+            stream_layers(&split, payload, &mut layers);
+            if is_plaintext(&split, payload) {
+                secrets
+                    .extend(secrets::places(payload).iter().map(|it| at + it.start..at + it.end));
+            }
+        }
         Transport::Udp => datagram_layers(&split, payload, &mut layers),
         Transport::TcpCut | Transport::Icmp | Transport::Icmpv6 | Transport::Other => {}
     }
@@ -403,12 +410,12 @@ fn transport_layer(split: &Split, bytes: &[u8]) -> Option<Layer> {
     }
 }
 
-fn stream_layers(
-    split: &Split,
-    payload: &[u8],
-    layers: &mut Vec<Layer>,
-    secrets: &mut Vec<Range<usize>>,
-) {
+/// Whether a TCP payload is searched for credentials.
+fn is_plaintext(split: &Split, payload: &[u8]) -> bool {
+    !tls::looks_like(payload) && !split.is_port(dns::PORT)
+}
+
+fn stream_layers(split: &Split, payload: &[u8], layers: &mut Vec<Layer>) {
     let at = split.payload.start;
     if payload.is_empty() {
         return;
@@ -424,12 +431,11 @@ fn stream_layers(
         return;
     }
     if let Some(head) = http::Head::read(payload) {
-        layers.push(head.layer(at, secrets));
+        layers.push(head.layer(at));
         let body = payload.get(head.len()..).unwrap_or_default();
         layers.extend(http::sse_layer(body, at + head.len()));
         return;
     }
-    secrets.extend(http::broken_query(payload).map(|it| at + it.start..at + it.end));
     layers.extend(http::sse_layer(payload, at));
 }
 

@@ -15,6 +15,7 @@ mod sockets;
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    ops::Range,
 };
 
 use hashlink::LruCache;
@@ -39,16 +40,15 @@ pub(crate) const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Where a packet belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) flow: FlowId,
     /// Which end sent it: [`CLIENT`] or [`SERVER`].
     pub(crate) sender: usize,
     /// Whether it was seen before, as it left a socket of this machine.
     pub(crate) twin: bool,
-    /// How many bytes at its payload's beginning go on with the head of a request that an earlier
-    /// packet began.
-    pub(crate) head_len: usize,
+    /// Where credentials stand in its bytes.
+    pub(crate) secrets: Vec<Range<usize>>,
     /// When the client began to say what this packet says or answers; 0 before it said anything.
     pub(crate) turn_at_ns: BootNs,
 }
@@ -157,7 +157,7 @@ impl Table {
             self.insert(key, flow)
         });
         let mut placed =
-            Placed { flow: id, sender: CLIENT, twin: false, head_len: 0, turn_at_ns: 0 };
+            Placed { flow: id, sender: CLIENT, twin: false, secrets: Vec::new(), turn_at_ns: 0 };
         let Some(flow) = self.flows.get_mut(&id) else { return placed };
         let sender = flow.sender(src, seen.direction, cookie);
         placed.sender = flow.settle_roles(sender, summary);
@@ -181,7 +181,7 @@ impl Table {
         flow_end.egress_seen |= seen.direction == Direction::Egress;
         if !placed.twin {
             flow.count(placed.sender, seen, summary);
-            placed.head_len = flow.head_goes_on(placed.sender, seen, summary);
+            placed.secrets = flow.secrets(placed.sender, seen, summary);
             placed.turn_at_ns = flow.turn(placed.sender, seen.at_ns, summary);
         }
         placed

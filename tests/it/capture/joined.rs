@@ -49,6 +49,29 @@ async fn a_call_of_any_program_has_its_caller_and_its_packets_on_both_legs() {
         assert_eq!(flows.len(), 1, "one connection");
     }
     assert!(packets.is_sorted_by_key(|it| it.seq));
+    have_frames(&watched, &packets, pid).await;
+    // The list of flows agrees with the list of packets.
+    let legs: Vec<&str> = detail.flows.iter().map(|it| it.leg.as_str()).collect();
+    assert_eq!(legs, ["client", "upstream"]);
+    assert_eq!((detail.flows[0].pid, detail.flows[1].pid), (Some(pid), gateway.1));
+    for flow in &detail.flows {
+        eventually("as many packets as the flow counts", async || {
+            let kept = watched.packets(&format!("flow:{}", flow.id)).await.packets;
+            let now = watched.detail(call).await.flows;
+            let now = now.iter().find(|it| it.id == flow.id).unwrap();
+            let counted = now.packets_in + now.packets_out;
+            let bytes: u64 = kept.iter().map(|it| u64::from(it.length)).sum();
+            let same = u64::try_from(kept.len()).unwrap() == counted
+                && bytes == now.bytes_in + now.bytes_out;
+            same.then_some(()).ok_or_else(|| format!("{now:?} {kept:#?}"))
+        })
+        .await;
+    }
+    watched.product.stop().await;
+}
+
+/// The request on each leg has what the kernel knew of it.
+async fn have_frames(watched: &Watched, packets: &[PacketView], pid: u32) {
     let request = |leg: &str| {
         packets.iter().find(|it| it.leg == leg && it.info.starts_with("POST ")).unwrap().seq
     };
@@ -79,24 +102,6 @@ async fn a_call_of_any_program_has_its_caller_and_its_packets_on_both_legs() {
             assert_ne!(field(name), "", "{name} in {frame:?}");
         }
     }
-    // The list of flows agrees with the list of packets.
-    let legs: Vec<&str> = detail.flows.iter().map(|it| it.leg.as_str()).collect();
-    assert_eq!(legs, ["client", "upstream"]);
-    assert_eq!((detail.flows[0].pid, detail.flows[1].pid), (Some(pid), gateway.1));
-    for flow in &detail.flows {
-        eventually("as many packets as the flow counts", async || {
-            let kept = watched.packets(&format!("flow:{}", flow.id)).await.packets;
-            let now = watched.detail(call).await.flows;
-            let now = now.iter().find(|it| it.id == flow.id).unwrap();
-            let counted = now.packets_in + now.packets_out;
-            let bytes: u64 = kept.iter().map(|it| u64::from(it.length)).sum();
-            let same = u64::try_from(kept.len()).unwrap() == counted
-                && bytes == now.bytes_in + now.bytes_out;
-            same.then_some(()).ok_or_else(|| format!("{now:?} {kept:#?}"))
-        })
-        .await;
-    }
-    watched.product.stop().await;
 }
 
 /// Each call's packets stand together, in the order of the calls, with one request and one answer;

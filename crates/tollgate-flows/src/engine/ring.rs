@@ -1,6 +1,6 @@
 //! The last packets, bounded in number and in bytes.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{collections::VecDeque, net::SocketAddr, ops::Range};
 
 use tollgate_core::SocketCookie;
 
@@ -31,8 +31,8 @@ pub(super) struct Kept {
     pub(super) direction: Direction,
     pub(super) protocol: Protocol,
     pub(super) transport: Protocol,
-    /// See [`Placed::head_len`](crate::table::Placed::head_len).
-    pub(super) head_len: usize,
+    /// See [`Placed::secrets`](crate::table::Placed::secrets).
+    pub(super) secrets: Box<[Range<usize>]>,
     /// See [`Placed::turn_at_ns`](crate::table::Placed::turn_at_ns).
     pub(super) turn_at_ns: BootNs,
     /// Which end of the flow sent it.
@@ -43,7 +43,10 @@ pub(super) struct Kept {
 
 impl Kept {
     const fn bytes(&self) -> usize {
-        size_of::<Self>() + self.info.len() + self.raw.len()
+        size_of::<Self>()
+            + self.info.len()
+            + self.raw.len()
+            + size_of_val::<[Range<usize>]>(&self.secrets)
     }
 }
 

@@ -336,9 +336,11 @@ fn a_credential_that_two_packets_part_is_blanked_in_both() {
     let (client, gateway) = ("127.0.0.1:50000", "127.0.0.1:4141");
     let shown = |parts: &[&str]| {
         let mut engine = engine();
-        for (seq, part) in (1..).zip(parts) {
+        let mut seq = 1;
+        for part in parts {
             let packet = segment(client, gateway, Flags::Ack, seq, part.as_bytes());
             push(&mut engine, 1_000, CLIENT_COOKIE, Direction::Egress, &packet);
+            seq += u32::try_from(part.len()).unwrap();
         }
         let payload = |seq: usize| {
             let packet = engine.packet(u64::try_from(seq).unwrap()).unwrap();
@@ -349,20 +351,20 @@ fn a_credential_that_two_packets_part_is_blanked_in_both() {
     let head = "POST / HTTP/1.1\r\nhost: x\r\n";
     let first = format!("{head}authorization: Bearer sk-1");
     let parts = shown(&[&first, "23\r\n\r\nbody", "more body"]);
-    assert_eq!(parts[0], format!("{head}authorization:{}", "*".repeat(12)));
-    assert_eq!(parts[1..], ["******body", "more body"]);
+    assert_eq!(parts[0], format!("{head}authorization: Bearer ****"));
+    assert_eq!(parts[1..], ["**\r\n\r\nbody", "more body"]);
     // In the name, in the blank line, over three packets, and in the query.
     let first = format!("{head}authori");
-    assert_eq!(shown(&[&first, "zation: sk-123\r\n\r\n{}"])[1], format!("{}{{}}", "*".repeat(18)));
+    assert_eq!(shown(&[&first, "zation: sk-123\r\n\r\n{}"])[1], "zation: ******\r\n\r\n{}");
     let first = format!("{head}x-api-key: sk-123\r\n\r");
     let parts = shown(&[&first, "\nbody"]);
     assert!(!parts[0].contains("sk-123"), "{}", parts[0]);
-    assert_eq!(parts[1], "*body");
+    assert_eq!(parts[1], "\nbody");
     let parts = shown(&[head, "x-api-key: sk", "-123\r\n\r\n", "body", "POST / HTTP/1.1\r\n\r\nx"]);
-    assert_eq!(parts[1..3], ["*".repeat(13), "*".repeat(8)]);
+    assert_eq!(parts[1..3], ["x-api-key: **", "****\r\n\r\n"]);
     assert_eq!(parts[3..], ["body", "POST / HTTP/1.1\r\n\r\nx"]);
     let parts = shown(&["POST /m?key=sk-1", "23 HTTP/1.1\r\n\r\n"]);
-    assert_eq!(parts, [format!("POST /m?{}", "*".repeat(8)), "*".repeat(15)]);
+    assert_eq!(parts, ["POST /m?key=****", "** HTTP/1.1\r\n\r\n"]);
 }
 
 #[test]

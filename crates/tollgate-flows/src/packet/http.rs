@@ -63,12 +63,9 @@ pub fn begins_request(payload: &[u8]) -> bool {
     METHODS.iter().any(|it| payload.starts_with(it))
 }
 
-/// Where the query of a request line stands that breaks off before its end: it can hold a
-/// credential.
-pub(super) fn broken_query(payload: &[u8]) -> Option<Range<usize>> {
-    let breaks_off = begins_request(payload) && memchr::memchr(b'\n', payload).is_none();
-    let query = memchr::memchr(b'?', payload).filter(|_| breaks_off)?;
-    Some(query + 1..payload.len())
+/// Whether a payload begins with a request's or a response's head.
+pub(crate) fn begins_message(payload: &[u8]) -> bool {
+    begins_request(payload) || payload.starts_with(b"HTTP/1.")
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
@@ -199,18 +196,12 @@ impl<'a> Head<'a> {
         info
     }
 
-    /// The head as a layer; `at` is where the payload stands in the packet. Adds the places of
-    /// credentials.
-    pub(super) fn layer(&self, at: usize, secrets: &mut Vec<Range<usize>>) -> Layer {
+    /// The head as a layer; `at` is where the payload stands in the packet.
+    pub(super) fn layer(&self, at: usize) -> Layer {
         let mut fields = Fields::default();
         let line_end = memchr::memchr(b'\n', self.payload).map_or(self.payload.len(), |it| it + 1);
         let name = match self.kind {
-            Kind::Request { target, .. } => {
-                let start = at + offset_in(self.payload, target.as_bytes());
-                secrets
-                    .extend(secret_parameters(target).map(|it| start + it.start..start + it.end));
-                "Request"
-            }
+            Kind::Request { .. } => "Request",
             Kind::Response { .. } => "Status",
             Kind::Preface => "Preface",
         };
@@ -221,7 +212,6 @@ impl<'a> Head<'a> {
             let range = at + name_at..at + value_at + value.len();
             let shown = if is_credential_name(name) {
                 let from = secret_start(value);
-                secrets.push(at + value_at + from..at + value_at + value.len());
                 let scheme = readable(value.get(..from).unwrap_or_default(), 32);
                 format!("{scheme}{MASK}")
             } else {
@@ -231,18 +221,9 @@ impl<'a> Head<'a> {
         }
         if !self.whole {
             fields.derived("Truncated", "the head goes on in bytes that are not in this packet");
-            secrets.extend(self.broken_off_secret(at));
         }
         let mark = if self.whole { "" } else { " (truncated)" };
         fields.into_layer("HTTP", format!("{}{mark}", self.first_line()))
-    }
-
-    /// Where the value of a credential header stands that the capture breaks off inside of.
-    fn broken_off_secret(&self, at: usize) -> Option<Range<usize>> {
-        let line = memchr::memrchr(b'\n', self.payload).map_or(0, |it| it + 1);
-        let colon = line + memchr::memchr(b':', self.payload.get(line..)?)?;
-        let name = std::str::from_utf8(self.payload.get(line..colon)?).ok()?;
-        (line > 0 && is_credential_name(name)).then(|| at + colon + 1..at + self.payload.len())
     }
 }
 

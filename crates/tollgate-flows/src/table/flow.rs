@@ -1,6 +1,6 @@
 //! One flow: its two ends and what is known of them.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, ops::Range, sync::Arc};
 
 use tollgate_core::SocketCookie;
 
@@ -11,12 +11,14 @@ use super::{
 };
 use crate::{
     event::{BootNs, Direction, Established, PacketSeen, Role},
-    packet::{Finding, Protocol, Summary, TcpFacts, http, tcp::TcpFlags, tls::ClientHello},
+    packet::{
+        Finding, Protocol, Summary, TcpFacts, secrets::Stream, tcp::TcpFlags, tls::ClientHello,
+    },
     row::{FlowId, HostVia},
 };
 
-/// What ends the head of an HTTP/1 request.
-const HEAD_END: &[u8] = b"\r\n\r\n";
+/// HTTPS and DNS: there are no plaintext heads.
+const ENCRYPTED_PORTS: [u16; 2] = [443, 53];
 
 /// The index of the end that connected.
 pub(crate) const CLIENT: usize = 0;
@@ -43,8 +45,8 @@ pub(crate) struct End {
     pub(crate) retransmits: Option<u64>,
     pub(crate) srtt_us: Option<u32>,
     fin: bool,
-    /// The last bytes of a request's head that goes on in the next packet.
-    open_head: Option<Vec<u8>>,
+    /// What it sends, as far as it is plaintext.
+    stream: Stream,
 }
 
 impl End {
@@ -60,7 +62,7 @@ impl End {
             retransmits: None,
             srtt_us: None,
             fin: false,
-            open_head: None,
+            stream: Stream::new(),
         }
     }
 
@@ -295,33 +297,30 @@ impl Flow {
         self.turn_at_ns
     }
 
-    /// How many bytes at a payload's beginning go on with the head of a plaintext request that an
-    /// earlier packet began. A head that the capture cut is not followed: where it ends is unknown.
-    pub(super) fn head_goes_on(
+    /// Where credentials stand in the bytes of a packet.
+    pub(super) fn secrets(
         &mut self,
         sender: usize,
         seen: &PacketSeen,
         summary: &Summary,
-    ) -> usize {
+    ) -> Vec<Range<usize>> {
+        let is_encrypted = self.protocol == Protocol::Tls
+            || self.ends.iter().any(|it| ENCRYPTED_PORTS.contains(&it.addr.port()));
+        let Some(tcp) = summary.tcp.filter(|_| !is_encrypted) else { return Vec::new() };
+        let stream = &mut self.ends[sender].stream;
+        if tcp.flags.has(TcpFlags::SYN) {
+            stream.begin(tcp.seq.wrapping_add(1));
+        }
+        if summary.payload_len == 0 {
+            return Vec::new();
+        }
+        let at = summary.payload.start;
         let payload = seen.bytes.get(summary.payload.clone()).unwrap_or_default();
-        if payload.is_empty() {
-            return 0;
+        let mut places = stream.take(tcp.seq, payload, summary.payload_len);
+        for place in &mut places {
+            *place = at + place.start..at + place.end;
         }
-        let begins = http::begins_request(payload);
-        let before = self.ends[sender].open_head.take().filter(|_| !begins);
-        if !begins && before.is_none() {
-            return 0;
-        }
-        let (goes_on, mut head) = (before.is_some(), before.unwrap_or_default());
-        let said_before = head.len();
-        head.extend_from_slice(payload);
-        let end = memchr::memmem::find(&head, HEAD_END).map(|it| it + HEAD_END.len());
-        let is_cut = u32::try_from(payload.len()).is_ok_and(|it| it < summary.payload_len);
-        if end.is_none() && !is_cut {
-            let tail = head.len().saturating_sub(HEAD_END.len() - 1);
-            self.ends[sender].open_head = Some(head.split_off(tail));
-        }
-        if goes_on { end.map_or(payload.len(), |it| it.saturating_sub(said_before)) } else { 0 }
+        places
     }
 
     fn note_protocol(&mut self, protocol: Protocol) {
