@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tollgate_core::{CallId, Caller, SocketCookie, UnixMs, caller::ProcessKey};
 use tollgate_flows::{
     Config, Engine, Event, Filter,
-    engine::ROWS_PER_ANSWER_MAX,
+    engine::{ROWS_PER_ANSWER_MAX, Scan},
     event::CallSockets,
     pcapng::{self, PcapngError, PcapngWriter},
     row::{FlowRow, PacketDetail, PacketRow},
@@ -53,6 +53,9 @@ const RECONNECT_PERIOD: Duration = Duration::from_secs(2);
 const STATUS_PERIOD: Duration = Duration::from_secs(1);
 /// How often packets are given to those who watch.
 const BATCH_PERIOD: Duration = Duration::from_millis(100);
+/// How old a packet is when watchers get it: program, host and call are mostly known by then, and
+/// who filters by them would miss it for ever.
+pub const HOLD_BACK: Duration = Duration::from_millis(300);
 /// Sockets whose packets are left out, at most.
 const IGNORED_MAX: usize = 4_096;
 /// Callers that are remembered by process.
@@ -200,7 +203,7 @@ impl Capture {
         looks: &mut Looks,
     ) -> Result<(), LinkError> {
         let mut messages = Vec::new();
-        let (mut asked, mut told) = (now(), now());
+        let (mut asked, mut told, mut last) = (now(), now(), now());
         while !self.is_stopping() {
             link.read(&mut messages)?;
             if !messages.is_empty() {
@@ -217,7 +220,7 @@ impl Capture {
             }
             if told.elapsed() >= BATCH_PERIOD {
                 told = now();
-                self.tell_packets();
+                self.tell_packets(&mut last);
             }
         }
         Ok(())
@@ -299,9 +302,13 @@ impl Capture {
         self.fed.send_replace(());
     }
 
-    fn tell_packets(&self) {
+    /// Wakes watchers while there are packets, and until the last one is old enough for them.
+    fn tell_packets(&self, last: &mut Instant) {
         let newest = self.newest();
         if self.told.swap(newest, Ordering::Relaxed) != newest {
+            *last = now();
+        }
+        if last.elapsed() < HOLD_BACK + 2 * BATCH_PERIOD {
             self.hub.send(hub::Event::Packets);
         }
     }
@@ -379,13 +386,26 @@ impl Capture {
         self.id.load(Ordering::Acquire)
     }
 
-    /// Kept packets after `after`, or the newest, oldest first.
+    /// Kept packets after `after`, or the newest, oldest first; at most `ROWS_PER_ANSWER_MAX`. May
+    /// take long with a filter: blocks its thread, but not the capture.
     #[must_use]
     pub fn packets(&self, after: Option<u64>, limit: usize, filter: &Filter) -> Vec<PacketRow> {
-        match after {
-            Some(after) => self.engine().packets(after, limit, filter),
-            None => self.engine().newest_packets(limit, filter),
+        let limit = limit.min(ROWS_PER_ANSWER_MAX);
+        if let Some(after) = after {
+            return scan_all(after, limit, |at, rows| {
+                self.engine().scan(at, u64::MAX, limit - rows, filter)
+            });
         }
+        let mut rows =
+            scan_all(u64::MAX, limit, |at, rows| self.engine().scan_back(at, limit - rows, filter));
+        rows.reverse();
+        rows
+    }
+
+    /// Some of the packets after `after` that pass, as far as they are at least `age` old.
+    #[must_use]
+    pub fn scan(&self, after: u64, age: Duration, limit: usize, filter: &Filter) -> Scan {
+        self.engine().scan(after, boot_now_ns().saturating_sub(ns(age)), limit, filter)
     }
 
     /// One kept packet.
@@ -394,10 +414,12 @@ impl Capture {
         self.engine().packet(seq)
     }
 
-    /// The kept packets of a call.
+    /// The kept packets of a call; blocks as [`Self::packets`] does.
     #[must_use]
     pub fn packets_of_call(&self, call: CallId) -> Vec<PacketRow> {
-        self.engine().packets_of_call(call)
+        scan_all(0, ROWS_PER_ANSWER_MAX, |at, rows| {
+            self.engine().scan_call(at, ROWS_PER_ANSWER_MAX - rows, call)
+        })
     }
 
     /// The flows that carried a call, the client's first.
@@ -505,6 +527,19 @@ impl Capture {
 /// Unix microseconds: no process began at the same.
 fn started_at_us() -> u64 {
     nanos(ClockId::Realtime) / 1000
+}
+
+/// The rows of scans that begin where the one before ended. The engine is locked for each alone.
+fn scan_all(mut at: u64, limit: usize, mut scan: impl FnMut(u64, usize) -> Scan) -> Vec<PacketRow> {
+    let mut rows = Vec::new();
+    loop {
+        let found = scan(at, rows.len());
+        rows.extend(found.rows);
+        at = found.at;
+        if found.is_done || rows.len() >= limit {
+            return rows;
+        }
+    }
 }
 
 fn boot_now_ns() -> u64 {

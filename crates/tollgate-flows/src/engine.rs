@@ -11,7 +11,7 @@ use tollgate_core::{CallId, SocketCookie, caller::ProcessKey};
 
 use crate::{
     attribute::{Attribution, Owner, Process},
-    event::{CallSockets, Event, PacketSeen, PeerCookie, SocketSeen},
+    event::{BootNs, CallSockets, Event, PacketSeen, PeerCookie, SocketSeen},
     filter::{Facts, Filter},
     packet::{self, Protocol},
     row::{
@@ -33,6 +33,8 @@ pub const FLOWS_MAX: usize = 16_384;
 pub const ROWS_PER_DRAIN_MAX: usize = 10_000;
 /// Rows that one question is answered with at most.
 pub const ROWS_PER_ANSWER_MAX: usize = 10_000;
+/// Packets that one scan looks at: a millisecond or a few, for which the engine takes no event.
+pub const LOOKS_MAX: usize = 2_000;
 /// Calls listed of one flow.
 pub const CALLS_PER_FLOW_MAX: usize = 100;
 /// Changed flows remembered for [`Engine::drain_flows`] when nobody asks.
@@ -63,6 +65,17 @@ impl Default for Config {
             provider_hosts: Vec::new(),
         }
     }
+}
+
+/// What a look at some of the kept packets found.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// The packets that pass, in the order of looking.
+    pub rows: Vec<PacketRow>,
+    /// The number of the last packet that was looked at; where the scan began, if there was none.
+    pub at: u64,
+    /// Whether there is nothing more to look at.
+    pub is_done: bool,
 }
 
 /// Turns what the kernel and the gateway report into packet and flow rows. It does no I/O, has no
@@ -325,28 +338,65 @@ impl Engine {
         kept.take(limit).map(|(seq, kept)| self.row(seq, kept)).collect()
     }
 
-    /// The newest packets that pass the filter, oldest first, at most `limit` (and never more than
-    /// [`ROWS_PER_ANSWER_MAX`]).
+    /// Looks at packets with a number above `after`, oldest first, as far as they came by
+    /// `until_ns`: at [`LOOKS_MAX`] of them at most, and no further than `limit` rows that pass.
     #[must_use]
-    pub fn newest_packets(&self, limit: usize, filter: &Filter) -> Vec<PacketRow> {
-        let kept = self.ring.newest_first().filter(|(_, kept)| self.passes(filter, kept));
-        let newest = kept.take(limit.min(ROWS_PER_ANSWER_MAX));
-        let mut rows: Vec<_> = newest.map(|(seq, kept)| self.row(seq, kept)).collect();
-        rows.reverse();
-        rows
+    pub fn scan(&self, after: u64, until_ns: BootNs, limit: usize, filter: &Filter) -> Scan {
+        let came = self.ring.after(after).take_while(|(_, kept)| kept.at_ns <= until_ns);
+        self.look(came, after, limit, |kept| self.passes(filter, kept))
     }
 
-    /// The kept packets of a call on both of its connections, oldest first, at most
-    /// [`ROWS_PER_ANSWER_MAX`]. Each row's `call_join` says how sure it is.
+    /// The same backwards: packets with a number below `before`, newest first.
+    #[must_use]
+    pub fn scan_back(&self, before: u64, limit: usize, filter: &Filter) -> Scan {
+        self.look(self.ring.before(before), before, limit, |kept| self.passes(filter, kept))
+    }
+
+    /// [`Self::scan`] for the packets of a call, on both of its connections. Each row's `call_join`
+    /// says how sure it is.
+    #[must_use]
+    pub fn scan_call(&self, after: u64, limit: usize, call: CallId) -> Scan {
+        let flows = self.flows_of_call(call);
+        self.look(self.ring.after(after), after, limit, |kept| {
+            let flow = Some(kept.flow).filter(|it| flows.contains(it));
+            let flow = flow.and_then(|it| self.table.flow(it));
+            flow.and_then(|it| self.call_of(it, kept)).is_some_and(|it| it.0 == call)
+        })
+    }
+
+    fn look<'a>(
+        &self,
+        packets: impl Iterator<Item = (u64, &'a Kept)>,
+        from: u64,
+        limit: usize,
+        passes: impl Fn(&Kept) -> bool,
+    ) -> Scan {
+        let mut scan = Scan { rows: Vec::new(), at: from, is_done: true };
+        for (looks, (seq, kept)) in packets.enumerate() {
+            if looks == LOOKS_MAX || scan.rows.len() == limit {
+                scan.is_done = false;
+                break;
+            }
+            scan.at = seq;
+            if passes(kept) {
+                scan.rows.push(self.row(seq, kept));
+            }
+        }
+        scan
+    }
+
+    /// The kept packets of a call, oldest first, at most [`ROWS_PER_ANSWER_MAX`].
     #[must_use]
     pub fn packets_of_call(&self, call: CallId) -> Vec<PacketRow> {
-        let flows = self.flows_of_call(call);
-        let on_flows = self.ring.after(0).filter(|(_, kept)| flows.contains(&kept.flow));
-        let of_call = on_flows.filter(|(_, kept)| {
-            let flow = self.table.flow(kept.flow);
-            flow.and_then(|it| self.call_of(it, kept)).is_some_and(|it| it.0 == call)
-        });
-        of_call.take(ROWS_PER_ANSWER_MAX).map(|(seq, kept)| self.row(seq, kept)).collect()
+        let (mut rows, mut after) = (Vec::new(), 0);
+        loop {
+            let scan = self.scan_call(after, ROWS_PER_ANSWER_MAX - rows.len(), call);
+            rows.extend(scan.rows);
+            after = scan.at;
+            if scan.is_done || rows.len() == ROWS_PER_ANSWER_MAX {
+                return rows;
+            }
+        }
     }
 
     /// The flows of a call: to the gateway, then to the provider, as far as they were seen.

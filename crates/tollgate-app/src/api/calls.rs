@@ -275,9 +275,13 @@ pub async fn get_call_packets(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<PacketPage>, ApiError> {
-    let capture = app.capture().id();
-    let packets = app.capture().packets_of_call(parse_call(&id)?);
-    Ok(Json(page(&app, capture, &packets)))
+    let call = parse_call(&id)?;
+    super::blocking(move || {
+        let capture = app.capture().id();
+        let packets = app.capture().packets_of_call(call);
+        Ok(Json(page(&app, capture, &packets)))
+    })
+    .await
 }
 
 #[cfg(test)]

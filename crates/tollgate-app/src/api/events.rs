@@ -1,19 +1,24 @@
 //! The live stream.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     extract::{Query, State},
     response::{Sse, sse},
 };
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 use tollgate_flows::Filter;
 use utoipa::IntoParams;
 
 use super::{ApiError, convert, view::EventView};
-use crate::{App, hub::Event};
+use crate::{App, capture::HOLD_BACK, hub::Event};
 
 /// How often a quiet stream says that it is alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -64,20 +69,33 @@ pub fn events(
         None => Filter::default(),
     };
     let stream = BroadcastStream::new(app.hub().watch());
-    let mut packets = query.packets.then(|| Packets::new(app, filter));
-    Ok(stream.filter_map(move |event| {
-        let view = match event {
-            Ok(Event::Call(call)) => {
-                Some(EventView::Call { call: Box::new(call.as_ref().clone()) })
+    let packets = query.packets.then(|| Arc::new(Mutex::new(Packets::new(app, filter))));
+    let views = stream.then(move |event| {
+        let packets = packets.clone();
+        async move {
+            match event {
+                Ok(Event::Call(call)) => {
+                    vec![EventView::Call { call: Box::new(call.as_ref().clone()) }]
+                }
+                Ok(Event::Status(status)) => {
+                    vec![EventView::Status { status: Box::new(status.as_ref().clone()) }]
+                }
+                Ok(Event::Packets) => new_packets(packets).await,
+                Err(BroadcastStreamRecvError::Lagged(missed)) => {
+                    vec![EventView::Lagged { missed }]
+                }
             }
-            Ok(Event::Status(status)) => {
-                Some(EventView::Status { status: Box::new(status.as_ref().clone()) })
-            }
-            Ok(Event::Packets) => packets.as_mut().and_then(Packets::next),
-            Err(BroadcastStreamRecvError::Lagged(missed)) => Some(EventView::Lagged { missed }),
-        };
-        std::future::ready(view)
-    }))
+        }
+    });
+    Ok(views.flat_map(stream::iter))
+}
+
+/// Looks for packets on a thread that may block: a filter looks at each of them.
+async fn new_packets(packets: Option<Arc<Mutex<Packets>>>) -> Vec<EventView> {
+    let Some(packets) = packets else { return Vec::new() };
+    let look = move || packets.lock().unwrap_or_else(PoisonError::into_inner).next();
+    // An error only says that the program is ending.
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 /// One watcher's way through the packets.
@@ -93,23 +111,33 @@ impl Packets {
         Self { app: Arc::clone(app), filter, after }
     }
 
-    /// What was captured since the last time and passes the filter.
-    fn next(&mut self) -> Option<EventView> {
+    /// What was captured since the last time and passes the filter, in batches. Blocks.
+    fn next(&mut self) -> Vec<EventView> {
         let capture = self.app.capture();
         let id = capture.id();
-        let newest = capture.newest();
-        let skipped = newest.saturating_sub(self.after).saturating_sub(BEHIND_MAX);
-        self.after += skipped;
-        let rows = capture.packets(Some(self.after), BATCH_MAX, &self.filter);
-        // A full batch may have more behind it; one that is not has seen all.
-        let full = rows.len() == BATCH_MAX;
-        self.after = rows.last().filter(|_| full).map_or(newest, |it| it.seq);
         let offset = capture.boot_to_unix_us();
-        let packets: Vec<_> = rows.iter().map(|it| convert::packet(it, offset)).collect();
-        (!packets.is_empty() || skipped > 0).then_some(EventView::Packets {
-            capture: id,
-            packets,
-            skipped,
-        })
+        // What comes meanwhile has its own turn.
+        let newest = capture.newest();
+        let mut skipped = 0;
+        let mut views = Vec::new();
+        loop {
+            let is_behind = newest.saturating_sub(self.after) > BEHIND_MAX;
+            let scan = capture.scan(self.after, HOLD_BACK, BATCH_MAX, &self.filter);
+            self.after = scan.at;
+            if is_behind {
+                skipped += u64::try_from(scan.rows.len()).unwrap_or(u64::MAX);
+            } else if !scan.rows.is_empty() || skipped > 0 {
+                let packets = scan.rows.iter().map(|it| convert::packet(it, offset)).collect();
+                let skipped = mem::take(&mut skipped);
+                views.push(EventView::Packets { capture: id, packets, skipped });
+            }
+            if scan.is_done || self.after >= newest {
+                break;
+            }
+        }
+        if skipped > 0 {
+            views.push(EventView::Packets { capture: id, packets: Vec::new(), skipped });
+        }
+        views
     }
 }

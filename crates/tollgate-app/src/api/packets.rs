@@ -50,10 +50,13 @@ pub async fn list_packets(
 ) -> Result<Json<PacketPage>, ApiError> {
     let filter = query.filter.as_deref().map_or_else(|| Ok(Filter::default()), parse_filter)?;
     let limit = query.limit.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX);
-    let capture = app.capture();
-    let id = capture.id();
-    let packets = capture.packets(query.after, limit, &filter);
-    Ok(Json(page(&app, id, &packets)))
+    super::blocking(move || {
+        let capture = app.capture();
+        let id = capture.id();
+        let packets = capture.packets(query.after, limit, &filter);
+        Ok(Json(page(&app, id, &packets)))
+    })
+    .await
 }
 
 /// One packet with its layers and bytes. The first layer, `Frame`, is what the kernel knew of it.

@@ -51,8 +51,8 @@ pub(super) enum Side {
 #[derive(Debug)]
 struct OnSocket {
     side: Side,
-    /// In the order they were reported, which is that of their beginning.
-    calls: VecDeque<CallId>,
+    /// With their beginnings, in that order.
+    calls: VecDeque<(BootNs, CallId)>,
 }
 
 /// Calls and the gateway's sockets they are on.
@@ -73,7 +73,8 @@ impl Calls {
             let Some((_, oldest)) = self.by_id.remove_lru() else { break };
             self.forget(&oldest);
         }
-        if let Some(before) = before.filter(|it| cookies(it) != cookies(&sockets)) {
+        let place = |it: &CallSockets| (cookies(it), it.started_at_ns);
+        if let Some(before) = before.filter(|it| place(it) != place(&sockets)) {
             self.forget(&before);
         }
         for (cookie, side) in cookies(&sockets).into_iter().flatten() {
@@ -81,8 +82,8 @@ impl Calls {
                 .by_cookie
                 .entry(cookie)
                 .or_insert_with(|| OnSocket { side, calls: VecDeque::new() });
-            if !on.calls.contains(&sockets.call) {
-                on.calls.push_back(sockets.call);
+            if let Err(at) = on.calls.binary_search(&key(&sockets)) {
+                on.calls.insert(at, key(&sockets));
                 if on.calls.len() > CALLS_PER_SOCKET_MAX {
                     on.calls.pop_front();
                 }
@@ -94,7 +95,9 @@ impl Calls {
     fn forget(&mut self, sockets: &CallSockets) {
         for (cookie, _) in cookies(sockets).into_iter().flatten() {
             if let Some(on) = self.by_cookie.get_mut(&cookie) {
-                on.calls.retain(|it| *it != sockets.call);
+                if let Ok(at) = on.calls.binary_search(&key(sockets)) {
+                    on.calls.remove(at);
+                }
                 if on.calls.is_empty() {
                     self.by_cookie.remove(&cookie);
                 }
@@ -113,33 +116,25 @@ impl Calls {
 
     /// The calls on a socket, oldest first.
     pub(super) fn on(&self, cookie: SocketCookie) -> impl Iterator<Item = CallId> {
-        self.by_cookie.get(&cookie).into_iter().flat_map(|it| it.calls.iter().copied())
+        self.by_cookie.get(&cookie).into_iter().flat_map(|it| it.calls.iter().map(|it| it.1))
     }
 
     /// The call that a packet on a socket belongs to.
     pub(super) fn at(&self, cookie: SocketCookie, packet: Moment) -> Option<(CallId, CallJoin)> {
         let calls = &self.by_cookie.get(&cookie)?.calls;
-        let spans = || calls.iter().rev().filter_map(|it| self.by_id.peek(it));
         let t = packet.at_ns;
-        let mut next = None;
+        let begun = calls.partition_point(|it| it.0 <= t);
+        let span = |it: &(BootNs, CallId)| self.by_id.peek(&it.1);
+        let next = calls.get(begun).and_then(span);
         let mut running = None;
         let mut running_count = 0;
         let mut last: Option<&CallSockets> = None;
-        let mut looked_at = 0;
-        for span in spans() {
-            if span.started_at_ns > t {
-                next = Some(span);
-                continue;
-            }
+        for span in calls.range(..begun).rev().take(OVERLAP_MAX).filter_map(span) {
             if span.finished_at_ns.is_none_or(|it| it >= t) {
                 running = running.or(Some(span.call));
                 running_count += 1;
             } else if last.is_none_or(|it| it.finished_at_ns < span.finished_at_ns) {
                 last = Some(span);
-            }
-            looked_at += 1;
-            if looked_at == OVERLAP_MAX {
-                break;
             }
         }
         let join = if calls.len() == 1 { CallJoin::Socket } else { CallJoin::Time };
@@ -167,6 +162,10 @@ fn between(
     let begins = follows || packet.toward == Toward::Server && packet.payload_len > 0;
     let (first, second) = if begins { (next, last) } else { (last, next) };
     first.or(second).map(|it| it.call)
+}
+
+const fn key(sockets: &CallSockets) -> (BootNs, CallId) {
+    (sockets.started_at_ns, sockets.call)
 }
 
 fn cookies(sockets: &CallSockets) -> [Option<(SocketCookie, Side)>; 2] {

@@ -96,9 +96,12 @@ impl Ring {
         numbers.zip(self.packets.range(from..))
     }
 
-    /// All packets with their numbers, newest first.
-    pub(super) fn newest_first(&self) -> impl Iterator<Item = (u64, &Kept)> {
-        (self.first..self.next()).rev().zip(self.packets.iter().rev())
+    /// The packets before number `seq`, newest first.
+    pub(super) fn before(&self, seq: u64) -> impl Iterator<Item = (u64, &Kept)> {
+        let end = seq.clamp(self.first, self.next());
+        let count = usize::try_from(end - self.first).unwrap_or(usize::MAX);
+        let packets = self.packets.range(..count.min(self.packets.len()));
+        (self.first..end).rev().zip(packets.rev())
     }
 
     /// The number of the oldest packet, were there one.

@@ -759,12 +759,19 @@ fn the_newest_and_the_next_packets_can_be_asked_for() {
     push_trace(&mut engine, "http-sse", 4141);
     let numbers = |rows: Vec<PacketRow>| rows.iter().map(|it| it.seq).collect::<Vec<_>>();
     let all = Filter::default();
-    assert_eq!(numbers(engine.newest_packets(3, &all)), [28, 29, 30]);
+    assert_eq!(numbers(engine.scan_back(u64::MAX, 3, &all).rows), [30, 29, 28]);
+    // A scan begins where the one before ended, either way.
+    let first = engine.scan(20, u64::MAX, 4, &all);
+    assert_eq!((first.at, first.is_done), (24, false));
+    assert_eq!(numbers(engine.scan(first.at, u64::MAX, 9, &all).rows), [25, 26, 27, 28, 29, 30]);
+    assert_eq!(numbers(engine.scan_back(28, 2, &all).rows), [27, 26]);
+    let none = engine.scan(30, u64::MAX, 9, &all);
+    assert_eq!((none.rows.len(), none.at, none.is_done), (0, 30, true));
     assert_eq!(numbers(engine.packets(27, 2, &all)), [28, 29]);
     assert!(engine.packets(u64::MAX, 2, &all).is_empty());
     let requests = Filter::parse("POST").unwrap();
     let last = *numbers(engine.packets(0, 10, &requests)).last().unwrap();
-    assert_eq!(numbers(engine.newest_packets(1, &requests)), [last]);
+    assert_eq!(numbers(engine.scan_back(u64::MAX, 1, &requests).rows), [last]);
 }
 
 #[test]
