@@ -19,7 +19,8 @@ fn question(text: &str) -> Request<Bytes> {
 async fn at_rest(watched: &Watched, from: Option<&CaptureView>) -> CaptureView {
     let status = |status: &StatusView| {
         let it = &status.capture;
-        let whole = it.seen > 0 && it.seen == it.filtered + it.ring_full + it.delivered;
+        let whole =
+            it.seen > 0 && it.seen == it.filtered + it.ring_full + it.copy_failed + it.delivered;
         let same = from.is_none_or(|from| {
             it.kept > from.kept
                 && it.delivered - from.delivered
@@ -51,6 +52,10 @@ async fn what_the_kernel_saw_is_what_was_kept_left_out_or_lost() {
     assert!(to.kept - from.kept > 20 * 5 * 4, "{to:?}");
     assert!(to.kept <= to.kept_max && to.kept_max == 100_000, "{to:?}");
     assert_eq!((to.ring_full, to.reader_slow), (0, 0));
+    assert_eq!((to.copy_failed, to.shortened, to.events_lost), (0, 0, 0));
+    let programs =
+        watched.product.status(|it| !it.helper.programs.is_empty()).await.helper.programs;
+    assert!(programs.iter().any(|it| it.name == "tg_egress"), "{programs:?}");
     assert_eq!(to.kept, watched.packets("").await.kept);
     watched.product.stop().await;
 }

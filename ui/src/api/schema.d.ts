@@ -288,7 +288,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One packet with its layers and bytes.
+         * One packet with its layers and bytes. The first layer, `Frame`, is what the kernel knew of it.
          * @description # Errors
          *     When it is no longer kept.
          */
@@ -528,8 +528,13 @@ export interface components {
             /** @description Whether new packets are left out. */
             paused: boolean;
         };
-        /** @description What the capture did with every packet: `seen = filtered + ring_full + delivered`. */
+        /** @description What the capture did with every packet: `seen = filtered + ring_full + copy_failed + delivered`. */
         CaptureView: {
+            /**
+             * Format: int64
+             * @description Packets lost because the kernel could not copy them.
+             */
+            copy_failed: number;
             /**
              * Format: int64
              * @description Packets handed to the helper.
@@ -537,9 +542,20 @@ export interface components {
             delivered: number;
             /**
              * Format: int64
+             * @description Events other than packets (owners, connections, processes) lost in the kernel's ring or to a
+             *     slow reader.
+             */
+            events_lost: number;
+            /**
+             * Format: int64
              * @description Packets that are not of interest, counted only.
              */
             filtered: number;
+            /**
+             * Format: int64
+             * @description Sockets that could not be remembered, and names or arguments that could not be read.
+             */
+            incomplete: number;
             /**
              * Format: int64
              * @description Packets kept in memory now.
@@ -567,6 +583,11 @@ export interface components {
              * @description Packets that the kernel programs saw.
              */
             seen: number;
+            /**
+             * Format: int64
+             * @description Of them, those copied shorter than asked because the ring was filling up.
+             */
+            shortened: number;
         };
         /** @description One finding of `tollgate doctor`. */
         CheckView: {
@@ -819,6 +840,8 @@ export interface components {
             object_sha256?: string | null;
             /** @description Its programs. */
             probes: components["schemas"]["ProbeView"][];
+            /** @description What each loaded program costs. */
+            programs: components["schemas"]["ProgramCostView"][];
             /** @description Why not, and what to do, in one sentence. */
             reason?: string | null;
             /** @description Whether it works. */
@@ -1012,6 +1035,26 @@ export interface components {
             name: string;
             /** @description Why not. */
             reason?: string | null;
+        };
+        /** @description What an eBPF program costs, by the kernel's own account. */
+        ProgramCostView: {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description The time spent in it; `null` as above.
+             */
+            run_time_ns?: number | null;
+            /**
+             * Format: int64
+             * @description How often it ran; `null` while the kernel does not measure (`kernel.bpf_stats_enabled`).
+             */
+            runs?: number | null;
+            /**
+             * Format: int32
+             * @description Instructions that the verifier walked; `null` on kernels that do not tell.
+             */
+            verified_instructions?: number | null;
         };
         /** @description One program. */
         ProgramView: {
@@ -1244,6 +1287,7 @@ export type ParamView = components['schemas']['ParamView'];
 export type PartView = components['schemas']['PartView'];
 export type PriceView = components['schemas']['PriceView'];
 export type ProbeView = components['schemas']['ProbeView'];
+export type ProgramCostView = components['schemas']['ProgramCostView'];
 export type ProgramView = components['schemas']['ProgramView'];
 export type StatusView = components['schemas']['StatusView'];
 export type TimingView = components['schemas']['TimingView'];

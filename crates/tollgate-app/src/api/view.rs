@@ -578,9 +578,24 @@ pub struct HelperView {
     pub object_sha256: Option<String>,
     /// Its programs.
     pub probes: Vec<ProbeView>,
+    /// What each loaded program costs.
+    pub programs: Vec<ProgramCostView>,
 }
 
-/// What the capture did with every packet: `seen = filtered + ring_full + delivered`.
+/// What an eBPF program costs, by the kernel's own account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProgramCostView {
+    /// Its name.
+    pub name: String,
+    /// Instructions that the verifier walked; `null` on kernels that do not tell.
+    pub verified_instructions: Option<u32>,
+    /// How often it ran; `null` while the kernel does not measure (`kernel.bpf_stats_enabled`).
+    pub runs: Option<u64>,
+    /// The time spent in it; `null` as above.
+    pub run_time_ns: Option<u64>,
+}
+
+/// What the capture did with every packet: `seen = filtered + ring_full + copy_failed + delivered`.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct CaptureView {
     /// Whether the capture is paused by the user.
@@ -591,10 +606,19 @@ pub struct CaptureView {
     pub filtered: u64,
     /// Packets lost because the kernel's ring was full.
     pub ring_full: u64,
+    /// Packets lost because the kernel could not copy them.
+    pub copy_failed: u64,
     /// Packets handed to the helper.
     pub delivered: u64,
+    /// Of them, those copied shorter than asked because the ring was filling up.
+    pub shortened: u64,
     /// Packets that the helper dropped because this program read too slowly.
     pub reader_slow: u64,
+    /// Events other than packets (owners, connections, processes) lost in the kernel's ring or to a
+    /// slow reader.
+    pub events_lost: u64,
+    /// Sockets that could not be remembered, and names or arguments that could not be read.
+    pub incomplete: u64,
     /// Packets kept in memory now.
     pub kept: u64,
     /// At most so many are kept.

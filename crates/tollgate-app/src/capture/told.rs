@@ -3,10 +3,21 @@
 use std::sync::atomic::Ordering;
 
 use tollgate_flows::engine::PACKETS_KEPT;
-use tollgate_helper_protocol::reply::{PacketCounters, Probe};
+use tollgate_helper_protocol::reply::{PacketCounters, Probe, Program, Status};
 
 use super::Capture;
-use crate::api::view::{CaptureView, HelperState, HelperView, ProbeView};
+use crate::api::view::{CaptureView, HelperState, HelperView, ProbeView, ProgramCostView};
+
+/// What the programs cost. The kernel tells zero for what it does not measure.
+fn costs(status: &Status) -> Vec<ProgramCostView> {
+    let program = |it: &Program| ProgramCostView {
+        name: it.name.clone(),
+        verified_instructions: it.verified_instructions,
+        runs: it.run_count.filter(|it| *it > 0),
+        run_time_ns: it.run_time_ns.filter(|it| *it > 0),
+    };
+    status.programs.iter().map(program).collect()
+}
 
 impl Capture {
     /// How the helper does.
@@ -30,6 +41,7 @@ impl Capture {
             version: hello.map(|it| it.helper_version.clone()),
             object_sha256: hello.map(|it| it.object_sha256.clone()),
             probes: hello.map(|it| it.probes.iter().map(probe).collect()).unwrap_or_default(),
+            programs: hello.and(link.status.as_ref()).map(costs).unwrap_or_default(),
         }
     }
 
@@ -47,10 +59,14 @@ impl Capture {
         let both = |of: fn(&PacketCounters) -> u64| of(&status.egress) + of(&status.ingress);
         CaptureView {
             seen: both(|it| it.seen),
-            filtered: both(|it| it.filtered + it.other_user + it.loopback + it.copy_failed),
+            filtered: both(|it| it.filtered + it.other_user + it.loopback),
             ring_full: both(|it| it.ring_full),
+            copy_failed: both(|it| it.copy_failed),
             delivered: both(|it| it.delivered),
+            shortened: both(|it| it.stepped_down),
             reader_slow: status.connection.packets_dropped,
+            events_lost: status.control.ring_full + status.connection.controls_dropped,
+            incomplete: status.control.table_failed + status.control.read_failed,
             ..view
         }
     }

@@ -68,6 +68,17 @@ fn print(status: &StatusView) -> Result<()> {
             capture.kept
         ))?;
     }
+    let losses = [
+        (capture.copy_failed, "packets not copied"),
+        (capture.shortened, "packets shortened"),
+        (capture.events_lost, "other events lost"),
+        (capture.incomplete, "facts not read"),
+    ];
+    let losses: Vec<String> =
+        losses.iter().filter(|it| it.0 > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    if !losses.is_empty() {
+        output::line(&format!("losses    {}", losses.join(", ")))?;
+    }
     if let Some(problem) = &status.configuration_problem {
         output::line(&format!("config    {problem}"))?;
     }

@@ -22,7 +22,7 @@ export function Counters({
       <Figure
         name="seen"
         value={counted(capture.seen)}
-        hint="Packets that the kernel programs saw: filtered, ring full and delivered add up to it"
+        hint="Packets that the kernel programs saw: filtered, ring full, not copied and delivered add up to it"
       />
       <Figure name="filtered" value={counted(capture.filtered)} hint="Not of interest: counted, not kept" />
       <Figure
@@ -38,6 +38,30 @@ export function Counters({
         loss
         hint="Dropped by the helper because this program read too slowly"
       />
+      {capture.copy_failed > 0 && (
+        <Figure
+          name="not copied"
+          value={counted(capture.copy_failed)}
+          loss
+          hint="Lost because the kernel could not copy them"
+        />
+      )}
+      {capture.shortened > 0 && (
+        <Figure
+          name="shortened"
+          value={counted(capture.shortened)}
+          loss
+          hint="Copied shorter than asked because the kernel's ring was filling up"
+        />
+      )}
+      {capture.events_lost > 0 && (
+        <Figure
+          name="events lost"
+          value={counted(capture.events_lost)}
+          loss
+          hint="Owners, connections or processes of which nothing was told: names may be missing"
+        />
+      )}
       <Figure name="kept" value={capture.kept} hint={`Kept in memory, at most ${count(capture.kept_max)}`} />
       <span className="ml-auto flex gap-x-4">
         {skipped > 0 && (
