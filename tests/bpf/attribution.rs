@@ -49,6 +49,7 @@ fn names_the_process_of_each_of_a_thousand_short_lived_clients() {
         });
         closed.filter(|cookie| wanted.contains(cookie)).collect::<HashSet<_>>().len() == 1000
     });
+    helper.drained();
     let mut wrong = Vec::new();
     for client in &clients {
         let (pid, started_at_ns, cookie) = (client[0], client[1] * 10_000_000, client[2]);
@@ -123,6 +124,7 @@ fn gives_an_accepted_socket_to_the_worker_that_serves_it() {
         let owner = owner_of(&helper.events, *cookie).unwrap();
         assert_eq!((owner.process.pid, owner.via), (*pid, Via::SendReceive));
     }
+    helper.drained();
     // The handshake is there too, although it carries the old listening socket's cookie.
     let is_syn_ack = |snap: &[u8]| snap.get(33).is_some_and(|flags| flags & 0x12 == 0x12);
     assert!(helper.packets().any(|packet| is_syn_ack(&packet.snap.0) && packet.uid == Some(0)));
@@ -255,6 +257,7 @@ fn sees_a_client_in_a_network_namespace_of_its_own() {
     helper.until("the client's closing", |events| {
         events.iter().any(|event| matches!(event, Event::Closed(closed) if closed.cookie == cookie))
     });
+    helper.drained();
     let owner = owner_of(&helper.events, cookie).unwrap();
     assert_eq!((u64::from(owner.process.pid), owner.netns), (pid, Some(netns)));
     let client: Vec<_> = packets(&helper.events).filter(|it| it.cookie == cookie).collect();

@@ -2,9 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,34 +18,19 @@ use tollgate_helper_protocol::{
 /// How long anything may take that should take milliseconds, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `true` when the tests cannot run here; says why.
+/// `true` when the tests cannot run here; says why. Where `TOLLGATE_REQUIRE_BPF` is set they must.
 pub(crate) fn skipped(test: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
+        assert!(std::env::var_os("TOLLGATE_REQUIRE_BPF").is_none(), "{test} needs root");
         eprintln!("skipped {test}: loading eBPF programs needs root");
     }
     !is_root
 }
 
-/// The helper's binary, built once beside this test.
-pub(crate) fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        if let Some(path) = std::env::var_os("TOLLGATE_HELPER") {
-            return path.into();
-        }
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().unwrap().parent().unwrap();
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "tollgate-helper"])
-            .args(if profile.ends_with("release") { &["--release"][..] } else { &[] })
-            .env("CARGO_TARGET_DIR", profile.parent().unwrap())
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-            .status()
-            .unwrap();
-        assert!(status.success(), "the helper could not be built");
-        profile.join("tollgate-helper")
-    })
+/// The helper's binary.
+pub(crate) fn binary() -> PathBuf {
+    tollgate_tests::program("tollgate-helper")
 }
 
 /// A helper on standard input and output, with hello said.

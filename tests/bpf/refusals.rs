@@ -240,6 +240,7 @@ fn a_user_sees_its_own_packets_and_processes_only() {
     helper.until("its own closing", |events| {
         events.iter().any(|event| matches!(event, Event::Closed(closed) if closed.cookie == own))
     });
+    helper.drained();
     assert!(helper.packets().any(|packet| packet.cookie == own));
     assert!(!helper.packets().any(|packet| packet.cookie == foreign));
     for event in &helper.events {
