@@ -7,8 +7,9 @@ use std::process::Command;
 
 use tollgate_helper_protocol::event::{Direction, Role, Via};
 use tollgate_helper_protocol::{Capture, Event};
+use tollgate_tests::kernel::{no_bpf, no_senders};
 
-use crate::harness::{Helper, Python, echo_server, only, owner_of, owners, packets, skipped};
+use crate::harness::{Helper, Python, echo_server, only, owner_of, owners, packets};
 
 /// Clients that live for one request, eight at a time. Each says who it is, asked of the kernel by
 /// itself: pid, start in clock ticks, cookie of its socket.
@@ -33,7 +34,7 @@ while running: os.wait(); running -= 1
 
 #[test]
 fn names_the_process_of_each_of_a_thousand_short_lived_clients() {
-    if skipped("short-lived clients") {
+    if no_bpf("short-lived clients") || no_senders("short-lived clients") {
         return;
     }
     let port = echo_server("127.0.0.1:0");
@@ -98,7 +99,7 @@ for pid in pids: os.kill(pid, 9)
 
 #[test]
 fn gives_an_accepted_socket_to_the_worker_that_serves_it() {
-    if skipped("pre-fork server") {
+    if no_bpf("pre-fork server") || no_senders("pre-fork server") {
         return;
     }
     let mut server = Python::start(&[], PRE_FORK, &[]);
@@ -132,7 +133,7 @@ fn gives_an_accepted_socket_to_the_worker_that_serves_it() {
 
 #[test]
 fn tells_both_ends_of_an_ipv6_connection_apart() {
-    if skipped("IPv6") {
+    if no_bpf("IPv6") || no_senders("IPv6") {
         return;
     }
     let port = echo_server("[::1]:0");
@@ -242,7 +243,7 @@ fn ip(command: &str) {
 
 #[test]
 fn sees_a_client_in_a_network_namespace_of_its_own() {
-    if skipped("network namespace") {
+    if no_bpf("network namespace") {
         return;
     }
     let namespace = Namespace::new();
@@ -274,7 +275,7 @@ fn sees_a_client_in_a_network_namespace_of_its_own() {
 
 #[test]
 fn tells_the_arguments_of_programs_that_have_already_ended() {
-    if skipped("arguments") {
+    if no_bpf("arguments") {
         return;
     }
     let mut helper = Helper::capture(0, only(1));

@@ -7,8 +7,9 @@ use std::thread;
 use tollgate_helper_protocol::reply::Status;
 use tollgate_helper_protocol::request::SnapTier;
 use tollgate_helper_protocol::{Capture, Reply, Request};
+use tollgate_tests::kernel::no_bpf;
 
-use crate::harness::{Helper, only, skipped};
+use crate::harness::{Helper, only};
 
 /// Small requests and answers on one connection: every write is a packet or two.
 fn ping_pong(port: u16, times: usize) {
@@ -47,7 +48,7 @@ fn between(before: &Status, after: &Status) -> Vec<(String, u64, u64)> {
 
 #[test]
 fn prints_what_a_packet_costs_in_each_program() {
-    if skipped("costs") {
+    if no_bpf("costs") {
         return;
     }
     let (port, other) = (mirror(), mirror());

@@ -18,16 +18,6 @@ use tollgate_helper_protocol::{
 /// How long anything may take that should take milliseconds, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `true` when the tests cannot run here; says why. Where `TOLLGATE_REQUIRE_BPF` is set they must.
-pub(crate) fn skipped(test: &str) -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        assert!(std::env::var_os("TOLLGATE_REQUIRE_BPF").is_none(), "{test} needs root");
-        eprintln!("skipped {test}: loading eBPF programs needs root");
-    }
-    !is_root
-}
-
 /// The helper's binary.
 pub(crate) fn binary() -> PathBuf {
     tollgate_tests::program("tollgate-helper")

@@ -13,8 +13,9 @@ use tollgate_helper_protocol::reply::{RefusalCode, Sees};
 use tollgate_helper_protocol::{
     Call, Capture, Event, Message, PROTOCOL_VERSION, Reply, Request, Topic,
 };
+use tollgate_tests::kernel::no_bpf;
 
-use crate::harness::{Helper, PATIENCE, Python, binary, echo_server, only, packets, skipped};
+use crate::harness::{Helper, PATIENCE, Python, binary, echo_server, only, packets};
 
 /// A helper at a socket.
 struct Served {
@@ -100,7 +101,7 @@ fn is_closed(mut stream: &UnixStream) -> bool {
 
 #[test]
 fn another_user_is_refused_and_the_socket_is_made_for_one() {
-    if skipped("wrong user") {
+    if no_bpf("wrong user") {
         return;
     }
     let helper = Served::start(1000);
@@ -114,7 +115,7 @@ fn another_user_is_refused_and_the_socket_is_made_for_one() {
 
 #[test]
 fn a_helper_takes_nobody_elses_socket_and_leaves_one_that_can_be_taken() {
-    if skipped("one socket") {
+    if no_bpf("one socket") {
         return;
     }
     let mut first = Served::start(1000);
@@ -145,7 +146,7 @@ fn a_helper_takes_nobody_elses_socket_and_leaves_one_that_can_be_taken() {
 
 #[test]
 fn bad_beginnings_are_refused_by_name_and_closed() {
-    if skipped("bad beginnings") {
+    if no_bpf("bad beginnings") {
         return;
     }
     let helper = Served::start(0);
@@ -171,7 +172,7 @@ fn bad_beginnings_are_refused_by_name_and_closed() {
 
 #[test]
 fn requests_over_a_limit_are_refused_and_the_connection_goes_on_or_ends_as_promised() {
-    if skipped("limits") {
+    if no_bpf("limits") {
         return;
     }
     let helper = Served::start(0);
@@ -220,7 +221,7 @@ fn talk_as(uid: u32, port: u16) -> u64 {
 
 #[test]
 fn a_user_sees_its_own_packets_and_processes_only() {
-    if skipped("own packets only") {
+    if no_bpf("own packets only") {
         return;
     }
     let port = echo_server("127.0.0.1:0");
@@ -267,7 +268,7 @@ fn a_user_sees_its_own_packets_and_processes_only() {
 #[test]
 fn what_a_set_uid_program_says_is_not_shown_to_who_started_it() {
     use std::os::unix::process::CommandExt;
-    if skipped("set-uid program") {
+    if no_bpf("set-uid program") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -344,7 +345,7 @@ fn python_as(uid: u32, program: &str, args: &[&str]) -> Python {
 
 #[test]
 fn both_directions_between_two_users_are_told_and_each_packet_once() {
-    if skipped("loopback between users") {
+    if no_bpf("loopback between users") {
         return;
     }
     let times = 20;
@@ -380,7 +381,7 @@ fn both_directions_between_two_users_are_told_and_each_packet_once() {
 
 #[test]
 fn a_snapshot_names_the_owners_of_sockets_that_were_there_before() {
-    if skipped("snapshot") {
+    if no_bpf("snapshot") {
         return;
     }
     let port = echo_server("127.0.0.1:0");
@@ -400,7 +401,7 @@ fn a_snapshot_names_the_owners_of_sockets_that_were_there_before() {
 
 #[test]
 fn usage_and_polkit_mistakes_are_told_before_anything_is_served() {
-    if skipped("usage") {
+    if no_bpf("usage") {
         return;
     }
     for (args, environment, said) in [

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use tollgate_tests::kernel::no_bpf;
 
-use crate::harness::{Helper, PATIENCE, echo_server, only, packets, skipped};
+use crate::harness::{Helper, PATIENCE, echo_server, only, packets};
 
 fn status_of(path: &std::path::Path) -> BTreeMap<String, String> {
     fs::read_to_string(path.join("status"))
@@ -20,7 +21,7 @@ fn status_of(path: &std::path::Path) -> BTreeMap<String, String> {
 
 #[test]
 fn every_thread_is_nobody_without_capabilities_behind_a_filter() {
-    if skipped("sandbox") {
+    if no_bpf("sandbox") {
         return;
     }
     let port = echo_server("127.0.0.1:0");
@@ -92,7 +93,7 @@ fn still_there(ids: &[u32]) -> u64 {
 
 #[test]
 fn a_kill_in_the_middle_of_a_capture_leaves_nothing_attached() {
-    if skipped("SIGKILL") {
+    if no_bpf("SIGKILL") {
         return;
     }
     let port = echo_server("127.0.0.1:0");

@@ -16,6 +16,7 @@
 
 mod exchange;
 mod home;
+pub mod kernel;
 mod product;
 mod sdk;
 

@@ -12,7 +12,7 @@ use tollgate_app::api::view::{
     CallDetail, CallView, HelperState, PacketDetail, PacketPage, PacketView,
 };
 use tollgate_simulator::{Simulator, SimulatorConfig};
-use tollgate_tests::{Home, PATIENCE, Product, program};
+use tollgate_tests::{Home, PATIENCE, Product, kernel::no_bpf, program};
 
 /// Asks so many questions, one after the other on one connection, and prints its process id.
 pub(crate) const ASK: &str = r#"
@@ -29,17 +29,6 @@ for n in range(count):
 connection.close()
 print(os.getpid())
 "#;
-
-/// `true` when the helper cannot run here; says why.
-pub(crate) fn skipped(test: &str) -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        let required = std::env::var_os("TOLLGATE_REQUIRE_BPF").is_some();
-        assert!(!required, "{test}: loading eBPF programs needs root");
-        println!("skipped {test}: loading eBPF programs needs root");
-    }
-    !is_root
-}
 
 /// A helper that serves this user; killed when dropped.
 pub(crate) struct Helper {
@@ -92,7 +81,7 @@ impl Watched {
 
     /// [`Self::start`] at another address and with more of an environment.
     pub(crate) async fn start_on(test: &str, listen: &str, env: &[(&str, &str)]) -> Option<Self> {
-        if skipped(test) {
+        if no_bpf(test) {
             return None;
         }
         let simulator = simulator().await;
