@@ -213,10 +213,10 @@ impl Relay {
     /// or, where that cannot be sent, by the error that is returned.
     fn break_off(&mut self, error: BodyError) -> Option<BodyError> {
         let report = self.call.read_to_end(End::Broken);
-        let terminal_seen = report.is_some_and(|it| it.terminal_seen);
+        let ended = report.is_some_and(|it| it.ended);
         let inside_event = report.is_some_and(|it| it.inside_event);
         self.over = true;
-        if terminal_seen && self.may_append {
+        if ended && self.may_append {
             // All that the format promises has arrived.
             if let Some(veil) = self.veil.take() {
                 self.send_last(veil.finish());

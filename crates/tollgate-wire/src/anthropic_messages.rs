@@ -189,12 +189,12 @@ pub(crate) fn read(
     }
     match kind {
         "content_block_delta" => seen.first_token = true,
-        "message_stop" => seen.terminal = true,
+        "message_stop" => seen.saw_end(),
         _ => {}
     }
     if let Fault(Some(fault)) = answer.error {
         seen.error = Some(fault.told());
-        seen.terminal = true;
+        seen.saw_end();
     }
     Ok(())
 }

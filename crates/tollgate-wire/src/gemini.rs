@@ -183,13 +183,34 @@ impl UsageMetadata {
     }
 }
 
-/// What is remembered between events.
+/// What is remembered between the events of a stream.
 #[derive(Default)]
 pub(crate) struct Memory {
     /// The newest event that holds usage and was not parsed.
     pub(crate) newest: Vec<u8>,
     /// Web searches, by the event that names the most.
     pub(crate) searches: u64,
+    /// One bit for each candidate that was seen beside the first, and for each that has finished.
+    /// The API makes at most eight.
+    further: u64,
+    finished: u64,
+    /// Whether the prompt was blocked or an error came.
+    over: bool,
+}
+
+impl Memory {
+    fn saw_candidate(&mut self, index: u64, finished: bool) {
+        let bit = 1 << index.min(63);
+        self.further |= bit & !1;
+        if finished {
+            self.finished |= bit;
+        }
+    }
+
+    /// Events of the first candidate may be passed over, so it counts as seen from the start.
+    const fn ended(&self) -> bool {
+        self.over || self.finished == self.further | 1
+    }
 }
 
 /// Reads an answer or event.
@@ -215,17 +236,21 @@ pub(crate) fn read(
         }
         let parts = candidate.content.0.as_ref().map(|it| it.parts.0.as_slice());
         seen.first_token |= parts.unwrap_or_default().iter().any(Part::is_token);
-        if candidate.index.0.unwrap_or(0) == 0 {
-            seen.terminal |= candidate.finish_reason.filled().is_some();
-            seen.saw_stop(candidate.finish_reason.filled());
+        let (index, finish) = (candidate.index.0.unwrap_or(0), candidate.finish_reason.filled());
+        memory.saw_candidate(index, finish.is_some());
+        if index == 0 {
+            seen.terminal |= finish.is_some();
+            seen.saw_stop(finish);
         }
     }
-    seen.terminal |= blocked.block_reason.filled().is_some();
+    memory.over |= blocked.block_reason.filled().is_some();
     seen.saw_stop(blocked.block_reason.filled());
     if let Fault(Some(fault)) = answer.error {
         seen.error = Some(fault.told());
-        seen.terminal = true;
+        memory.over = true;
     }
+    seen.terminal |= memory.over;
+    seen.ended = memory.ended();
     memory.searches = memory.searches.max(searches);
     if let Some(usage) = answer.usage_metadata.0 {
         seen.saw_tier(usage.service_tier.or_apart(usage.traffic_type));
@@ -259,7 +284,17 @@ pub(crate) fn may_matter(raw: &[u8]) -> bool {
         [r#""finishReason""#, r#""blockReason""#, r#""error""#, r#""groundingMetadata""#]
             .map(Finder::new)
     });
-    SET.iter().any(|it| holds_set(raw, it))
+    SET.iter().any(|it| holds_set(raw, it)) || holds_further_candidate(raw)
+}
+
+/// Whether an event may hold a candidate other than the first.
+fn holds_further_candidate(raw: &[u8]) -> bool {
+    static INDEX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""index""#));
+    INDEX.find_iter(raw).any(|at| {
+        let after = raw.get(at + INDEX.needle().len()..).unwrap_or_default().trim_ascii_start();
+        let value = after.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
+        matches!(value.first(), Some(b'1'..=b'9'))
+    })
 }
 
 /// Whether an event holds usage.

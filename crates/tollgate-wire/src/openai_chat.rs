@@ -90,14 +90,16 @@ pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<(), serde_json::Error
         beside = choice.usage.0.or(beside);
     }
     seen.first_token |= answer.r#type.filled().is_some_and(|it| it.ends_with(".delta"));
-    seen.terminal |= answer.r#type.filled().is_some_and(|it| it.ends_with(".done"));
+    if answer.r#type.filled().is_some_and(|it| it.ends_with(".done")) {
+        seen.saw_end();
+    }
     if let Some(usage) = answer.usage.0.or(beside) {
         seen.usage = usage.normalised();
         seen.other_fees = usage.has_other_fees();
     }
     if let Fault(Some(fault)) = answer.error {
         seen.error = Some(fault.told());
-        seen.terminal = true;
+        seen.saw_end();
     }
     Ok(())
 }

@@ -105,13 +105,13 @@ pub(crate) fn read_event(
     }
     match kind {
         "response.completed" | "response.incomplete" | "response.failed" => {
-            seen.terminal = true;
+            seen.saw_end();
             if let Some(response) = &event.response.0 {
                 ended(seen, response);
             }
         }
         "error" => {
-            seen.terminal = true;
+            seen.saw_end();
             let documented =
                 FaultParts { message: event.message, code: event.code, ..FaultParts::default() };
             seen.error = Some(event.error.0.unwrap_or(documented).told());
@@ -120,7 +120,7 @@ pub(crate) fn read_event(
         _ => {
             if let Fault(Some(fault)) = event.error {
                 seen.error = Some(fault.told());
-                seen.terminal = true;
+                seen.saw_end();
             }
             seen.first_token |= kind.ends_with(".delta");
         }

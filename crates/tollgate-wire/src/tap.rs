@@ -112,6 +112,10 @@ pub struct Report {
     /// finish or block reason; or an error event. A stream that ends without has broken off. Bodies
     /// that are not read (lists, files, audio) count as ended when their transfer does.
     pub terminal_seen: bool,
+    /// Whether nothing can be missing, however the connection ended: as `terminal_seen`, but of an
+    /// OpenAI chat only `[DONE]` or an error counts, because usage and other choices come behind a
+    /// finish reason, and of Gemini the finish reasons of all candidates that were seen.
+    pub ended: bool,
     /// Whether a generated token was seen (streams only).
     pub first_token_seen: bool,
     /// Whether the bytes end inside a server-sent event; see

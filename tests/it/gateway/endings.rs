@@ -112,7 +112,13 @@ fn last_error(case: Ask, got: &Whole) -> String {
     data["error"]["message"].as_str().unwrap().to_owned()
 }
 
-async fn expect_broken_stream(case: Ask, door: &Door, got: &Whole, code: ErrorCode, label: &str) {
+async fn expect_broken_stream(
+    case: Ask,
+    door: &Door,
+    got: &Whole,
+    code: ErrorCode,
+    label: &str,
+) -> std::sync::Arc<tollgate_core::Call> {
     let label = format!("{} {label}", case.name);
     assert!(!got.broken, "{label}");
     let message = last_error(case, got);
@@ -122,7 +128,7 @@ async fn expect_broken_stream(case: Ask, door: &Door, got: &Whole, code: ErrorCo
     assert_eq!(call.error_message, Some(message), "{label}");
     assert_eq!(call.status, Some(200), "{label}");
     assert_eq!(call.response_bytes, u64::try_from(got.body.len()).unwrap(), "{label}");
-    assert_eq!(call.cost, None, "{label}");
+    call
 }
 
 #[tokio::test]
@@ -136,7 +142,41 @@ async fn a_stream_that_breaks_off_ends_with_the_formats_error_event() {
             let got = house.ask(controlled(case.request(), &controls)).await;
             assert!(got.body.starts_with(&whole[..first_event]), "{} {controls}", case.name);
             let code = ErrorCode::ProviderBroke;
-            expect_broken_stream(case, &house.door, &got, code, &controls).await;
+            let call = expect_broken_stream(case, &house.door, &got, code, &controls).await;
+            assert_eq!(call.cost, None, "{} {controls}", case.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_at_any_event_but_the_last_is_no_complete_one() {
+    const TWO: &str = r#"{"model":"gpt-5-mini","stream":true,"stream_options":{"include_usage":true},"n":2,"max_tokens":8,"messages":[{"role":"user","content":"x"}]}"#;
+    let two = Ask {
+        name: "chat with two choices",
+        path: "/v1/chat/completions",
+        body: TWO,
+        streams: true,
+    };
+    for case in streams().chain([two]) {
+        let whole = ask(simulator().await.addr(), case.request()).await.body;
+        let text = String::from_utf8_lossy(&whole).replace("\r\n", "\r\0");
+        let mut borders: Vec<usize> = text.match_indices("\n\n").map(|(at, _)| at + 2).collect();
+        borders.extend(text.match_indices("\r\0\r\0").map(|(at, _)| at + 4));
+        assert_eq!(borders.last(), Some(&whole.len()), "{}", case.name);
+        // The last five: what is before is like them.
+        for at in borders.iter().rev().take(5) {
+            let house = House::open().await;
+            let controls = format!("break_after={at}");
+            let got = house.ask(controlled(case.request(), &controls)).await;
+            assert!(got.body.starts_with(&whole[..*at]), "{} {controls}", case.name);
+            if *at == whole.len() {
+                assert_eq!(house.call().await.outcome, Outcome::Finished, "{}", case.name);
+                assert!(!got.broken && got.body == whole, "{}", case.name);
+            } else {
+                let code = ErrorCode::ProviderBroke;
+                let call = expect_broken_stream(case, &house.door, &got, code, &controls).await;
+                assert!(call.cost.is_none() || call.usage.output.is_some(), "{}", case.name);
+            }
         }
     }
 }
@@ -190,7 +230,8 @@ async fn a_stream_that_falls_silent_ends_with_the_formats_error_event() {
         let controls = format!("hang={}", first_event(&whole.await.body));
         simulator.log().clear();
         let got = ask(door.addr, controlled(case.request(), &controls)).await;
-        expect_broken_stream(case, &door, &got, ErrorCode::Timeout, "silent").await;
+        let call = expect_broken_stream(case, &door, &got, ErrorCode::Timeout, "silent").await;
+        assert_eq!(call.cost, None, "{}", case.name);
         let over = simulator.log().wait_for(PATIENCE, |calls| calls[0].cancelled).await;
         assert!(over.is_some());
     }

@@ -173,9 +173,12 @@ impl Body {
             Framing::Failed(body) => {
                 seen.error = fault::read_failed_body(&body);
                 seen.terminal = complete;
+                seen.ended = complete;
             }
             Framing::Unknown(_) | Framing::Unread => {
-                seen.terminal |= complete && seen.gap.is_none();
+                if complete && seen.gap.is_none() {
+                    seen.saw_end();
+                }
             }
             Framing::Whole(_) | Framing::List(_) => {}
         }

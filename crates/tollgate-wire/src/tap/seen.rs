@@ -26,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) stop_reason: Option<String>,
     pub(crate) error: Option<ProviderError>,
     pub(crate) terminal: bool,
+    /// Whether nothing can be missing.
+    pub(crate) ended: bool,
     pub(crate) first_token: bool,
     pub(crate) gap: Option<Gap>,
 }
@@ -48,6 +50,7 @@ impl Seen {
             stop_reason: None,
             error: None,
             terminal: false,
+            ended: false,
             first_token: false,
             gap: None,
         }
@@ -63,6 +66,12 @@ impl Seen {
     /// Keeps the newest tier.
     pub(crate) fn saw_tier(&mut self, tier: Tier) {
         self.service_tier = tier.0.or(self.service_tier);
+    }
+
+    /// Notes the last event of a stream, behind which nothing comes.
+    pub(crate) const fn saw_end(&mut self) {
+        self.terminal = true;
+        self.ended = true;
     }
 
     /// Keeps the newest stop reason.
@@ -112,6 +121,7 @@ impl Seen {
         }
         self.first_token = false;
         self.terminal = self.gap.is_none();
+        self.ended = self.terminal;
     }
 
     /// Whether all that any event may bring, the first token and the model's name, is known.
@@ -141,7 +151,7 @@ impl Seen {
 
     fn parse(&mut self, json: &[u8], name: Option<&[u8]>) {
         if json.trim_ascii() == b"[DONE]" {
-            self.terminal = true;
+            self.saw_end();
             return;
         }
         let mut reader = std::mem::replace(&mut self.reader, Reader::Openai);
@@ -176,6 +186,7 @@ impl Seen {
             stop_reason: self.stop_reason.take(),
             error: self.error.take(),
             terminal_seen: self.terminal,
+            ended: self.ended,
             first_token_seen: self.first_token,
             inside_event: false,
             gap: self.gap,

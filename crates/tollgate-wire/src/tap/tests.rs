@@ -408,7 +408,7 @@ fn lists_of_models_and_files_are_not_read() {
         read(Operation::CountTokens, "application/json"),
         read(Operation::Other, "audio/mpeg"),
     ] {
-        assert_eq!(report, Report { terminal_seen: true, ..Report::default() });
+        assert_eq!(report, Report { terminal_seen: true, ended: true, ..Report::default() });
     }
     assert_eq!(read(Operation::Other, "application/json").usage.input, Some(19));
     assert_eq!(read(Operation::Other, "application/vnd.api+json").usage.input, Some(19));
@@ -436,6 +436,46 @@ fn an_unended_last_event_counts_when_the_body_is_complete() {
     };
     assert_eq!(read(End::Complete), (true, true));
     assert_eq!(read(End::Broken), (false, true));
+}
+
+#[test]
+fn a_stream_is_at_its_end_only_when_nothing_can_be_missing() {
+    let check = |name: &str, events: &[&str], terminal: bool, ended: bool| {
+        let mut tap = Tap::new(fixture::named(name).config());
+        for event in events {
+            tap.push(format!("data: {event}\n\n").as_bytes());
+        }
+        let report = tap.finish(End::Broken);
+        assert_eq!((report.terminal_seen, report.ended), (terminal, ended), "{events:?}");
+    };
+    let chat = |events: &[&str], ended| check("openai-chat/stream.sse", events, true, ended);
+    let stop =
+        r#"{"model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
+    let other =
+        r#"{"model":"m","choices":[{"index":1,"delta":{"content":"b"},"finish_reason":null}]}"#;
+    chat(&[stop], false);
+    chat(&[stop, other], false);
+    chat(&[stop, r#"{"error":{"message":"m"}}"#], true);
+    chat(&[stop, "[DONE]"], true);
+    let gemini = |events: &[&str], terminal, ended| {
+        check("gemini/stream.sse", events, terminal, ended);
+    };
+    let text = |index, finish| {
+        let finish = if finish { r#","finishReason":"STOP""# } else { "" };
+        format!(
+            r#"{{"modelVersion":"m","candidates":[{{"content":{{"parts":[{{"text":"a"}}]}},"index": {index}{finish}}}]}}"#
+        )
+    };
+    let [first, first_end] = [false, true].map(|it| text(0, it));
+    let [second, second_end] = [false, true].map(|it| text(1, it));
+    gemini(&[&first, &first], false, false);
+    gemini(&[&first, &first_end], true, true);
+    gemini(&[&first, &second, &first_end], true, false);
+    gemini(&[&first, &first_end, &second], true, false);
+    gemini(&[&second, &second_end, &first], false, false);
+    gemini(&[&first, &second, &second_end, &first_end], true, true);
+    gemini(&[r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#], true, true);
+    gemini(&[&first, r#"{"error":{"message":"m"}}"#], true, true);
 }
 
 fn any_config() -> impl Strategy<Value = (Format, Operation, u16, &'static str, &'static str)> {
