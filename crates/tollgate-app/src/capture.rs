@@ -5,11 +5,11 @@
 //! [`Capture::helper`] says why.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
     },
     thread,
@@ -58,6 +58,8 @@ const BATCH_PERIOD: Duration = Duration::from_millis(100);
 pub const HOLD_BACK: Duration = Duration::from_millis(300);
 /// Sockets whose packets are left out, at most.
 const IGNORED_MAX: usize = 4_096;
+/// News of calls that wait while the engine is busy: as many as the calls it remembers.
+const INBOX_MAX: usize = 10_000;
 /// Callers that are remembered by process.
 const CALLERS_MAX: usize = 4_096;
 
@@ -66,6 +68,8 @@ pub struct Capture {
     sockets: Vec<PathBuf>,
     hub: Arc<Hub>,
     engine: Mutex<Engine>,
+    /// News of calls that the engine has not been told yet.
+    inbox: Mutex<VecDeque<CallSockets>>,
     link: Mutex<LinkState>,
     /// Changes after each batch of events.
     fed: watch::Sender<()>,
@@ -120,6 +124,7 @@ impl Capture {
             sockets,
             hub,
             engine: Mutex::new(Engine::new(config)),
+            inbox: Mutex::default(),
             link: Mutex::default(),
             fed: watch::Sender::default(),
             callers: Mutex::default(),
@@ -313,7 +318,7 @@ impl Capture {
         }
     }
 
-    /// Joins a call's sockets to its packets.
+    /// Joins a call's sockets to its packets. Returns at once, however long the engine is busy.
     pub fn call_event(&self, event: &GatewayEvent) {
         let sockets = match event {
             GatewayEvent::CallStarted(live) | GatewayEvent::CallUpdated(live) => {
@@ -340,7 +345,27 @@ impl Capture {
                 }
             }
         };
-        self.engine().push(Event::CallSockets(sockets));
+        self.tell(sockets);
+    }
+
+    /// Tells the engine of a call: now, if it is free, else when it is looked into next.
+    fn tell(&self, sockets: CallSockets) {
+        let mut inbox = self.inbox();
+        if inbox.len() >= INBOX_MAX {
+            inbox.pop_front();
+        }
+        inbox.push_back(sockets);
+        drop(inbox);
+        match self.engine.try_lock() {
+            Ok(mut engine) => self.empty_inbox(&mut engine),
+            Err(TryLockError::Poisoned(engine)) => self.empty_inbox(&mut engine.into_inner()),
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+
+    fn empty_inbox(&self, engine: &mut Engine) {
+        let told = std::mem::take(&mut *self.inbox());
+        told.into_iter().for_each(|it| engine.push(Event::CallSockets(it)));
     }
 
     /// When a call began of which only the settlement is told: within its millisecond, and as long
@@ -508,7 +533,13 @@ impl Capture {
     }
 
     fn engine(&self) -> MutexGuard<'_, Engine> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        self.empty_inbox(&mut engine);
+        engine
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, VecDeque<CallSockets>> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn link(&self) -> MutexGuard<'_, LinkState> {
@@ -563,4 +594,32 @@ fn ns(duration: Duration) -> u64 {
 
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn a_busy_engine_holds_up_no_call() {
+        let hub = Arc::new(Hub::new(Arc::new(SystemClock)));
+        let capture = Capture::start(Vec::new(), hub, &[]);
+        let sockets = |number: u128| CallSockets {
+            call: CallId::from_bytes(number.to_be_bytes()),
+            client_cookie: None,
+            upstream_cookie: None,
+            started_at_ns: 1,
+            finished_at_ns: None,
+        };
+        let busy = capture.engine();
+        for number in 0..u128::try_from(INBOX_MAX).unwrap() + 5 {
+            capture.tell(sockets(number));
+        }
+        assert_eq!(capture.inbox().len(), INBOX_MAX);
+        drop(busy);
+        capture.tell(sockets(0));
+        assert!(capture.inbox().is_empty());
+        capture.stop();
+    }
 }
