@@ -40,6 +40,7 @@ fn main() -> Result<()> {
     let mut args = std::env::args_os().skip(1).map(PathBuf::from);
     let gateway = args.next().context("usage: bench TOLLGATE [HELPER]")?;
     let helper = args.next();
+    tollgate_app::descriptors::raise();
     pin_to(LOAD_CORE)?;
     // One thread: the load must stay on its core and not wake the other.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

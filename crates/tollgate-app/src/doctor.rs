@@ -11,6 +11,7 @@ use crate::{
         self,
         view::{CheckView, HelperState},
     },
+    descriptors,
     paths::Paths,
     settings::{self, Settings, Sources},
 };
@@ -20,6 +21,7 @@ pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
     let mut checks = vec![listening(app), ledger(app).await];
     checks.push(callers());
     checks.extend(user());
+    checks.extend(open_files(descriptors::connections_max()));
     checks.extend(helper(app));
     checks.extend(app.problems().into_iter().map(problem));
     if app.is_simulated() {
@@ -151,6 +153,16 @@ fn user() -> Option<CheckView> {
     }
     let remedy = "run it as yourself: only the helper needs root".to_owned();
     Some(check("user", "warning", "the gateway runs as root".to_owned(), Some(remedy)))
+}
+
+/// A limit of open files that is low leaves few connections.
+fn open_files(connections: usize) -> Option<CheckView> {
+    if connections >= descriptors::CONNECTIONS_MAX {
+        return None;
+    }
+    let found = format!("the limit of open files leaves {connections} connections at once");
+    let remedy = "raise the hard limit: `ulimit -Hn`, or `LimitNOFILE=` in systemd".to_owned();
+    Some(check("open files", "warning", found, Some(remedy)))
 }
 
 /// Whether the fallback for attribution works.

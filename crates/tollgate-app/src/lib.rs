@@ -14,6 +14,7 @@ pub mod config;
 pub mod console;
 pub mod credentials;
 pub mod demo;
+pub mod descriptors;
 pub mod doctor;
 pub mod guard;
 pub mod helper;

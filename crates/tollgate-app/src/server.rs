@@ -22,12 +22,15 @@ use axum::{
 use futures_util::StreamExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::{
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tollgate_core::call::ErrorCode;
 use tower::ServiceExt as _;
 
-use crate::{App, api, console, guard};
+use crate::{App, api, console, descriptors, guard};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -84,21 +87,26 @@ struct Served {
     listen: SocketAddr,
 }
 
+/// Accepts connections as long as there are descriptors for them.
 async fn accept(
     listener: TcpListener,
     served: Arc<Served>,
     stop: CancellationToken,
     connections: TaskTracker,
 ) {
+    let room = Arc::new(Semaphore::new(descriptors::connections_max()));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept_within(&listener, &room) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let task = serve(stream, Arc::clone(&served), stop.clone());
-                connections.spawn(task);
+            Ok((stream, place)) => {
+                let serving = serve(stream, Arc::clone(&served), stop.clone());
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
             }
             Err(err) => {
                 tracing::warn!(error = %err, "accepting a connection failed");
@@ -106,6 +114,16 @@ async fn accept(
             }
         }
     }
+}
+
+/// The next connection, once there is room for it.
+async fn accept_within(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }
 
 async fn serve(stream: TcpStream, served: Arc<Served>, stop: CancellationToken) {

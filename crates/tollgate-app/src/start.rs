@@ -22,7 +22,9 @@ use tollgate_core::{
     price::{PriceBook, PriceBookError},
     provider::{Catalogue, CatalogueError},
 };
-use tollgate_gateway::{Gateway, GatewayConfig, GatewayError, LedgerSink, Limits};
+use tollgate_gateway::{
+    CALLER_WAIT, Gateway, GatewayConfig, GatewayError, LEDGER_WAIT, LedgerSink, Limits,
+};
 use tollgate_ledger::{Ledger, LedgerConfig, LedgerError, Progress, Reader, Simulated, Writer};
 use tollgate_simulator::{
     Simulator, SimulatorConfig,
@@ -35,6 +37,7 @@ use crate::{
     capture::Capture,
     clock::SystemClock,
     config::ConfigError,
+    descriptors,
     hub::{Event, Hub},
     paths::Paths,
     server::{self, Server},
@@ -44,8 +47,8 @@ use crate::{
 
 /// How often the status is looked at for those who watch it.
 const STATUS_PERIOD: Duration = Duration::from_secs(1);
-/// How long calls that were broken off may take to be settled.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How long calls that were broken off may take to be settled: as long as the slowest does.
+const DRAIN_PATIENCE: Duration = CALLER_WAIT.saturating_add(LEDGER_WAIT);
 
 /// How to start.
 #[derive(Clone)]
@@ -151,6 +154,7 @@ impl App {
     /// When something that cannot be done without fails; what was started by then is stopped.
     pub async fn start(options: Options) -> Result<Arc<Self>, StartError> {
         let Options { paths, listen, demo, env } = options;
+        descriptors::raise();
         let admin_socket = paths.admin_socket();
         if server::is_answered(&admin_socket) {
             return Err(StartError::AlreadyRunning(admin_socket));
@@ -164,10 +168,7 @@ impl App {
         let settings = Arc::new(Settings::load(sources, listen)?);
         let listen = listen.unwrap_or_else(|| settings.listen());
         crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
-        private_folder(&paths.runtime)?;
-        // This one is nobody else's for sure, and its socket relies on it.
-        fs::set_permissions(&paths.runtime, fs::Permissions::from_mode(0o700))
-            .map_err(|source| StartError::Folder { path: paths.runtime.clone(), source })?;
+        own_folder(&paths.runtime)?;
         let lock = lock(&paths)?;
         let is_open = private_folder(&paths.data)?;
         let token_path = paths.admin_token();
@@ -459,6 +460,13 @@ pub enum Toggle {
     On,
     /// Do not.
     Off,
+}
+
+/// A private folder that is nobody else's for sure: its socket relies on it.
+fn own_folder(folder: &Path) -> Result<(), StartError> {
+    private_folder(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+        .map_err(|source| StartError::Folder { path: folder.to_owned(), source })
 }
 
 /// Makes a folder that only this user may enter, and says whether one that is there is open to

@@ -52,6 +52,7 @@ async fn provider(go_on: watch::Receiver<bool>) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_streams_are_held_at_once_and_arrive_whole() {
     const STREAMS: usize = 1_000;
+    tollgate_app::descriptors::raise();
     let (release, go_on) = watch::channel(false);
     let origin = provider(go_on).await;
     let door = Door::open(snapshot(&origin)).await;
