@@ -177,6 +177,7 @@ struct RawProvider {
     base_url: Option<Spanned<String>>,
     auth: Option<Spanned<String>>,
     api_key: Option<Spanned<toml::Value>>,
+    ask_usage: Option<bool>,
     first_byte_timeout_s: Option<Spanned<u64>>,
     idle_timeout_s: Option<Spanned<u64>>,
 }
@@ -238,11 +239,15 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         headers: Vec::new(),
         env: Vec::new(),
         endpoints: Vec::new(),
+        ask_usage: true,
     });
     provider.auth = auth;
     provider.endpoints = endpoints;
     if let Some(name) = raw.name {
         provider.name = name;
+    }
+    if let Some(ask_usage) = raw.ask_usage {
+        provider.ask_usage = ask_usage;
     }
     let patience = Patience {
         first_byte: raw.first_byte_timeout_s.as_ref().map(valid_timeout).transpose()?,
@@ -409,6 +414,7 @@ mod tests {
             format = ["openai-chat"]
             base_url = "http://127.0.0.1:8000/v1/"
             auth = "none"
+            ask_usage = false
             idle_timeout_s = 9
             "#,
         )
@@ -419,6 +425,7 @@ mod tests {
         assert_eq!(openai.provider.endpoints[0].base_url, "https://api.openai.com/v1");
         assert_eq!(lab.provider.endpoints[0].base_url, "http://127.0.0.1:8000/v1");
         assert_eq!(lab.provider.auth, Auth::None);
+        assert!(openai.provider.ask_usage && !lab.provider.ask_usage);
         assert_eq!(lab.patience.idle, Some(Duration::from_secs(9)));
     }
 

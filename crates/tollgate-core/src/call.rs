@@ -58,6 +58,14 @@ pub enum ErrorCode {
     Timeout,
     /// The provider's answer broke off.
     ProviderBroke,
+    /// The request's body did not arrive in time.
+    SlowUpload,
+    /// What is asked for is not served: a WebSocket.
+    NotSupported,
+    /// Too much is under way already.
+    Overloaded,
+    /// The gateway is stopping.
+    Stopping,
 }
 
 /// When what happened, in microseconds since the call's first byte reached the gateway.

@@ -62,6 +62,14 @@ pub struct Provider {
     pub env: Vec<String>,
     /// The formats and where each is served; the first one's origin is where `/p/<id>/…` leads.
     pub endpoints: Vec<Endpoint>,
+    /// Whether the gateway may ask a streaming OpenAI chat for its usage
+    /// (`stream_options.include_usage`). Some servers refuse a request that does.
+    #[serde(default = "yes")]
+    pub ask_usage: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Provider {
@@ -259,6 +267,13 @@ mod tests {
         assert_eq!(google.endpoints[0].format, Format::Gemini);
         assert_eq!(google.auth, Auth::Header("x-goog-api-key".to_owned()));
         assert_eq!(google.env, ["GEMINI_API_KEY", "GOOGLE_API_KEY"]);
+    }
+
+    #[test]
+    fn providers_that_refuse_to_be_asked_for_usage_are_not_asked() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let unasked = catalogue.iter().filter(|it| !it.ask_usage).map(|it| it.id.as_str());
+        assert_eq!(unasked.collect::<Vec<_>>(), ["mistral", "nvidia", "databricks"]);
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub enum CallJoin {
     Socket,
     /// The connection carried several calls one after the other; the time decides.
     Time,
-    /// Several calls were under way on the connection at that time (HTTP/2, or pipelining): the
+    /// Several calls were under way on the connection at that time (pipelining): the
     /// one that began last is named.
     Shared,
 }

@@ -13,12 +13,15 @@ use crate::{
 const KEY_HEADERS: [HeaderName; 4] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("x-goog-api-key"),
+    HeaderName::from_static(GEMINI_HEADER),
     HeaderName::from_static("api-key"),
 ];
 
 /// The query parameter in which Gemini clients may send it.
 const KEY_PARAMETER: &str = "key=";
+
+/// The header of the providers that take it there.
+const GEMINI_HEADER: &str = "x-goog-api-key";
 
 /// Whose credential goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Credential {
         query: Option<&str>,
     ) -> Result<Self, Refusal> {
         if destination.credential.is_some() {
-            let key_in_query = query.is_some_and(has_key);
+            let key_in_query = takes_key_in_query(destination) && query.is_some_and(has_key);
             let query_without_key = query.filter(|_| key_in_query).map(without_key);
             let query_without_key = query_without_key.filter(|it| !it.is_empty());
             return Ok(Self::Configured { query_without_key, key_in_query });
@@ -77,6 +80,13 @@ impl Credential {
     pub(crate) fn replaces(&self, destination: &Destination, name: &HeaderName) -> bool {
         let own = destination.credential.as_ref().is_some_and(|(own, _)| own == name);
         *self != Self::Client && (own || KEY_HEADERS.contains(name))
+    }
+}
+
+fn takes_key_in_query(destination: &Destination) -> bool {
+    match &destination.auth {
+        Auth::Header(name) => name == GEMINI_HEADER,
+        Auth::Bearer | Auth::None | Auth::Signed => false,
     }
 }
 

@@ -9,10 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header, request};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 use tokio::time::Instant;
 use tollgate_core::{Format, Operation, call::Timing};
-use tollgate_wire::{End, Report, Tap, TapConfig, TapEvent};
+use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
 
 use crate::{
     Connection, Gateway, GatewayEvent, LiveCall,
@@ -131,10 +131,11 @@ impl OpenCall {
         }
     }
 
-    /// Notes the whole request body and what it says, as far as it could be read.
-    pub(crate) fn received(&mut self, body: &Bytes, facts: Option<tollgate_wire::RequestFacts>) {
+    /// Notes that a request of so many bytes has arrived, its body without its content coding, and
+    /// what that says, as far as it could be read.
+    pub(crate) fn received(&mut self, bytes: usize, body: &Bytes, facts: Option<RequestFacts>) {
         self.timing.received_us = Some(self.now_us());
-        self.live.request_bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        self.live.request_bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         if let Some(facts) = facts {
             if let Some(model) = facts.model {
                 self.live.model_asked = Some(cut(&model, MODEL_BYTES_MAX).into());
@@ -203,6 +204,7 @@ impl OpenCall {
             self.reading = Reading::Tap(Box::new(Tap::new(TapConfig {
                 format,
                 operation: self.live.operation,
+                posted: self.live.method == Method::POST,
                 status: status.as_u16(),
                 content_type,
                 content_encoding,
@@ -257,12 +259,12 @@ impl OpenCall {
     }
 
     /// Settles the call as refused, or as left unanswered by the provider.
-    pub(crate) fn refused(&mut self, refusal: &Refusal, body: &Bytes) {
+    pub(crate) fn refused(&mut self, refusal: &Refusal, status: StatusCode, body: &Bytes) {
         if refusal.client_left {
             self.close(Ending::Dropped);
             return;
         }
-        self.live.status = Some(refusal.status.as_u16());
+        self.live.status = Some(status.as_u16());
         self.forwarded(body.len());
         if let Some(bodies) = &mut self.bodies {
             bodies.response = vec![body.clone()];

@@ -1,8 +1,7 @@
 //! What can go wrong: with the gateway's configuration, and with one request.
 
-use http::StatusCode;
 use tollgate_core::call::ErrorCode;
-use tollgate_wire::{error::error_status, text};
+use tollgate_wire::text;
 
 use crate::upstream::SendError;
 
@@ -39,7 +38,6 @@ pub enum GatewayError {
 /// Why the gateway answers a request itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
     pub(crate) code: ErrorCode,
     pub(crate) message: String,
     /// Whether the client will never see it, because its own connection failed.
@@ -48,49 +46,33 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: String) -> Self {
-        let status = StatusCode::from_u16(error_status(code));
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, message, client_left: false }
+        Self { code, message, client_left: false }
     }
 
     /// A WebSocket is asked for, which is not served.
     pub(crate) fn upgrade() -> Self {
-        Self {
-            status: StatusCode::NOT_IMPLEMENTED,
-            code: ErrorCode::UnknownPath,
-            message: "Tollgate does not serve WebSocket connections.".to_owned(),
-            client_left: false,
-        }
+        Self::new(ErrorCode::NotSupported, text::no_websocket())
     }
 
     /// The client fell silent in the middle of its request.
     pub(crate) fn slow_upload() -> Self {
-        Self {
-            status: StatusCode::REQUEST_TIMEOUT,
-            code: ErrorCode::Timeout,
-            message: "The request's body did not arrive in time.".to_owned(),
-            client_left: false,
-        }
+        Self::new(ErrorCode::SlowUpload, text::slow_upload())
     }
 
     /// The client's own connection failed in the middle of its request.
     pub(crate) fn broken_upload() -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            code: ErrorCode::MalformedBody,
-            message: "The request's body broke off.".to_owned(),
-            client_left: true,
-        }
+        let refusal = Self::new(ErrorCode::MalformedBody, text::broken_upload());
+        Self { client_left: true, ..refusal }
+    }
+
+    /// Other requests hold all the memory that requests may have.
+    pub(crate) fn overloaded() -> Self {
+        Self::new(ErrorCode::Overloaded, text::overloaded())
     }
 
     /// The gateway is stopping.
     pub(crate) fn stopping() -> Self {
-        Self {
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            code: ErrorCode::ProviderUnreachable,
-            message: "Tollgate is stopping.".to_owned(),
-            client_left: false,
-        }
+        Self::new(ErrorCode::Stopping, text::stopping())
     }
 
     /// The client's path does not fit into the provider's URL.

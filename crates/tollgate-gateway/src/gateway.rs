@@ -15,6 +15,7 @@ use crate::{
     call::OpenCall,
     error::Refusal,
     ids::Ids,
+    intake::Room,
     pipeline, refuse,
     route::Routes,
     settle::{Desk, Settler},
@@ -44,6 +45,7 @@ pub struct Gateway {
     pub(crate) upstream: Upstream,
     pub(crate) desk: Arc<Desk>,
     pub(crate) settler: Settler,
+    pub(crate) room: Room,
     pub(crate) ids: Ids,
 }
 
@@ -59,12 +61,13 @@ impl Gateway {
     pub fn new(mut config: GatewayConfig, snapshot: Snapshot) -> Result<Arc<Self>, GatewayError> {
         let routes = ArcSwap::from_pointee(Routes::new(snapshot)?);
         let roots = std::mem::take(&mut config.extra_roots);
-        let upstream = Upstream::new(roots, config.limits.connect_timeout)?;
+        let upstream = Upstream::new(roots, &config.limits)?;
         let observer = Arc::clone(&config.observer);
         let desk = Desk::new(observer, config.ledger.clone(), config.limits.caller_wait);
         let desk = Arc::new(desk);
         let settler = Settler::start(&desk);
-        Ok(Arc::new(Self { config, routes, upstream, desk, settler, ids: Ids::new() }))
+        let room = Room::new(&config.limits);
+        Ok(Arc::new(Self { config, routes, upstream, desk, settler, room, ids: Ids::new() }))
     }
 
     /// Serves further calls by `snapshot`; calls under way end by the one they began with.

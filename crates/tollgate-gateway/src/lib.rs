@@ -35,8 +35,8 @@ pub use error::GatewayError;
 pub use gateway::{Gateway, GatewayConfig};
 pub use limits::{
     BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, ERROR_MESSAGE_BYTES_MAX,
-    FIRST_BYTE_TIMEOUT, IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, Limits, POOL_IDLE_TIMEOUT,
-    Timeouts, UPLOAD_IDLE_TIMEOUT,
+    FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX, IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT,
+    Limits, POOL_IDLE_TIMEOUT, ROOM_WAIT, STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
 };
 pub use observe::{GatewayEvent, LiveCall, Observer};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};

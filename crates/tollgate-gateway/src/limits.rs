@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tollgate_ledger::COMMIT_EVERY;
+
 /// The longest request body of a known format: it is read whole before it is forwarded. Twice what
 /// any provider takes inline (32 MB for Anthropic, 20 MB for Gemini).
 pub const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -26,6 +28,20 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long an answer may pause between two pieces: what the official SDKs wait for a read.
 pub const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// How many bytes of requests may be held at once while their providers have not answered: eight of
+/// the longest.
+pub const HELD_REQUEST_BYTES_MAX: usize = 8 * BODY_BYTES_MAX;
+
+/// How long a request waits for room among them before it is refused.
+pub const ROOM_WAIT: Duration = Duration::from_secs(10);
+
+/// The most that is read of a body only to throw it away. A client that is still sending when its
+/// connection is closed never sees the answer.
+pub(crate) const DRAIN_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// How long that may take: a local client sends as much in less.
+pub(crate) const DRAIN_WAIT: Duration = Duration::from_secs(10);
+
 /// How long a client may pause in the middle of its request's body.
 pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -33,11 +49,18 @@ pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 /// that it is rarely found dead.
 pub const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 
+/// How soon after a request was sent its pooled connection must fail to count as dead from the
+/// start, so that the request is sent again: more than a round trip, less than a model's work.
+pub const STALE_WITHIN: Duration = Duration::from_secs(1);
+
 /// How many idle connections are kept per provider host.
 pub const IDLE_PER_HOST_MAX: usize = 256;
 
-/// How long the settlement of a call waits for its caller to be found, off the call's own path.
-pub const CALLER_WAIT: Duration = Duration::from_secs(2);
+/// How long the settlement of a call waits for its caller to be found, off the call's own path. With
+/// [`COMMIT_EVERY`] behind it a finished call is on its way to disk within a second.
+pub const CALLER_WAIT: Duration = Duration::from_millis(700);
+
+const _: () = assert!(CALLER_WAIT.as_millis() + COMMIT_EVERY.as_millis() < 1_000);
 
 /// How long a settled call waits for room in the ledger's queue before it is given up.
 pub const LEDGER_WAIT: Duration = Duration::from_secs(10);
@@ -59,12 +82,18 @@ pub(crate) fn cut(text: &str, bytes: usize) -> &str {
 pub struct Limits {
     /// See [`BODY_BYTES_MAX`].
     pub body_bytes_max: usize,
+    /// See [`HELD_REQUEST_BYTES_MAX`].
+    pub held_request_bytes_max: usize,
+    /// See [`ROOM_WAIT`].
+    pub room_wait: Duration,
     /// See [`BODY_KEEP_BYTES_MAX`]; zero keeps no bodies at all.
     pub body_keep_bytes_max: usize,
     /// See [`CONNECT_TIMEOUT`].
     pub connect_timeout: Duration,
     /// See [`UPLOAD_IDLE_TIMEOUT`].
     pub upload_idle_timeout: Duration,
+    /// See [`STALE_WITHIN`].
+    pub stale_within: Duration,
     /// See [`CALLER_WAIT`].
     pub caller_wait: Duration,
 }
@@ -73,9 +102,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes_max: BODY_BYTES_MAX,
+            held_request_bytes_max: HELD_REQUEST_BYTES_MAX,
+            room_wait: ROOM_WAIT,
             body_keep_bytes_max: BODY_KEEP_BYTES_MAX,
             connect_timeout: CONNECT_TIMEOUT,
             upload_idle_timeout: UPLOAD_IDLE_TIMEOUT,
+            stale_within: STALE_WITHIN,
             caller_wait: CALLER_WAIT,
         }
     }

@@ -37,7 +37,7 @@ pub(crate) async fn run(
     match relayed {
         Ok(response) => response,
         Err((call, refusal)) => {
-            upload.drain().await;
+            unless_stopped(&handle, upload.drain()).await;
             refuse(call, &head, &refusal)
         }
     }
@@ -54,7 +54,7 @@ async fn forward(
     let routed = call.routes().route(head)?;
     call.routed(&routed);
     let credential = Credential::choose(&routed.destination, &head.headers, head.uri.query())?;
-    let outgoing = take(call, head, &routed, upload).await?;
+    let outgoing = take(call, head, &routed, upload, &gateway.room).await?;
     call.sending();
     send(gateway, call, head, &routed, &credential, outgoing).await
 }

@@ -1,6 +1,12 @@
 //! Which provider answers a request, and at which URL.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use http::{
     HeaderName, HeaderValue, Uri,
@@ -36,6 +42,8 @@ pub(crate) struct Destination {
     /// Headers to add where the client left them out.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     endpoints: Vec<Base>,
+    /// Whether a stream may be asked for its usage; found out at the first refusal otherwise.
+    asks_usage: AtomicBool,
 }
 
 /// A base URL, taken apart.
@@ -233,7 +241,18 @@ impl Destination {
             credential,
             headers,
             endpoints,
+            asks_usage: AtomicBool::new(provider.ask_usage),
         })
+    }
+
+    /// Whether a streaming chat may be asked for its usage.
+    pub(crate) fn asks_usage(&self) -> bool {
+        self.asks_usage.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the provider takes the client's own request, but not one that asks for usage.
+    pub(crate) fn refuses_usage(&self) {
+        self.asks_usage.store(false, Ordering::Relaxed);
     }
 
     /// Where a format is served. OpenAI's paths share one base, so that an endpoint of another

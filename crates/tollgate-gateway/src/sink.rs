@@ -33,7 +33,7 @@ pub struct Settled {
 /// [`Limits::body_keep_bytes_max`](crate::Limits::body_keep_bytes_max).
 #[derive(Clone, Debug, Default)]
 pub struct KeptBodies {
-    /// The request's, as the client sent it.
+    /// The request's, as the client sent it, but without its content coding where that is known.
     pub request: Bytes,
     /// Whether the request's was longer.
     pub request_cut: bool,

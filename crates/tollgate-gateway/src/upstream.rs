@@ -18,10 +18,10 @@ use rustls_platform_verifier::Verifier;
 use tokio::time::Instant;
 
 pub(crate) use connect::LinkInfo;
-use connect::{ConnectError, Connector, KEEPALIVE, UNACKNOWLEDGED};
+use connect::{ConnectError, Connector};
 
 use crate::{
-    GatewayError,
+    GatewayError, Limits,
     intake::Counted,
     limits::{IDLE_PER_HOST_MAX, POOL_IDLE_TIMEOUT},
 };
@@ -42,8 +42,9 @@ pub(crate) enum SendError {
     Silent(Duration),
     /// The connection ended before the answer's head.
     Broke {
-        /// Whether the provider closed a connection that had been idle, most likely before it saw
-        /// the request: the request may be sent once more.
+        /// Whether the provider had closed a connection that had been idle, most likely before it
+        /// saw the request: the request may be sent again. A connection that dies later may die
+        /// while the provider works for the request, which would then be done and billed twice.
         stale: bool,
     },
 }
@@ -59,23 +60,24 @@ impl SendError {
 }
 
 /// The client.
-pub(crate) struct Upstream(Client<Connector, RequestBody>);
+pub(crate) struct Upstream {
+    client: Client<Connector, RequestBody>,
+    stale_within: Duration,
+}
 
 impl Upstream {
     pub(crate) fn new(
         extra_roots: Vec<CertificateDer<'static>>,
-        connect_timeout: Duration,
+        limits: &Limits,
     ) -> Result<Self, GatewayError> {
-        let connector = Connector::new(tls(extra_roots)?, connect_timeout);
+        let connector = Connector::new(tls(extra_roots)?, limits.connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .http2_keep_alive_timeout(UNACKNOWLEDGED)
             .build(connector);
-        Ok(Self(client))
+        Ok(Self { client, stale_within: limits.stale_within })
     }
 
     /// Sends a request and waits for the answer's head. Dropping the future drops the request.
@@ -84,7 +86,8 @@ impl Upstream {
         request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
         let began = Instant::now();
-        self.0.request(request).await.map_err(|error| classified(&error, began))
+        let sent = self.client.request(request).await;
+        sent.map_err(|error| classified(&error, began, self.stale_within))
     }
 }
 
@@ -101,7 +104,11 @@ fn tls(extra_roots: Vec<CertificateDer<'static>>) -> Result<rustls::ClientConfig
     Ok(config)
 }
 
-fn classified(error: &hyper_util::client::legacy::Error, began: Instant) -> SendError {
+fn classified(
+    error: &hyper_util::client::legacy::Error,
+    began: Instant,
+    stale_within: Duration,
+) -> SendError {
     let causes = Causes(Some(error)).collect::<Vec<_>>();
     for cause in &causes {
         if let Some(ConnectError::Timeout(bound)) = cause.downcast_ref() {
@@ -115,7 +122,8 @@ fn classified(error: &hyper_util::client::legacy::Error, began: Instant) -> Send
         let last = causes.last().map(ToString::to_string);
         return SendError::Unreachable(last.unwrap_or_default());
     }
-    SendError::Broke { stale: is_stale(error, &causes, began) }
+    let soon = began.elapsed() < stale_within;
+    SendError::Broke { stale: soon && is_stale(error, &causes, began) }
 }
 
 /// Whether a connection that had been opened for an earlier call died before it answered anything.

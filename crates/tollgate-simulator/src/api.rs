@@ -211,7 +211,11 @@ fn check(asked: &Asked) -> Result<(), ApiError> {
     if is_anthropic && !asked.headers.contains_key("anthropic-version") {
         return Err(ApiError::bad_request("anthropic-version: header is required"));
     }
-    asked.body.as_ref().map(|_| ()).map_err(Clone::clone)
+    let body = asked.body()?;
+    if asked.controls.no_stream_options && !body["stream_options"].is_null() {
+        return Err(ApiError::bad_request("stream_options: Extra inputs are not permitted"));
+    }
+    Ok(())
 }
 
 /// The credential where this provider's clients put it, if it is there and not empty.

@@ -70,6 +70,8 @@ pub struct Controls {
     pub text_only: bool,
     /// `no_usage`: say nothing about tokens.
     pub no_usage: bool,
+    /// `no_stream_options`: refuse a request that has them, as some servers do.
+    pub no_stream_options: bool,
     /// `cached=N`: this many tokens of the prompt (made longer if need be) were cached.
     pub cached: Option<u64>,
     /// `reasoning=N`: this many tokens of reasoning.
@@ -141,6 +143,7 @@ impl Controls {
             "no_space" => self.no_space = true,
             "text" => self.text_only = true,
             "no_usage" => self.no_usage = true,
+            "no_stream_options" => self.no_stream_options = true,
             _ => return false,
         }
         true

@@ -7,11 +7,8 @@ use axum::{
     extract::{ConnectInfo, Request, State},
     response::Response,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinSet};
 
 use crate::{
@@ -118,8 +115,8 @@ async fn accept(listener: TcpListener, router: Router) {
                     let router = router.clone().layer(axum::Extension(ConnectInfo(peer)));
                     connections.spawn(async move {
                         let service = TowerToHyperService::new(router);
-                        let builder = auto::Builder::new(TokioExecutor::new());
-                        let served = builder.serve_connection(TokioIo::new(stream), service).await;
+                        let http = http1::Builder::new();
+                        let served = http.serve_connection(TokioIo::new(stream), service).await;
                         if let Err(error) = served {
                             tracing::debug!(%peer, %error, "connection ended");
                         }

@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut tap = Tap::new(TapConfig {
                 format,
                 operation: Operation::Generate,
+                posted: true,
                 status: 200,
                 content_type: Some("text/event-stream"),
                 content_encoding: None,

@@ -120,7 +120,7 @@ fn claimed(request: Inbound<'_>, rest: &Rest<'_>) -> Option<Route> {
         (OpenaiChat, when_posted(Generate))
     } else if rest.starts("chat") && rest.0.get(1) == Some(&"completions") {
         (OpenaiChat, Other)
-    } else if rest.is("responses") {
+    } else if rest.is("responses") || rest.is("responses/compact") {
         (OpenaiResponses, when_posted(Generate))
     } else if rest.is("responses/input_tokens") {
         (OpenaiResponses, when_posted(CountTokens))

@@ -27,8 +27,11 @@ pub const fn error_status(code: ErrorCode) -> u16 {
         ErrorCode::NoCredential => 401,
         ErrorCode::Forbidden => 403,
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
+        ErrorCode::SlowUpload => 408,
         ErrorCode::BodyTooLarge => 413,
+        ErrorCode::NotSupported => 501,
         ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => 502,
+        ErrorCode::Overloaded | ErrorCode::Stopping => 503,
         ErrorCode::Timeout => 504,
     }
 }
@@ -47,6 +50,10 @@ pub const fn error_name(code: ErrorCode) -> &'static str {
         ErrorCode::TlsFailure => "tls-failure",
         ErrorCode::Timeout => "timeout",
         ErrorCode::ProviderBroke => "provider-broke",
+        ErrorCode::SlowUpload => "slow-upload",
+        ErrorCode::NotSupported => "not-supported",
+        ErrorCode::Overloaded => "overloaded",
+        ErrorCode::Stopping => "stopping",
     }
 }
 
@@ -137,11 +144,15 @@ impl<'a> OpenaiError<'a> {
             ErrorCode::MalformedBody
             | ErrorCode::BodyTooLarge
             | ErrorCode::UnknownPath
-            | ErrorCode::UnknownProvider => "invalid_request_error",
+            | ErrorCode::UnknownProvider
+            | ErrorCode::SlowUpload
+            | ErrorCode::NotSupported => "invalid_request_error",
             ErrorCode::ProviderUnreachable
             | ErrorCode::TlsFailure
             | ErrorCode::Timeout
-            | ErrorCode::ProviderBroke => "server_error",
+            | ErrorCode::ProviderBroke
+            | ErrorCode::Overloaded
+            | ErrorCode::Stopping => "server_error",
         };
         Self { message, r#type, param: None, code: error_name(code) }
     }
@@ -172,15 +183,17 @@ struct AnthropicError<'a> {
 impl<'a> AnthropicEnvelope<'a> {
     const fn new(code: ErrorCode, message: &'a str) -> Self {
         let r#type = match code {
-            ErrorCode::MalformedBody => "invalid_request_error",
+            ErrorCode::MalformedBody | ErrorCode::NotSupported => "invalid_request_error",
             ErrorCode::NoCredential => "authentication_error",
             ErrorCode::Forbidden => "permission_error",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
             ErrorCode::BodyTooLarge => "request_too_large",
-            ErrorCode::Timeout => "timeout_error",
-            ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => {
-                "api_error"
-            }
+            ErrorCode::Timeout | ErrorCode::SlowUpload => "timeout_error",
+            ErrorCode::Overloaded => "overloaded_error",
+            ErrorCode::ProviderUnreachable
+            | ErrorCode::TlsFailure
+            | ErrorCode::ProviderBroke
+            | ErrorCode::Stopping => "api_error",
         };
         Self { r#type: "error", error: AnthropicError { r#type, message } }
     }
@@ -214,10 +227,13 @@ impl<'a> GoogleError<'a> {
             ErrorCode::NoCredential => "UNAUTHENTICATED",
             ErrorCode::Forbidden => "PERMISSION_DENIED",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",
-            ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => {
-                "UNAVAILABLE"
-            }
-            ErrorCode::Timeout => "DEADLINE_EXCEEDED",
+            ErrorCode::ProviderUnreachable
+            | ErrorCode::TlsFailure
+            | ErrorCode::ProviderBroke
+            | ErrorCode::Overloaded
+            | ErrorCode::Stopping => "UNAVAILABLE",
+            ErrorCode::Timeout | ErrorCode::SlowUpload => "DEADLINE_EXCEEDED",
+            ErrorCode::NotSupported => "UNIMPLEMENTED",
         };
         let info = GoogleErrorInfo {
             r#type: "type.googleapis.com/google.rpc.ErrorInfo",

@@ -67,6 +67,7 @@ impl Fixture {
         TapConfig {
             format: self.format,
             operation: Operation::Generate,
+            posted: true,
             status: self.status,
             content_type: Some(if self.is_stream {
                 "text/event-stream; charset=utf-8"

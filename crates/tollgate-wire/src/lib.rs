@@ -11,6 +11,7 @@
 //! let mut tap = Tap::new(TapConfig {
 //!     format: Format::OpenaiChat,
 //!     operation: Operation::Generate,
+//!     posted: true,
 //!     status: 200,
 //!     content_type: Some("application/json"),
 //!     content_encoding: None,

@@ -40,6 +40,8 @@ pub struct TapConfig<'a> {
     pub format: Format,
     /// What was asked for.
     pub operation: Operation,
+    /// Whether by POST: other methods make nothing, but may show the usage of what was made.
+    pub posted: bool,
     /// The answer's HTTP status.
     pub status: u16,
     /// Its `content-type` header.

@@ -1,30 +1,6 @@
 //! Every text for people that this package makes: what went wrong and what to do about it. None
 //! holds a key, a prompt or an answer.
 
-use tollgate_core::call::ErrorCode;
-
-/// The sentence for an error about which no more is known than its code.
-#[must_use]
-pub const fn error_message(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::MalformedBody => "The request's body is not a JSON object.",
-        ErrorCode::BodyTooLarge => "The request's body is longer than Tollgate accepts.",
-        ErrorCode::UnknownPath => {
-            "Tollgate has no such path. The base URL of OpenAI clients ends with /v1, that of \
-             Anthropic and Gemini clients does not."
-        }
-        ErrorCode::UnknownProvider => "Tollgate knows no provider with this id.",
-        ErrorCode::NoCredential => {
-            "No API key: the request carries none and Tollgate has none for this provider."
-        }
-        ErrorCode::Forbidden => "Tollgate serves only programs on this machine, not web pages.",
-        ErrorCode::ProviderUnreachable => "Tollgate cannot connect to the provider.",
-        ErrorCode::TlsFailure => "The provider's TLS certificate or handshake was not accepted.",
-        ErrorCode::Timeout => "The provider did not answer in time.",
-        ErrorCode::ProviderBroke => "The provider's answer broke off.",
-    }
-}
-
 /// The body is over the limit.
 #[must_use]
 pub fn body_too_large(bytes_max: u64) -> String {
@@ -40,7 +16,10 @@ pub fn malformed_body(why: &str) -> String {
 /// No route has the path.
 #[must_use]
 pub fn unknown_path(method: &str, path: &str) -> String {
-    format!("{} ({method} {path})", error_message(ErrorCode::UnknownPath))
+    format!(
+        "Tollgate has no such path. The base URL of OpenAI clients ends with /v1, that of \
+         Anthropic and Gemini clients does not. ({method} {path})"
+    )
 }
 
 /// No provider has the id.
@@ -69,6 +48,36 @@ pub fn provider_unreachable(provider: &str, why: &str) -> String {
 #[must_use]
 pub fn tls_failure(provider: &str, why: &str) -> String {
     format!("The TLS certificate or handshake of `{provider}` was not accepted: {why}.")
+}
+
+/// The body did not arrive in time.
+#[must_use]
+pub fn slow_upload() -> String {
+    "The request's body did not arrive in time.".to_owned()
+}
+
+/// The client's own connection failed in the middle of its request.
+#[must_use]
+pub fn broken_upload() -> String {
+    "The request's body broke off.".to_owned()
+}
+
+/// A WebSocket was asked for.
+#[must_use]
+pub fn no_websocket() -> String {
+    "Tollgate does not serve WebSocket connections.".to_owned()
+}
+
+/// Too many long requests are held at once.
+#[must_use]
+pub fn overloaded() -> String {
+    "Tollgate holds too many long requests at this moment. Try again.".to_owned()
+}
+
+/// The gateway is stopping.
+#[must_use]
+pub fn stopping() -> String {
+    "Tollgate is stopping.".to_owned()
 }
 
 /// No answer in time.

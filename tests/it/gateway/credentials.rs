@@ -55,6 +55,9 @@ async fn a_configured_key_takes_the_place_of_whatever_the_client_sent() {
     let own = ("x-api-key", OURS);
     let both = [("authorization", "Bearer sk-theirs"), ("x-api-key", "sk-theirs")];
     check("anthropic", "/v1/messages?beta=true", &both, own, "/v1/messages?beta=true").await;
+    // Where no provider reads a key there, the parameter means something else.
+    let keyed = "/p/groq/openai/v1/files?key=mine&x=1";
+    check("groq", keyed, &[], bearer, "/openai/v1/files?key=mine&x=1").await;
     let own = ("x-goog-api-key", OURS);
     let path = "/v1beta/models/m:generateContent";
     for (sent, kept) in [

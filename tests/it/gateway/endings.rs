@@ -22,6 +22,10 @@ use super::{
     },
 };
 
+/// The head of an upload that is passed on as it comes, and the first byte of 100.
+const UPLOAD: &str =
+    "POST /v1/files HTTP/1.1\r\nhost: x\r\nauthorization: Bearer k\r\ncontent-length: 100\r\n\r\nx";
+
 fn streams() -> impl Iterator<Item = Ask> {
     ASKS.into_iter().filter(|it| it.streams)
 }
@@ -323,6 +327,58 @@ async fn a_pooled_connection_that_turns_out_dead_is_replaced_once() {
     served.abort();
 }
 
+/// A provider that answers the first request on each connection once `together` of them have
+/// arrived, and closes the connection when a second request arrives on it.
+async fn answers_once(together: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let arrived = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let arrived = std::sync::Arc::clone(&arrived);
+            tokio::spawn(async move {
+                let mut asked = vec![0; 64 * 1024];
+                assert!(stream.read(&mut asked).await.unwrap() > 0);
+                arrived.add_permits(1);
+                let all = u32::try_from(together).unwrap();
+                drop(arrived.acquire_many(all).await.unwrap());
+                let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                let _ = stream.read(&mut asked).await;
+            });
+        }
+    });
+    origin
+}
+
+#[tokio::test]
+async fn every_dead_connection_of_the_pool_is_passed_over() {
+    const POOLED: usize = 3;
+    let door = Door::open(snapshot(&answers_once(POOLED).await)).await;
+    let request = || post("/v1/chat/completions", r#"{"model":"m"}"#);
+    let first = (0..POOLED).map(|_| ask(door.addr, request()));
+    for got in futures_util::future::join_all(first).await {
+        assert_eq!(got.body, "{}");
+    }
+    assert_eq!(ask(door.addr, request()).await.body, "{}");
+    let calls = door.seen.calls(POOLED + 1).await;
+    assert_eq!(calls.iter().map(|it| it.retries).collect::<Vec<_>>(), [0, 0, 0, 3]);
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_dies_while_the_provider_may_have_worked_is_not_tried_again() {
+    let door = Door::open_with(snapshot(&answers_once(1).await), |config| {
+        config.limits.stale_within = Duration::ZERO;
+    })
+    .await;
+    let request = || post("/v1/chat/completions", r#"{"model":"m"}"#);
+    assert_eq!(ask(door.addr, request()).await.body, "{}");
+    assert_eq!(ask(door.addr, request()).await.status, 502);
+    let call = door.seen.calls(2).await.pop().unwrap();
+    assert_eq!((call.error_code, call.retries), (Some(ErrorCode::ProviderBroke), 0));
+}
+
 #[tokio::test]
 async fn a_fresh_connection_that_dies_is_not_tried_again() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -345,6 +401,54 @@ async fn a_fresh_connection_that_dies_is_not_tried_again() {
     assert_eq!(call.cost_unknown, Some(CostUnknown::NoUsage));
     assert!(!served.is_finished());
     served.abort();
+}
+
+#[tokio::test]
+async fn an_upload_whose_client_leaves_is_cancelled() {
+    let house = House::open().await;
+    let mut client = tokio::net::TcpStream::connect(house.door.addr).await.unwrap();
+    client.write_all(UPLOAD.as_bytes()).await.unwrap();
+    let begun = |calls: &[tollgate_simulator::SimulatedCall]| !calls.is_empty();
+    house.simulator.log().wait_for(PATIENCE, begun).await.unwrap();
+    drop(client);
+    let call = house.call().await;
+    assert_eq!((call.outcome, call.error_code), (Outcome::Cancelled, None));
+    assert_eq!(call.status, None);
+}
+
+#[tokio::test]
+async fn an_upload_that_falls_silent_is_refused() {
+    let simulator = simulator().await;
+    let door = Door::open_with(snapshot(&simulator.base_url()), |config| {
+        config.limits.upload_idle_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut client = tokio::net::TcpStream::connect(door.addr).await.unwrap();
+    client.write_all(UPLOAD.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(door.seen.calls(1).await[0].error_code, Some(ErrorCode::SlowUpload));
+}
+
+#[tokio::test]
+async fn the_providers_time_to_answer_begins_when_it_has_the_whole_upload() {
+    let simulator = simulator().await;
+    let timeouts = Timeouts { first_byte: Duration::ZERO, idle: PATIENCE };
+    let openai = Target { timeouts, ..target("openai", &simulator.base_url()) };
+    let door = Door::open(priced(vec![openai])).await;
+    let mut client = tokio::net::TcpStream::connect(door.addr).await.unwrap();
+    let head = UPLOAD.replace("host: x", "host: x\r\nx-simulate: hang");
+    client.write_all(head.as_bytes()).await.unwrap();
+    // It is under way although there is no time at all for an answer.
+    let begun = |calls: &[tollgate_simulator::SimulatedCall]| !calls.is_empty();
+    simulator.log().wait_for(PATIENCE, begun).await.unwrap();
+    assert!(door.seen.ledger().is_empty());
+    client.write_all(&[b'x'; 99]).await.unwrap();
+    let mut answer = vec![0; 16];
+    client.read_exact(&mut answer).await.unwrap();
+    let call = door.seen.calls(1).await.remove(0);
+    assert_eq!(call.error_code, Some(ErrorCode::Timeout));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -420,7 +524,9 @@ async fn stopping_ends_every_call_and_tells_the_clients() {
     for waiting in waiting {
         let got = waiting.await.unwrap();
         assert_eq!(got.status, 503);
-        assert!(got.text().contains("stopping"), "{}", got.text());
+        let said = got.text();
+        assert!(said.contains("stopping") || said.contains("STOPPING"), "{said}");
+        assert!(!said.contains("502"), "{said}");
     }
     for (case, answer) in streaming {
         let got = read(answer).await;
@@ -430,6 +536,7 @@ async fn stopping_ends_every_call_and_tells_the_clients() {
     let calls = house.door.seen.calls(all).await;
     assert!(calls.iter().all(|it| it.outcome == Outcome::Failed));
     assert!(calls.iter().all(|it| it.cost_unknown == Some(CostUnknown::NoUsage)));
+    assert!(calls.iter().all(|it| it.error_code == Some(ErrorCode::Stopping)));
     cancelled(&house).await;
 }
 

@@ -1,11 +1,12 @@
 //! What the provider receives and what the client receives, to the byte.
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, header};
 use tollgate_core::call::Outcome;
 
 use super::{
     cases::ASKS,
-    harness::{House, ask, controlled, hosted, post, read, simulator},
+    harness::{Door, House, ask, controlled, hosted, post, priced, read, simulator, target},
 };
 
 /// How the provider may send an answer.
@@ -140,6 +141,83 @@ async fn usage_is_asked_for_and_hidden_again_from_a_client_that_did_not_ask() {
 }
 
 #[tokio::test]
+async fn a_compressed_request_passes_as_it_is_and_a_copy_is_read() {
+    let plain = STREAM.as_bytes();
+    let zstd = zstd::encode_all(plain, 3).unwrap();
+    for (coding, body) in [("zstd", zstd.as_slice()), ("identity", plain)] {
+        let house = House::open().await;
+        let mut request = post("/v1/chat/completions", "");
+        *request.body_mut() = Bytes::copy_from_slice(body);
+        request.headers_mut().insert(header::CONTENT_ENCODING, coding.parse().unwrap());
+        house.ask(request).await;
+        let received = &house.simulator.calls()[0];
+        assert_eq!(received.header("content-encoding"), Some(coding));
+        assert_eq!(received.request == body, coding == "zstd");
+        let call = house.call().await;
+        assert_eq!(call.model_asked.as_deref(), Some("gpt-5-mini"), "{coding}");
+        assert_eq!(call.request_bytes, u64::try_from(body.len()).unwrap(), "{coding}");
+        let bodies = house.door.seen.ledger().remove(0).bodies.unwrap();
+        assert_eq!(bodies.request, plain, "{coding}");
+    }
+}
+
+const STREAM: &str =
+    r#"{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
+
+#[tokio::test]
+async fn a_provider_that_refuses_to_be_asked_for_usage_gets_the_clients_own_request() {
+    let house = House::open().await;
+    let request = controlled(post("/v1/chat/completions", STREAM), "no_stream_options");
+    let direct = simulator().await;
+    let expected = ask(direct.addr(), request.clone()).await;
+    // It is asked once, and never again.
+    for (number, requests, retries) in [(1, 2, 1), (2, 1, 0)] {
+        house.simulator.log().clear();
+        let got = house.ask(request.clone()).await;
+        assert_eq!(got.status, 200);
+        assert_eq!(got.text().matches("data:").count(), expected.text().matches("data:").count());
+        let received = house.simulator.calls();
+        assert_eq!(received.len(), requests);
+        let last = received.last().unwrap();
+        assert_eq!(last.request, STREAM);
+        assert_eq!(got.body, last.response);
+        assert_eq!(pairs(&last.headers), pairs(&direct.calls()[0].headers));
+        let call = house.door.seen.calls(number).await.pop().unwrap();
+        assert_eq!((call.status, call.retries), (Some(200), retries));
+        assert_eq!(call.outcome, Outcome::Finished);
+        assert!(call.usage.is_unknown());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_wrong_in_itself_says_nothing_of_usage() {
+    let house = House::open().await;
+    for status in ["400", "422"] {
+        let wrong = controlled(post("/v1/chat/completions", STREAM), &format!("status={status}"));
+        assert_eq!(house.ask(wrong).await.status.as_str(), status);
+    }
+    let calls = house.door.seen.calls(2).await;
+    assert_eq!(calls.iter().map(|it| it.status).collect::<Vec<_>>(), [Some(400), Some(422)]);
+    house.simulator.log().clear();
+    house.ask(post("/v1/chat/completions", STREAM)).await;
+    let received = house.simulator.calls();
+    assert_eq!(received.len(), 1);
+    assert!(String::from_utf8_lossy(&received[0].request).contains("include_usage"));
+}
+
+#[tokio::test]
+async fn a_provider_that_the_catalogue_marks_is_never_asked_for_usage() {
+    let simulator = simulator().await;
+    let mistral = target("mistral", &simulator.base_url());
+    let door = Door::open(priced(vec![mistral])).await;
+    let path = "/p/mistral/v1/chat/completions";
+    let got = ask(door.addr, controlled(post(path, STREAM), "no_stream_options")).await;
+    assert_eq!(got.status, 200);
+    assert_eq!(simulator.calls().len(), 1);
+    assert_eq!(simulator.calls()[0].request, STREAM);
+}
+
+#[tokio::test]
 async fn a_stream_that_comes_compressed_though_its_usage_is_to_be_hidden_stays_whole() {
     let house = House::open().await;
     let body = r#"{"model":"gpt-5-mini","stream":true,"messages":[{"role":"user","content":"x"}]}"#;
@@ -246,7 +324,7 @@ async fn a_client_that_waits_for_a_go_ahead_gets_it() {
 async fn a_list_is_asked_for_without_a_body_and_kept() {
     let house = House::open().await;
     let list = Request::get("/v1/models").header("authorization", "Bearer k");
-    let got = house.ask(list.body(bytes::Bytes::new()).unwrap()).await;
+    let got = house.ask(list.body(Bytes::new()).unwrap()).await;
     let received = &house.simulator.calls()[0];
     assert_eq!(received.header("content-length"), None);
     assert_eq!(received.header("transfer-encoding"), None);

@@ -320,6 +320,29 @@ async fn a_caller_that_is_never_found_holds_no_settlement_back_for_long() {
     assert_eq!(door.seen.calls(1).await[0].caller, None);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_caller_is_never_found_comes_to_disk_by_itself() {
+    // How soon at most is `CALLER_WAIT` and `COMMIT_EVERY`, which the compiler holds below a second.
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path(), LedgerConfig::default()).unwrap();
+    let sink = Arc::new(LedgerSink::new(ledger.writer(), Arc::default()));
+    let simulator = simulator().await;
+    let door = Door::open_with(snapshot(&simulator.base_url()), |config| {
+        config.callers = Arc::new(Slow(Arc::new(Semaphore::new(0))));
+        config.ledger = Some(sink);
+    })
+    .await;
+    ask(door.addr, ASKS[0].request()).await;
+    let reader = tollgate_ledger::Reader::open(folder.path()).unwrap();
+    let on_disk = async {
+        while reader.calls(&CallQuery::default()).unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(super::harness::PATIENCE, on_disk).await.unwrap();
+    ledger.close().unwrap();
+}
+
 #[tokio::test]
 async fn bodies_are_kept_up_to_their_limit_or_not_at_all() {
     for keep in [0, 10, 1 << 20] {

@@ -85,7 +85,7 @@ async fn a_body_that_is_not_a_json_object_is_refused() {
 }
 
 #[tokio::test]
-async fn a_compressed_request_passes_unread() {
+async fn a_request_whose_coding_cannot_be_undone_passes_unread() {
     let house = House::open().await;
     let mut request = post("/v1/chat/completions", "\u{1}not json");
     request.headers_mut().insert("content-encoding", "zstd".parse().unwrap());
@@ -227,7 +227,31 @@ async fn a_client_that_stops_in_the_middle_of_its_body_is_timed_out() {
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).await.unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
-    assert_eq!(door.seen.calls(1).await[0].error_code, Some(ErrorCode::Timeout));
+    assert_eq!(door.seen.calls(1).await[0].error_code, Some(ErrorCode::SlowUpload));
+}
+
+#[tokio::test]
+async fn requests_that_find_no_room_are_refused_and_later_ones_are_served() {
+    let simulator = simulator().await;
+    let door = Door::open_with(snapshot(&simulator.base_url()), |config| {
+        config.limits.held_request_bytes_max = GEMINI.len() + MESSAGES.len();
+        config.limits.room_wait = Duration::ZERO;
+    })
+    .await;
+    // It holds its room while it waits for its provider.
+    let (path, body) = DOORS[1];
+    let holding = tokio::spawn(ask(door.addr, controlled(post(path, body), "hang")));
+    simulator.log().wait_for(PATIENCE, |calls| !calls.is_empty()).await.unwrap();
+    for (path, body) in [DOORS[0], DOORS[1]] {
+        let got = ask(door.addr, post(path, body)).await;
+        check(&door, path, got, 503, ErrorCode::Overloaded).await;
+    }
+    let (path, body) = DOORS[2];
+    assert_eq!(ask(door.addr, post(path, body)).await.status, 200);
+    holding.abort();
+    door.seen.wait(|calls| calls.iter().any(|it| it.outcome == Outcome::Cancelled)).await;
+    let (path, body) = DOORS[0];
+    assert_eq!(ask(door.addr, post(path, body)).await.status, 200);
 }
 
 #[tokio::test]
@@ -271,7 +295,7 @@ async fn a_websocket_is_refused_and_other_upgrades_are_passed_over() {
         request
     };
     let got = house.ask(upgrade("websocket", post("/v1/realtime", ""))).await;
-    check(&house.door, "/v1/realtime", got, 501, ErrorCode::UnknownPath).await;
+    check(&house.door, "/v1/realtime", got, 501, ErrorCode::NotSupported).await;
     let got = house.ask(upgrade("h2c", post("/v1/chat/completions", CHAT_STREAM))).await;
     assert_eq!(got.status, 200);
     assert_eq!(house.simulator.calls()[0].header("upgrade"), None);

@@ -345,6 +345,10 @@ const fn error_code(code: ErrorCode) -> &'static str {
         ErrorCode::TlsFailure => "tls-failure",
         ErrorCode::Timeout => "timeout",
         ErrorCode::ProviderBroke => "provider-broke",
+        ErrorCode::SlowUpload => "slow-upload",
+        ErrorCode::NotSupported => "not-supported",
+        ErrorCode::Overloaded => "overloaded",
+        ErrorCode::Stopping => "stopping",
     }
 }
 

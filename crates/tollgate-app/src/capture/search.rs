@@ -13,7 +13,10 @@ use crate::procfs;
 /// read; but a busy machine is slow, and a connected socket can be handed on before anybody sends.
 /// Within the gateway's own patience ([`CALLER_WAIT`](tollgate_gateway::CALLER_WAIT)), so that who
 /// connected is named where nobody is ever seen to send.
-const PROOF_PATIENCE: Duration = Duration::from_secs(1);
+const PROOF_PATIENCE: Duration = Duration::from_millis(600);
+
+const _: () = assert!(PROOF_PATIENCE.as_millis() < tollgate_gateway::CALLER_WAIT.as_millis());
+
 /// The same where the helper cannot tell who sends.
 const WORD_PATIENCE: Duration = Duration::from_millis(40);
 /// What tells who sends; old kernels do not have it.

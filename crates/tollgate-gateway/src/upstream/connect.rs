@@ -1,4 +1,5 @@
-//! Connections to providers: TCP without delay, TLS, and a note of which socket and how long.
+//! Connections to providers: TCP without delay, TLS, and a note of which socket and how long. They
+//! speak HTTP/1.1, so that a connection carries one call at a time.
 
 use std::{
     io,
@@ -23,11 +24,11 @@ use crate::connection::cookie_of;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often the kernel asks a silent provider's host whether it is still there.
-pub(super) const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long sent bytes may stay unacknowledged before the connection counts as dead: a laptop that
 /// slept or changed its network must not wait for an answer that cannot come.
-pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// What a call is told of the connection that served it.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,7 @@ impl Connector {
         let https = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
-            .enable_all_versions()
+            .enable_http1()
             .wrap_connector(tcp);
         Self { https, timeout }
     }
@@ -120,15 +121,7 @@ impl Link {
 
 impl Connection for Link {
     fn connected(&self) -> Connected {
-        let connected = Connected::new().extra(self.info);
-        match &self.stream {
-            MaybeHttpsStream::Https(tls)
-                if tls.inner().get_ref().1.alpn_protocol() == Some(b"h2") =>
-            {
-                connected.negotiated_h2()
-            }
-            MaybeHttpsStream::Https(_) | MaybeHttpsStream::Http(_) => connected,
-        }
+        Connected::new().extra(self.info)
     }
 }
 

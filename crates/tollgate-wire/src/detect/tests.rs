@@ -40,6 +40,8 @@ fn openai_paths() {
     check("POST /v1/completions", "openai-chat generate");
     check("POST /v1/responses", "openai-responses generate");
     check("GET /v1/responses/resp_1", "openai-responses other");
+    check("POST /v1/responses/compact", "openai-responses generate");
+    check("POST /v1/chat/completions/chatcmpl-1", "openai-chat other");
     check("POST /v1/responses/resp_1/cancel", "openai-responses other");
     check("POST /v1/responses/input_tokens", "openai-responses count-tokens");
     check("POST /v1/embeddings", "openai-embeddings embed");

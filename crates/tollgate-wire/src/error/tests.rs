@@ -9,7 +9,7 @@ use crate::{
     text,
 };
 
-const CODES: [ErrorCode; 10] = [
+const CODES: [ErrorCode; 14] = [
     ErrorCode::MalformedBody,
     ErrorCode::BodyTooLarge,
     ErrorCode::UnknownPath,
@@ -20,6 +20,10 @@ const CODES: [ErrorCode; 10] = [
     ErrorCode::TlsFailure,
     ErrorCode::Timeout,
     ErrorCode::ProviderBroke,
+    ErrorCode::SlowUpload,
+    ErrorCode::NotSupported,
+    ErrorCode::Overloaded,
+    ErrorCode::Stopping,
 ];
 
 #[test]
@@ -27,7 +31,7 @@ fn every_error_in_every_shape() {
     let mut list = String::new();
     for format in [None, Some(Format::AnthropicMessages), Some(Format::Gemini)] {
         for code in CODES {
-            let error = error_body(format, code, text::error_message(code));
+            let error = error_body(format, code, "What went wrong.");
             assert_eq!(error.content_type, "application/json");
             let body = std::str::from_utf8(&error.body).unwrap();
             let name = format.map_or("none", Format::as_str);
@@ -68,6 +72,7 @@ fn the_tap_reads_our_own_errors() {
         let mut tap = Tap::new(TapConfig {
             format,
             operation: tollgate_core::Operation::Generate,
+            posted: true,
             status,
             content_type: Some(content_type),
             content_encoding: None,

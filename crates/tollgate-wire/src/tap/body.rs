@@ -69,10 +69,16 @@ impl Default for Body {
 impl Body {
     pub(super) fn new(config: TapConfig<'_>) -> Self {
         let media = Media::of(config.content_type);
-        let metered = match config.operation {
-            Operation::Generate | Operation::Embed | Operation::Other => true,
-            Operation::CountTokens | Operation::ListModels => false,
-        };
+        let metered = config.posted
+            && match (config.operation, config.format) {
+                (Operation::Generate | Operation::Embed, _) => true,
+                // Pictures, sound, transcripts.
+                (Operation::Other, Format::OpenaiEmbeddings) => true,
+                // Stored answers and batches, whose usage was counted when they were made.
+                (Operation::Other, _) | (Operation::CountTokens | Operation::ListModels, _) => {
+                    false
+                }
+            };
         let framing = if config.status >= 400 {
             Framing::Failed(Vec::new())
         } else if metered && media != Media::Opaque {

@@ -395,23 +395,30 @@ fn an_event_over_the_limit_is_passed_over_and_the_next_is_read() {
 }
 
 #[test]
-fn lists_of_models_and_files_are_not_read() {
+fn what_makes_nothing_is_not_read() {
     let fixture = fixture::named("openai-chat/plain.json");
-    let read = |operation, content_type| {
+    let (chat, others) = (Format::OpenaiChat, Format::OpenaiEmbeddings);
+    let read = |format, operation, posted, content_type| {
         let content_type = Some(content_type);
-        let mut tap = Tap::new(TapConfig { operation, content_type, ..fixture.config() });
+        let config = TapConfig { format, operation, posted, content_type, ..fixture.config() };
+        let mut tap = Tap::new(config);
         tap.push(&fixture.body);
         tap.finish(End::Complete)
     };
+    let json = "application/json";
     for report in [
-        read(Operation::ListModels, "application/json"),
-        read(Operation::CountTokens, "application/json"),
-        read(Operation::Other, "audio/mpeg"),
+        read(chat, Operation::ListModels, true, json),
+        read(chat, Operation::CountTokens, true, json),
+        read(others, Operation::Other, true, "audio/mpeg"),
+        // A stored completion, an answer or a batch shown again.
+        read(chat, Operation::Other, true, json),
+        read(others, Operation::Other, false, json),
     ] {
         assert_eq!(report, Report { terminal_seen: true, ended: true, ..Report::default() });
     }
-    assert_eq!(read(Operation::Other, "application/json").usage.input, Some(19));
-    assert_eq!(read(Operation::Other, "application/vnd.api+json").usage.input, Some(19));
+    let input = |content_type| read(others, Operation::Other, true, content_type).usage.input;
+    assert_eq!(input(json), Some(19));
+    assert_eq!(input("application/vnd.api+json"), Some(19));
 }
 
 #[test]
@@ -541,6 +548,7 @@ proptest! {
         let config = TapConfig {
             format,
             operation,
+            posted: true,
             status,
             content_type: Some(content_type),
             content_encoding: Some(coding),
@@ -556,7 +564,14 @@ proptest! {
         size in 1_usize..9,
     ) {
         let content_type = Some(content_type);
-        let config = TapConfig { format, operation, status, content_type, content_encoding: None };
+        let config = TapConfig {
+            format,
+            operation,
+            posted: true,
+            status,
+            content_type,
+            content_encoding: None,
+        };
         let cut: Vec<Vec<u8>> = text.as_bytes().chunks(size).map(<[u8]>::to_vec).collect();
         prop_assert_eq!(read_all(config, &cut), read_all(config, &[text.into_bytes()]));
     }
