@@ -175,7 +175,8 @@ impl Home {
 }
 
 /// A configuration in which OpenAI, Anthropic and Google are at `origin`.
-fn providers(origin: &str) -> String {
+#[must_use]
+pub fn providers(origin: &str) -> String {
     format!(
         r#"
 [[providers]]

@@ -23,7 +23,7 @@ mod sdk;
 use std::time::Duration;
 
 pub use exchange::{Connection, exchange, send};
-pub use home::{Finished, Home, program};
+pub use home::{Finished, Home, program, providers};
 pub use product::Product;
 pub use sdk::Sdk;
 

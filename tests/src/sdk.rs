@@ -46,10 +46,27 @@ impl Sdk {
     /// # Panics
     /// When the program fails.
     pub async fn run(self, home: &Home, folder: &Path, base_url: &str) -> Option<Vec<Value>> {
+        self.run_cases(home, folder, base_url, &[], "").await
+    }
+
+    /// The same with these cases only, and controls for the simulator in each request.
+    ///
+    /// # Panics
+    /// When the program fails.
+    pub async fn run_cases(
+        self,
+        home: &Home,
+        folder: &Path,
+        base_url: &str,
+        cases: &[&str],
+        controls: &str,
+    ) -> Option<Vec<Value>> {
         let mut command = self.command(home)?;
         command
             .arg(self.script())
+            .args(cases)
             .current_dir(folder)
+            .env("TOLLGATE_TEST_CONTROLS", controls)
             .env("OPENAI_BASE_URL", format!("{base_url}/v1"))
             .env("OPENAI_API_KEY", KEY)
             .env("ANTHROPIC_BASE_URL", base_url)

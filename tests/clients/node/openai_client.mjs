@@ -165,6 +165,13 @@ async function refused(control, more = {}) {
   return {};
 }
 
+async function withoutV1() {
+  // The usual mistake: a base URL without /v1.
+  const other = new OpenAI({ maxRetries: 0, baseURL: client.baseURL.replace(/\/v1$/, "") });
+  await other.chat.completions.create({ model: MODEL, messages: QUESTION });
+  return {};
+}
+
 const USAGE = { stream_options: { include_usage: true } };
 const CASES = {
   chat_plain: chatPlain,
@@ -189,6 +196,22 @@ const CASES = {
   broken_stream: () => refused("break_after=900", { stream: true }),
 };
 
+// Asked for by name only: a gateway answers these itself.
+const WRONG = {
+  no_key: () =>
+    client.chat.completions.create(
+      { model: MODEL, messages: QUESTION },
+      { headers: { Authorization: null } },
+    ),
+  unknown_path: withoutV1,
+  oversized: () =>
+    client.chat.completions.create({
+      model: MODEL,
+      messages: [{ role: "user", content: "x".repeat(65 << 20) }],
+    }),
+  no_object: () => client.post("/chat/completions", { body: [1] }),
+};
+
 function describe(error) {
   return {
     error: error.constructor.name,
@@ -204,8 +227,9 @@ const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(CAS
 for (const name of wanted) {
   let line = { client: "openai-node", version, case: name, pid: process.pid };
   try {
-    if (!Object.hasOwn(CASES, name)) throw new RangeError(`unknown case ${name}`);
-    line = { ...line, ...(await CASES[name]()), error: null };
+    const run = { ...CASES, ...WRONG }[name];
+    if (!run) throw new RangeError(`unknown case ${name}`);
+    line = { ...line, ...(await run()), error: null };
   } catch (error) {
     // A stream that breaks off is not wrapped by this SDK: fetch raises a TypeError "terminated".
     const expected = error instanceof OpenAI.OpenAIError || error.message === "terminated";

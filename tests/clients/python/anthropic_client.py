@@ -107,6 +107,28 @@ def refused_stream(control):
     return stream(extra_headers={SIMULATE: control})
 
 
+def without_key():
+    omitted = anthropic.omit
+    return create(extra_headers={"X-Api-Key": omitted, "Authorization": omitted})
+
+
+def wrong_base_url():
+    base_url = str(client.base_url).removesuffix("/") + "/v9"
+    client.with_options(base_url=base_url).messages.create(
+        model=MODEL, max_tokens=9, messages=QUESTION
+    )
+    return {}
+
+
+def oversized():
+    return create(messages=[{"role": "user", "content": "x" * (65 << 20)}])
+
+
+def no_object():
+    client.post("/v1/messages", cast_to=object, body=[1])
+    return {}
+
+
 def describe_error(error):
     import httpx2
 
@@ -145,5 +167,12 @@ CASES = {
     "broken_stream": lambda: refused_stream("break_after=900"),
 }
 
+WRONG = {
+    "no_key": without_key,
+    "unknown_path": wrong_base_url,
+    "oversized": oversized,
+    "no_object": no_object,
+}
+
 if __name__ == "__main__":
-    run("anthropic-python", anthropic.__version__, CASES, describe_error)
+    run("anthropic-python", anthropic.__version__, CASES, WRONG, describe_error)

@@ -160,4 +160,4 @@ CASES = {
 }
 
 if __name__ == "__main__":
-    run("google-genai-python", genai.__version__, CASES, describe_error)
+    run("google-genai-python", genai.__version__, CASES, {}, describe_error)

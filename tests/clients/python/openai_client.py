@@ -188,6 +188,35 @@ def malformed():
     return {}
 
 
+def without_key():
+    client.chat.completions.create(
+        model=MODEL, messages=QUESTION, extra_headers={"Authorization": openai.Omit()}
+    )
+    return {}
+
+
+def without_v1():
+    """The usual mistake: a base URL without /v1."""
+    base_url = str(client.base_url).removesuffix("/").removesuffix("/v1")
+    client.with_options(base_url=base_url).chat.completions.create(
+        model=MODEL, messages=QUESTION
+    )
+    return {}
+
+
+def oversized():
+    text = "x" * (65 << 20)
+    client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": text}]
+    )
+    return {}
+
+
+def no_object():
+    client.post("/chat/completions", cast_to=object, body=[1])
+    return {}
+
+
 def describe_error(error):
     if not isinstance(error, openai.OpenAIError):
         return None
@@ -224,5 +253,12 @@ CASES = {
     "broken_stream": lambda: refused("break_after=900", stream=True),
 }
 
+WRONG = {
+    "no_key": without_key,
+    "unknown_path": without_v1,
+    "oversized": oversized,
+    "no_object": no_object,
+}
+
 if __name__ == "__main__":
-    run("openai-python", openai.__version__, CASES, describe_error)
+    run("openai-python", openai.__version__, CASES, WRONG, describe_error)
