@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod guard;
 pub mod helper;
 pub mod hub;
+mod memory;
 pub mod money;
 pub mod paths;
 pub mod procfs;

@@ -39,6 +39,7 @@ use crate::{
     config::ConfigError,
     descriptors,
     hub::{Event, Hub},
+    memory,
     paths::Paths,
     server::{self, Server},
     settings::{Problem, Settings, Severity, Sources},
@@ -155,6 +156,7 @@ impl App {
     pub async fn start(options: Options) -> Result<Arc<Self>, StartError> {
         let Options { paths, listen, demo, env } = options;
         descriptors::raise();
+        memory::keep_to_small_pages();
         let admin_socket = paths.admin_socket();
         if server::is_answered(&admin_socket) {
             return Err(StartError::AlreadyRunning(admin_socket));
