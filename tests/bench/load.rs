@@ -18,6 +18,17 @@ use tokio::{net::TcpStream, time::Instant};
 /// Connections of the open loop: more than are ever busy at once at the rates used.
 const OPEN_CONNECTIONS: usize = 64;
 
+/// Whether an answer streams, and whether its client asks for the usage.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Usage {
+    /// It does not stream: it tells its usage unasked.
+    Plain,
+    /// It streams and the client asks.
+    Asked,
+    /// It streams and the client does not ask.
+    Unasked,
+}
+
 /// A call that is made over and over.
 pub(crate) struct Call {
     /// What the figures call it.
@@ -31,21 +42,27 @@ pub(crate) struct Call {
 impl Call {
     /// A plain answer of 1 kB.
     pub(crate) fn chat1k() -> Self {
-        Self::chat("chat1k", "huge=1024", 200, false)
+        Self::chat("chat1k", "huge=1024", 200, Usage::Plain)
     }
 
     /// The scenarios of the CPU figures.
-    pub(crate) fn scenarios() -> [Self; 3] {
+    pub(crate) fn scenarios() -> [Self; 4] {
         [
             Self::chat1k(),
-            Self::chat("chat20k", "huge=20480", 20_000, false),
-            Self::chat("sse100", "huge=5000,pieces=100", 200, true),
+            Self::chat("chat20k", "huge=20480", 20_000, Usage::Plain),
+            Self::chat("sse100", "huge=5000,pieces=100", 200, Usage::Asked),
+            // What most clients do: the gateway asks for the usage and hides it again.
+            Self::chat("sse100_hidden", "huge=5000,pieces=100", 200, Usage::Unasked),
         ]
     }
 
-    fn chat(name: &'static str, simulate: &'static str, prompt: usize, stream: bool) -> Self {
+    fn chat(name: &'static str, simulate: &'static str, prompt: usize, usage: Usage) -> Self {
         let text = "word ".repeat(prompt / 5);
-        let options = if stream { r#","stream_options":{"include_usage":true}"# } else { "" };
+        let stream = usage != Usage::Plain;
+        let options = match usage {
+            Usage::Asked => r#","stream_options":{"include_usage":true}"#,
+            Usage::Plain | Usage::Unasked => "",
+        };
         let body = format!(
             r#"{{"model":"gpt-5-mini","stream":{stream}{options},"messages":[{{"role":"user","content":"{text}"}}]}}"#
         );
@@ -187,7 +204,7 @@ pub(crate) struct Held {
 
 /// Opens `count` streams and waits for the first piece of each.
 pub(crate) async fn hold_streams(address: SocketAddr, count: usize) -> Result<Held> {
-    let call = Call::chat("held", "huge=500,hang=200", 200, true);
+    let call = Call::chat("held", "huge=500,hang=200", 200, Usage::Asked);
     let local = tokio::task::LocalSet::new();
     let streams = local
         .run_until(async {

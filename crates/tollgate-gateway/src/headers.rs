@@ -104,8 +104,7 @@ pub(crate) fn for_provider(client: &HeaderMap, outbound: Outbound<'_>) -> Header
     headers
 }
 
-/// The headers for the client. `whole` says that the body arrives as the provider sent it, so that
-/// its length holds.
+/// Makes a provider's headers those for the client.
 pub(crate) fn for_client(provider: &mut HeaderMap, length: Length) {
     let connection = listed(provider).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let connection = connection.iter().map(String::as_str).collect::<Vec<_>>();

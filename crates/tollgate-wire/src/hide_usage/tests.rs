@@ -41,6 +41,35 @@ fn cuts_the_null_and_drops_the_usage_chunk() {
 }
 
 #[test]
+fn ordinary_chunks_are_told_apart_as_by_the_parser() {
+    let range = |verdict: Verdict| match verdict {
+        Verdict::Cut(range) => Some(range),
+        Verdict::Keep | Verdict::Drop => None,
+    };
+    let check = |raw: &str, is_plain: bool| {
+        let raw = raw.as_bytes();
+        let parsed = range(HideUsage::new().parsed_verdict(raw));
+        assert_eq!(range(HideUsage::new().verdict(raw)), parsed, "{raw:?}");
+        let name = raw.windows(7).position(|it| it == br#""usage""#).unwrap();
+        assert_eq!(plain_null(raw, name).is_some(), is_plain, "{raw:?}");
+    };
+    check(
+        "data: {\"choices\":[{\"delta\":{\"content\":\"a \\\" } ]\"}}],\"usage\":null}\n\n",
+        true,
+    );
+    check("data:{\"choices\":[],\"usage\":null,\"obfuscation\":\"x\"}\r\n\r\n", true);
+    check("data: {\"a\":\"\\\\\",\"usage\":null}\n\n", true);
+    check("data: {\"choices\":[{\"a\":1,\"usage\":null}]}\n\n", false);
+    check("data: {\"a\":1,\"usage\":null,\"b\":{\"usage\":1}}\n\n", true);
+    check("data: {\"a\":1,\"usage\":nullx}\n\n", false);
+    check("data: {\"a\":1,\"usage\": null}\n\n", false);
+    check("data: {\"a\":1,\"usage\":null\n\n", false);
+    check("data: {\"a\":1\ndata: ,\"usage\":null}\n\n", false);
+    check("event: x\ndata: {\"a\":1,\"usage\":null}\n\n", false);
+    check(": {\"a\":1,\"usage\":null}\n\n", false);
+}
+
+#[test]
 fn leaves_everything_else_alone() {
     for same in [
         ": ping\n\n",
