@@ -105,7 +105,12 @@ async fn who_is_told_of_a_settled_call_finds_it_in_every_sum() {
         // Each is the first to be asked twice.
         match count % 3 {
             0 => assert_eq!(get("/status").await["today_calls"], count),
-            1 => assert_eq!(get("/programs").await[0]["calls"], count),
+            1 => {
+                // A client that left at once may not have been found: it counts as nobody's.
+                let rows = get("/programs").await;
+                let calls = rows.as_array().unwrap().iter().filter_map(|it| it["calls"].as_u64());
+                assert_eq!(calls.sum::<u64>(), count, "{rows}");
+            }
             _ => assert_eq!(get("/costs").await["total"]["calls"], count),
         }
     }
