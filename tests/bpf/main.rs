@@ -8,7 +8,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
     clippy::wildcard_enum_match_arm,
     reason = "the harness is test code: it fails by panicking, skips by saying so, and picks one kind of event"
 )]

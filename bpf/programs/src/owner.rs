@@ -211,13 +211,7 @@ unsafe fn show(ctx: *mut c_void, via: u16, flags: u16, addresses: *mut Addresses
 /// # Safety
 /// Must run in the context of the process that uses the socket.
 #[inline(always)]
-pub unsafe fn own(
-    cookie: u64,
-    netns: u64,
-    via: u16,
-    flags: u16,
-    addresses: *mut Addresses,
-) {
+pub unsafe fn own(cookie: u64, netns: u64, via: u16, flags: u16, addresses: *mut Addresses) {
     let mut room = MaybeUninit::<SockEntry>::uninit();
     let owner = room.as_mut_ptr();
     // SAFETY: room on the stack, of which every field is filled in; the caller's addresses; room of
