@@ -91,7 +91,7 @@ impl Counts {
     /// Takes over newer totals: `message_delta` repeats, and corrects, what `message_start` said.
     /// Servers that do not count the prompt in `message_delta` write zeros there; a prompt of
     /// nothing is no correction.
-    fn update(&mut self, newer: &Self) {
+    pub(crate) fn update(&mut self, newer: &Self) {
         if newer.prompt_total() > 0 {
             replace(&mut self.input_tokens, newer.input_tokens);
             replace(&mut self.cache_read_input_tokens, newer.cache_read_input_tokens);
@@ -135,7 +135,7 @@ impl Counts {
     /// The counts are disjoint already; only the writes are to be split by life. When the total has
     /// grown past the split (server tools write more during the stream), the rest counts as
     /// five-minute writes, the default life.
-    fn normalised(&self) -> Usage {
+    pub(crate) fn normalised(&self) -> Usage {
         let split = self.cache_creation.0.unwrap_or_default();
         let (five, hour) = (split.ephemeral_5m_input_tokens.0, split.ephemeral_1h_input_tokens.0);
         let (cache_write_5m, cache_write_1h) = match self.cache_creation_input_tokens.0 {

@@ -17,8 +17,8 @@ pub(crate) struct Fixture {
     pub(crate) body: Vec<u8>,
     /// The request, if it is recorded.
     pub(crate) request: Vec<u8>,
-    status: u16,
-    is_stream: bool,
+    pub(crate) status: u16,
+    pub(crate) is_stream: bool,
 }
 
 /// Every recorded answer, by name.

@@ -150,7 +150,7 @@ impl UsageMetadata {
     /// Prompt tokens include cached ones, which are taken out; tokens of the provider's own tools
     /// are prompt tokens beside them. Thoughts are output beside the candidates. The format leaves
     /// zeros out, so a count that is missing beside the total is what the others leave of it.
-    fn normalised(&self) -> Usage {
+    pub(crate) fn normalised(&self) -> Usage {
         let prompt = self.prompt_token_count.0;
         let thoughts = self.thoughts_token_count.0;
         let tools = self.tool_use_prompt_token_count.0.unwrap_or(0);

@@ -1,0 +1,354 @@
+//! The one representation between any two formats. Readers fill it from a client's request or a
+//! provider's answer, writers make the other format of it; no reader knows a writer.
+//!
+//! What stands here is what at least two formats can say. What only one can say never gets in: its
+//! reader notes a loss or refuses. Each value that a writer may be unable to express carries the
+//! JSON path it came from, so that the loss names the client's own field.
+
+use serde_json::{Map, Number, Value};
+use tollgate_core::{Format, Usage};
+
+/// A value and where the client wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Given<T> {
+    pub(crate) at: String,
+    pub(crate) value: T,
+}
+
+/// A request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Prompt {
+    /// What stands before the conversation, whoever the format says speaks it.
+    pub(crate) system: Vec<Part>,
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) tools: Vec<Tool>,
+    pub(crate) tool_choice: Option<Given<ToolChoice>>,
+    pub(crate) parallel_tool_calls: Option<Given<bool>>,
+    pub(crate) shape: Option<Given<Shape>>,
+    pub(crate) temperature: Option<Given<Number>>,
+    pub(crate) top_p: Option<Given<Number>>,
+    pub(crate) top_k: Option<Given<Number>>,
+    pub(crate) seed: Option<Given<Number>>,
+    pub(crate) frequency_penalty: Option<Given<Number>>,
+    pub(crate) presence_penalty: Option<Given<Number>>,
+    /// Log probabilities asked for, and how many alternatives.
+    pub(crate) logprobs: Option<Given<Option<u64>>>,
+    /// How many answers; absent when one.
+    pub(crate) answers: Option<Given<u64>>,
+    pub(crate) stops: Option<Given<Vec<String>>>,
+    pub(crate) max_tokens: Option<Given<u64>>,
+    pub(crate) reasoning: Option<Given<Reasoning>>,
+    pub(crate) stream: bool,
+    /// Whether the client wants usage in a stream, where its format lets it choose.
+    pub(crate) include_usage: bool,
+    /// The end user for whom the call is made, in a word that means nothing outside.
+    pub(crate) end_user: Option<Given<String>>,
+    pub(crate) metadata: Option<Given<Map<String, Value>>>,
+    pub(crate) service_tier: Option<Given<String>>,
+}
+
+/// Who speaks a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Instructions in the middle of a conversation.
+    System,
+    /// The client's side; tool results stand here.
+    User,
+    Assistant,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Turn {
+    pub(crate) role: Role,
+    pub(crate) at: String,
+    pub(crate) parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) at: String,
+    pub(crate) cache: Option<CacheHint>,
+    pub(crate) content: Content,
+}
+
+impl Part {
+    pub(crate) fn new(at: impl Into<String>, content: Content) -> Self {
+        Self { at: at.into(), cache: None, content }
+    }
+
+    pub(crate) fn text(at: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::new(at, Content::Text(text.into()))
+    }
+
+    /// Its text, if it is one.
+    pub(crate) const fn as_text(&self) -> Option<&str> {
+        if let Content::Text(text) = &self.content { Some(text.as_str()) } else { None }
+    }
+}
+
+/// Up to here the provider is asked to cache the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheHint {
+    FiveMinutes,
+    OneHour,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    Text(String),
+    Image(Source),
+    Document {
+        source: Source,
+        name: Option<String>,
+    },
+    Audio {
+        /// Base64.
+        data: String,
+        media_type: String,
+    },
+    ToolCall(ToolCall),
+    ToolResult(ToolResult),
+    Thinking(Thinking),
+    /// Thinking that only its provider can read.
+    Redacted(Signature),
+    Refusal(String),
+}
+
+impl Content {
+    /// The seal of thinking.
+    pub(crate) const fn seal(&self) -> Option<&Signature> {
+        match self {
+            Self::Thinking(thinking) => thinking.signature.as_ref(),
+            Self::Redacted(signature) => Some(signature),
+            Self::Text(_)
+            | Self::Image(_)
+            | Self::Document { .. }
+            | Self::Audio { .. }
+            | Self::ToolCall(_)
+            | Self::ToolResult(_)
+            | Self::Refusal(_) => None,
+        }
+    }
+}
+
+/// Where the bytes of an image or document are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Url {
+        url: String,
+        media_type: Option<String>,
+    },
+    Base64 {
+        media_type: String,
+        data: String,
+    },
+    /// A document that is plain text.
+    Text(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ToolCall {
+    /// Never empty: readers make one up where the format leaves it out.
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// JSON as the model wrote it, which need not be valid; empty for none.
+    pub(crate) arguments: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ToolResult {
+    pub(crate) call_id: String,
+    /// The tool's name, where the format tells it or the call was found.
+    pub(crate) name: Option<String>,
+    /// Texts, images and documents.
+    pub(crate) parts: Vec<Part>,
+    pub(crate) is_error: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Thinking {
+    /// Empty when the provider shows none.
+    pub(crate) text: String,
+    /// The provider's seal. In Gemini's format it seals the part that follows.
+    pub(crate) signature: Option<Signature>,
+}
+
+/// What proves thinking to the provider that made it. It is of no use to any other, so it remembers
+/// the format it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Signature {
+    pub(crate) by: Format,
+    pub(crate) value: String,
+}
+
+/// What stands before a signature that a client is given to keep for a provider of another format.
+const FOREIGN: &str = "tollgate.";
+
+impl Signature {
+    /// The text to give to a client that speaks `format`. A foreign one says whose it is, so that it
+    /// is known again when the client sends it back.
+    pub(crate) fn shown_in(&self, format: Format) -> String {
+        if self.by == format {
+            self.value.clone()
+        } else {
+            format!("{FOREIGN}{}.{}", self.by, self.value)
+        }
+    }
+
+    /// Reads what [`shown_in`](Self::shown_in) made, or a signature of `format`'s own.
+    pub(crate) fn read(text: String, format: Format) -> Self {
+        let foreign = text.strip_prefix(FOREIGN).and_then(|rest| {
+            let (by, value) = rest.split_once('.')?;
+            Some(Self { by: by.parse().ok()?, value: value.to_owned() })
+        });
+        foreign.unwrap_or(Self { by: format, value: text })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Tool {
+    pub(crate) at: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    /// JSON Schema; absent when the tool takes nothing.
+    pub(crate) schema: Option<Value>,
+    pub(crate) strict: Option<bool>,
+    pub(crate) cache: Option<CacheHint>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ToolChoice {
+    Auto,
+    None,
+    /// Some tool.
+    Any,
+    /// This tool.
+    Named(String),
+    /// Only some of the tools; whether one of them must be called.
+    Among {
+        names: Vec<String>,
+        required: bool,
+    },
+}
+
+/// What the answer's text must be; text of any kind when nothing is said.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Shape {
+    Json,
+    Schema { name: Option<String>, schema: Value, strict: Option<bool> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reasoning {
+    pub(crate) amount: Amount,
+    /// Whether the thinking or a summary of it is to be shown, where that was said.
+    pub(crate) shown: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Amount {
+    Off,
+    /// As much as the model likes.
+    Free,
+    Effort(Effort),
+    /// Tokens.
+    Budget(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    Minimal,
+    Low,
+    Medium,
+    High,
+    XHigh,
+    Max,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) id: Option<String>,
+    pub(crate) model: Option<String>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) stop: Stop,
+    pub(crate) usage: Usage,
+}
+
+/// Why the model stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stop {
+    #[default]
+    End,
+    MaxTokens,
+    /// A stop sequence, if the provider says which.
+    Sequence(Option<String>),
+    ToolUse,
+    /// The model or its provider will not answer.
+    Refusal,
+}
+
+/// A piece of a streamed answer. At most one part is open at a time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event<'a> {
+    /// Once, first. The usage is what is known so far.
+    Start {
+        id: Option<&'a str>,
+        model: Option<&'a str>,
+        usage: Usage,
+    },
+    PartStart(Opening<'a>),
+    /// More of the open part: text, thinking, refusal or a tool's arguments.
+    Delta(&'a str),
+    /// The open thinking's signature.
+    Sealed(Signature),
+    PartEnd,
+    Ping,
+    /// Once, last.
+    Stop {
+        stop: Stop,
+        usage: Usage,
+    },
+    /// Once, last, in place of `Stop`.
+    Failed(Failure),
+}
+
+/// The part that a stream begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Opening<'a> {
+    Text,
+    Refusal,
+    Thinking,
+    /// Complete as it is; its end follows at once.
+    Redacted(Signature),
+    ToolCall {
+        id: &'a str,
+        name: &'a str,
+    },
+}
+
+/// An error of the provider's, or of a translation in the middle of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    /// For people.
+    pub(crate) message: String,
+    /// The provider's own word for it.
+    pub(crate) code: Option<String>,
+    /// How long the provider asks to be left alone, in whole seconds.
+    pub(crate) retry_after_s: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    Invalid,
+    Unauthenticated,
+    Billing,
+    Forbidden,
+    NotFound,
+    TooLarge,
+    RateLimited,
+    Timeout,
+    Overloaded,
+    Server,
+}

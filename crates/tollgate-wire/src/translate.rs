@@ -1,0 +1,253 @@
+//! Carries a call from the format that the client speaks to the one that its provider speaks, and
+//! the answer back.
+//!
+//! Everything goes through one representation (`ir`): each format has a reader and a writer of
+//! requests, of whole answers and of streams, and no format knows another. What the other side has
+//! no place for is a [`Loss`], which names the client's field; what would change the meaning of the
+//! call is [`Refused`]. Nothing is left out in silence.
+//!
+//! The gateway translates a request with [`translate_request`], sends the body to the provider at
+//! the [`path`](TranslatedRequest::path) below its base URL, and hands the answer's pieces to an
+//! [`AnswerTranslator`] that was made with the request's [`plan`](TranslatedRequest::plan):
+//!
+//! ```
+//! use tollgate_core::Format;
+//! use tollgate_wire::{
+//!     End,
+//!     translate::{AnswerConfig, AnswerTranslator, Capabilities, RequestConfig, translate_request},
+//! };
+//!
+//! // A client of Anthropic's format, a provider of OpenAI's.
+//! let config = RequestConfig {
+//!     from: Format::AnthropicMessages,
+//!     to: Format::OpenaiChat,
+//!     model: "gpt-5-mini",
+//!     query: None,
+//!     streaming_in_path: None,
+//!     provider: Capabilities::default(),
+//! };
+//! let body = br#"{"model":"claude","max_tokens":9,"top_k":5,"stream":true,
+//!     "messages":[{"role":"user","content":"Hi"}]}"#;
+//! let request = translate_request(&config, body)?;
+//! assert_eq!(request.path, "/chat/completions");
+//! assert_eq!(request.losses[0].field, "top_k");
+//!
+//! // The provider's head has come.
+//! let mut answer = AnswerTranslator::new(&AnswerConfig {
+//!     plan: &request.plan,
+//!     status: 200,
+//!     content_type: Some("text/event-stream"),
+//!     retry_after_s: None,
+//!     fallback_id: "msg_1",
+//!     created_s: 0,
+//! });
+//! assert_eq!(answer.head().map(|it| it.status), Some(200));
+//! let mut sent = Vec::new();
+//! let piece = b"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello\"}}]}\n\n";
+//! sent.extend_from_slice(&answer.push(piece));
+//! // The connection breaks before the finish reason: the client is told.
+//! sent.extend_from_slice(&answer.finish(End::Broken).bytes);
+//! let sent = String::from_utf8(sent)?;
+//! assert!(sent.starts_with("event: message_start\n"));
+//! assert!(sent.contains(r#"{"type":"text_delta","text":"Hello"}"#));
+//! assert!(sent.contains("event: error\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answers;
+mod anthropic;
+mod failure;
+mod fields;
+mod media;
+mod openai_chat;
+mod reasoning;
+mod turns;
+
+use serde::Serialize;
+use serde_json::Value;
+use tollgate_core::Format;
+
+pub use self::answers::{ANSWER_BYTES_MAX, AnswerConfig, AnswerTranslator, Finished, Head};
+use crate::{
+    ir::{Event, Prompt},
+    loss::{Loss, Losses, Refused},
+};
+
+/// What readers of streams give their events to.
+type Sink<'s> = dyn FnMut(Event<'_>) + 's;
+
+/// What must be known of a request to translate it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestConfig<'a> {
+    /// The format of the client's body.
+    pub from: Format,
+    /// The provider's format.
+    pub to: Format,
+    /// The model to ask for, by the provider's name. The client's own is not looked at.
+    pub model: &'a str,
+    /// The query of the client's URL: a Gemini client streams server-sent events with `alt=sse` and
+    /// a JSON list without.
+    pub query: Option<&'a str>,
+    /// [`Route::streaming_in_path`](crate::Route::streaming_in_path).
+    pub streaming_in_path: Option<bool>,
+    /// What is special about the provider or the model.
+    pub provider: Capabilities,
+}
+
+/// How a provider or model departs from what its format's inventor does. The default is a current
+/// model of the inventor's, save that structured output is only used where it is known to exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// OpenAI chat: the server knows `max_tokens` and not `max_completion_tokens`.
+    pub old_max_tokens: bool,
+    /// OpenAI chat: a message's content must be a text. Texts are joined; pictures are sent as they
+    /// are, and the provider will say what it thinks of them.
+    pub text_only_content: bool,
+    /// OpenAI chat: the server wants to see earlier thinking again, as `reasoning_content`.
+    pub reasoning_content: bool,
+    /// Anthropic: the model has `output_config.format`. Else a tool stands for it.
+    pub structured_output: bool,
+    /// Anthropic: the model takes `thinking.type` `adaptive` with an effort, and no budgets.
+    pub adaptive_thinking: bool,
+    /// The model does not reason, and its provider refuses to be asked for it.
+    pub no_reasoning: bool,
+    /// Anthropic: `max_tokens` where the client gives none.
+    pub max_tokens_default: Option<u64>,
+}
+
+/// A request as the provider wants it.
+#[derive(Clone, Debug)]
+pub struct TranslatedRequest {
+    /// The body, JSON.
+    pub body: Vec<u8>,
+    /// The path to append to the provider's base URL, with a query if the format has one; starts
+    /// with a slash.
+    pub path: String,
+    /// Whether the answer is to stream.
+    pub stream: bool,
+    /// What of the request could not be carried over.
+    pub losses: Vec<Loss>,
+    /// What the answer's translator must know of the request.
+    pub plan: AnswerPlan,
+}
+
+/// What an answer's translation must know of its request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerPlan {
+    client: Dialect,
+    provider: Dialect,
+    /// The provider's model, named to the client when the provider does not.
+    model: String,
+    stream: bool,
+    /// Whether an OpenAI chat client asked for usage in its stream.
+    include_usage: bool,
+    /// The tool whose arguments are the answer's text.
+    json_tool: Option<&'static str>,
+}
+
+/// A format that is translated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dialect {
+    Chat,
+    Anthropic,
+}
+
+impl Dialect {
+    fn of(format: Format) -> Result<Self, Refused> {
+        match format {
+            Format::OpenaiChat => Ok(Self::Chat),
+            Format::AnthropicMessages => Ok(Self::Anthropic),
+            Format::OpenaiResponses | Format::OpenaiEmbeddings | Format::Gemini => {
+                Err(Refused::new("", format!("the format `{format}` is not translated")))
+            }
+        }
+    }
+
+    const fn format(self) -> Format {
+        match self {
+            Self::Chat => Format::OpenaiChat,
+            Self::Anthropic => Format::AnthropicMessages,
+        }
+    }
+}
+
+/// Translates a request.
+///
+/// # Errors
+///
+/// The body is not what its format says, one of the formats is not translated, or something in the
+/// body has no counterpart and the call would mean something else without it.
+pub fn translate_request(
+    config: &RequestConfig<'_>,
+    body: &[u8],
+) -> Result<TranslatedRequest, Refused> {
+    let (client, provider) = (Dialect::of(config.from)?, Dialect::of(config.to)?);
+    if client == provider {
+        return Err(Refused::new("", "the provider speaks the client's format"));
+    }
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|why| Refused::new("", format!("the body is not JSON: {why}")))?;
+    let mut losses = Losses::default();
+    let prompt = read(client, body, config, &mut losses)?;
+    let (stream, include_usage) = (prompt.stream, prompt.include_usage);
+    let (body, json_tool) = write(provider, prompt, config, &mut losses)?;
+    let plan = AnswerPlan {
+        client,
+        provider,
+        model: config.model.to_owned(),
+        stream,
+        include_usage,
+        json_tool,
+    };
+    Ok(TranslatedRequest {
+        body: serde_json::to_vec(&body).unwrap_or_default(),
+        path: path(provider),
+        stream,
+        losses: losses.into_vec(),
+        plan,
+    })
+}
+
+fn read(
+    client: Dialect,
+    body: Value,
+    config: &RequestConfig<'_>,
+    losses: &mut Losses,
+) -> Result<Prompt, Refused> {
+    let mut prompt = match client {
+        Dialect::Chat => openai_chat::read::request(body, losses)?,
+        Dialect::Anthropic => anthropic::read::request(body, losses)?,
+    };
+    prompt.stream = config.streaming_in_path.unwrap_or(prompt.stream);
+    Ok(prompt)
+}
+
+fn write(
+    provider: Dialect,
+    prompt: Prompt,
+    config: &RequestConfig<'_>,
+    losses: &mut Losses,
+) -> Result<(Value, Option<&'static str>), Refused> {
+    let (model, quirks) = (config.model, &config.provider);
+    match provider {
+        Dialect::Chat => {
+            openai_chat::write::request(prompt, model, quirks, losses).map(|it| (it, None))
+        }
+        Dialect::Anthropic => anthropic::write::request(prompt, model, quirks, losses),
+    }
+}
+
+fn path(provider: Dialect) -> String {
+    match provider {
+        Dialect::Chat => "/chat/completions".to_owned(),
+        Dialect::Anthropic => "/messages".to_owned(),
+    }
+}
+
+/// Appends a value's JSON; what is written here always serialises.
+fn json_into(value: &impl Serialize, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).unwrap_or_default();
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Answers put together from events, and taken apart into them.
+
+use tollgate_core::Usage;
+
+use super::{AnswerConfig, JsonTool, Sink};
+use crate::{
+    ir::{Answer, Content, Event, Failure, Opening, Part, Thinking, ToolCall},
+    translate::failure,
+};
+
+/// Puts an answer together.
+#[derive(Default)]
+pub(super) struct Collector {
+    answer: Answer,
+    json_tool: JsonTool,
+    bytes: usize,
+    end: Option<Result<(), Failure>>,
+}
+
+impl Collector {
+    pub(super) fn new(config: &AnswerConfig<'_>) -> Self {
+        Self { json_tool: JsonTool::new(config.plan.json_tool), ..Self::default() }
+    }
+
+    pub(super) fn event(&mut self, event: Event<'_>) {
+        if self.end.is_some() {
+            return;
+        }
+        match self.json_tool.event(event) {
+            Event::Start { id, model, usage } => {
+                self.answer.id = id.map(str::to_owned);
+                self.answer.model = model.map(str::to_owned);
+                self.answer.usage = usage;
+            }
+            Event::PartStart(opening) => self.answer.parts.push(Part::new("", begun(opening))),
+            Event::Delta(text) => self.more(text),
+            Event::Sealed(seal) => {
+                if let Some(Part { content: Content::Thinking(thinking), .. }) =
+                    self.answer.parts.last_mut()
+                {
+                    thinking.signature = Some(seal);
+                }
+            }
+            Event::PartEnd | Event::Ping => {}
+            Event::Stop { stop, usage } => {
+                self.answer.stop = stop;
+                self.answer.usage = usage;
+                self.end = Some(Ok(()));
+            }
+            Event::Failed(failure) => self.end = Some(Err(failure)),
+        }
+    }
+
+    fn more(&mut self, text: &str) {
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.bytes > super::ANSWER_BYTES_MAX {
+            self.end = Some(Err(failure::broken("the provider's answer is too long")));
+            return;
+        }
+        let Some(part) = self.answer.parts.last_mut() else { return };
+        match &mut part.content {
+            Content::Text(held) | Content::Refusal(held) => held.push_str(text),
+            Content::Thinking(thinking) => thinking.text.push_str(text),
+            Content::ToolCall(call) => call.arguments.push_str(text),
+            Content::Image(_)
+            | Content::Document { .. }
+            | Content::Audio { .. }
+            | Content::ToolResult(_)
+            | Content::Redacted(_) => {}
+        }
+    }
+
+    pub(super) fn into_answer(self) -> Result<Answer, Failure> {
+        self.end.unwrap_or_else(|| Err(failure::cut_off()))?;
+        Ok(self.answer)
+    }
+}
+
+fn begun(opening: Opening<'_>) -> Content {
+    match opening {
+        Opening::Text => Content::Text(String::new()),
+        Opening::Refusal => Content::Refusal(String::new()),
+        Opening::Thinking => Content::Thinking(Thinking { text: String::new(), signature: None }),
+        Opening::Redacted(seal) => Content::Redacted(seal),
+        Opening::ToolCall { id, name } => Content::ToolCall(ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: String::new(),
+        }),
+    }
+}
+
+/// Takes an answer apart.
+pub(super) fn replay(answer: &Answer, sink: &mut Sink<'_>) {
+    let (id, model) = (answer.id.as_deref(), answer.model.as_deref());
+    sink(Event::Start { id, model, usage: Usage { output: None, ..answer.usage } });
+    for part in &answer.parts {
+        let (opening, text, seal) = match &part.content {
+            Content::Text(text) => (Opening::Text, text.as_str(), None),
+            Content::Refusal(text) => (Opening::Refusal, text.as_str(), None),
+            Content::Thinking(it) => (Opening::Thinking, it.text.as_str(), it.signature.clone()),
+            Content::Redacted(seal) => (Opening::Redacted(seal.clone()), "", None),
+            Content::ToolCall(call) => {
+                let opening = Opening::ToolCall { id: &call.id, name: &call.name };
+                (opening, call.arguments.as_str(), None)
+            }
+            // Readers of answers make none of these.
+            Content::Image(_)
+            | Content::Document { .. }
+            | Content::Audio { .. }
+            | Content::ToolResult(_) => continue,
+        };
+        sink(Event::PartStart(opening));
+        if !text.is_empty() {
+            sink(Event::Delta(text));
+        }
+        if let Some(seal) = seal {
+            sink(Event::Sealed(seal));
+        }
+        sink(Event::PartEnd);
+    }
+    sink(Event::Stop { stop: answer.stop.clone(), usage: answer.usage });
+}

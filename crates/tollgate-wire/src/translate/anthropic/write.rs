@@ -1,0 +1,501 @@
+//! Writes a Messages request.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Number, Value, json};
+use tollgate_core::Format;
+
+use super::MAX_TOKENS_DEFAULT;
+use crate::{
+    ir::{
+        Amount, CacheHint, Content, Given, Part, Prompt, Reasoning, Role, Shape, Source, Tool,
+        ToolCall, ToolChoice, ToolResult, Turn,
+    },
+    loss::{Losses, Refused},
+    translate::{
+        Capabilities,
+        reasoning::{BUDGET_MEDIUM, BUDGET_MIN, budget_of, effort_for},
+        turns::{alternate, hoist_system, results_first},
+    },
+};
+
+/// The tool that an answer with a prescribed shape is made with, for models without structured
+/// output: the model must call it, and its arguments are the answer.
+pub(in crate::translate) const JSON_TOOL: &str = "json_answer";
+
+/// Writes a request's body; with the name of the tool that stands for a prescribed shape, if there
+/// is one.
+pub(in crate::translate) fn request(
+    mut prompt: Prompt,
+    model: &str,
+    provider: &Capabilities,
+    losses: &mut Losses,
+) -> Result<(Value, Option<&'static str>), Refused> {
+    refuse(&prompt)?;
+    hoist_system(&mut prompt, losses);
+    alternate(&mut prompt, losses);
+    results_first(&mut prompt);
+    trim_beginning(&mut prompt.turns);
+    let mut body = Map::new();
+    body.insert("model".to_owned(), model.into());
+    let thinking = Thinks::of(&prompt, provider, losses);
+    let max_tokens = max_tokens(&prompt, provider, &thinking, losses);
+    body.insert("max_tokens".to_owned(), max_tokens.into());
+    let system: Vec<Value> = blocks(&prompt.system, losses)?;
+    if !system.is_empty() {
+        body.insert("system".to_owned(), plain_or(system));
+    }
+    let messages = prompt.turns.iter().map(|it| message(it, losses));
+    body.insert("messages".to_owned(), messages.collect::<Result<Vec<_>, _>>()?.into());
+    if prompt.stream {
+        body.insert("stream".to_owned(), true.into());
+    }
+    let json_tool = tools(&prompt, provider, &thinking, &mut body, losses)?;
+    sampling(&prompt, &thinking, &mut body, losses);
+    if let Some(stops) = prompt.stops {
+        body.insert("stop_sequences".to_owned(), stops.value.into());
+    }
+    thinking.write(&mut body, max_tokens);
+    if let Some(user) = prompt.end_user {
+        body.insert("metadata".to_owned(), json!({"user_id": user.value}));
+    }
+    for (at, why) in [
+        (prompt.seed.map(|it| it.at), "Anthropic takes no seed"),
+        (prompt.frequency_penalty.map(|it| it.at), "Anthropic has no such penalty"),
+        (prompt.presence_penalty.map(|it| it.at), "Anthropic has no such penalty"),
+        (prompt.logprobs.map(|it| it.at), "Anthropic tells no log probabilities"),
+        (prompt.metadata.map(|it| it.at), "Anthropic takes no metadata but the user's id"),
+        (prompt.service_tier.map(|it| it.at), "each provider has service tiers of its own"),
+    ] {
+        if let Some(at) = at {
+            losses.note(at, why);
+        }
+    }
+    Ok((Value::Object(body), json_tool))
+}
+
+fn refuse(prompt: &Prompt) -> Result<(), Refused> {
+    match &prompt.answers {
+        Some(answers) => Err(Refused::new(&answers.at, "Anthropic gives only one answer")),
+        None => Ok(()),
+    }
+}
+
+/// Where the assistant speaks last, its turn is the beginning of the answer, and Anthropic refuses
+/// one that ends with white space.
+fn trim_beginning(turns: &mut [Turn]) {
+    if let Some(Turn { role: Role::Assistant, parts, .. }) = turns.last_mut()
+        && let Some(Part { content: Content::Text(text), .. }) = parts.last_mut()
+    {
+        text.truncate(text.trim_end().len());
+    }
+}
+
+/// A single plain text as a text, anything else as the list that it is.
+fn plain_or(mut blocks: Vec<Value>) -> Value {
+    if let [Value::Object(block)] = blocks.as_mut_slice()
+        && block.len() == 2
+        && let Some(Value::String(text)) = block.get_mut("text")
+    {
+        return std::mem::take(text).into();
+    }
+    blocks.into()
+}
+
+fn message(turn: &Turn, losses: &mut Losses) -> Result<Value, Refused> {
+    let role = match turn.role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::System => return Err(Refused::new(&turn.at, "stands in the middle")),
+    };
+    Ok(json!({"role": role, "content": plain_or(blocks(&turn.parts, losses)?)}))
+}
+
+fn blocks(parts: &[Part], losses: &mut Losses) -> Result<Vec<Value>, Refused> {
+    let mut blocks = Vec::with_capacity(parts.len());
+    for part in parts {
+        let Some(mut block) = block(part, losses)? else { continue };
+        if let (Value::Object(members), Some(hint)) = (&mut block, part.cache) {
+            members.insert("cache_control".to_owned(), cache_control(hint));
+        }
+        blocks.push(block);
+    }
+    Ok(blocks)
+}
+
+fn cache_control(hint: CacheHint) -> Value {
+    match hint {
+        CacheHint::FiveMinutes => json!({"type": "ephemeral"}),
+        CacheHint::OneHour => json!({"type": "ephemeral", "ttl": "1h"}),
+    }
+}
+
+fn block(part: &Part, losses: &mut Losses) -> Result<Option<Value>, Refused> {
+    Ok(Some(match &part.content {
+        Content::Text(text) | Content::Refusal(text) => json!({"type": "text", "text": text}),
+        Content::Image(source) => json!({"type": "image", "source": self::source(source)}),
+        Content::Document { source, name } => {
+            let mut block = json!({"type": "document", "source": self::source(source)});
+            if let (Value::Object(members), Some(name)) = (&mut block, name) {
+                members.insert("title".to_owned(), name.as_str().into());
+            }
+            block
+        }
+        Content::Audio { .. } => {
+            return Err(Refused::new(&part.at, "Anthropic takes no audio"));
+        }
+        Content::ToolCall(call) => tool_use(call, &part.at, losses),
+        Content::ToolResult(result) => tool_result(result, losses)?,
+        Content::Thinking(thinking) => {
+            let own = thinking.signature.as_ref().filter(|it| it.by == Format::AnthropicMessages);
+            let Some(own) = own else {
+                losses.note(&part.at, "thinking that Anthropic did not sign was left out");
+                return Ok(None);
+            };
+            json!({"type": "thinking", "thinking": thinking.text, "signature": own.value})
+        }
+        Content::Redacted(signature) => {
+            if signature.by != Format::AnthropicMessages {
+                losses.note(&part.at, "thinking that another provider hid was left out");
+                return Ok(None);
+            }
+            json!({"type": "redacted_thinking", "data": signature.value})
+        }
+    }))
+}
+
+fn source(source: &Source) -> Value {
+    match source {
+        Source::Url { url, .. } => json!({"type": "url", "url": url}),
+        Source::Base64 { media_type, data } => {
+            json!({"type": "base64", "media_type": media_type, "data": data})
+        }
+        Source::Text(text) => {
+            json!({"type": "text", "media_type": "text/plain", "data": text})
+        }
+    }
+}
+
+fn tool_use(call: &ToolCall, at: &str, losses: &mut Losses) -> Value {
+    let input = object_of(&call.arguments).unwrap_or_else(|| {
+        losses.note(at, "its arguments are no JSON object and were wrapped into one");
+        json!({"arguments": call.arguments})
+    });
+    json!({"type": "tool_use", "id": plain_id(&call.id), "name": call.name, "input": input})
+}
+
+/// A call's arguments as the object that some formats want; none are an empty object.
+pub(in crate::translate) fn object_of(arguments: &str) -> Option<Value> {
+    if arguments.trim().is_empty() {
+        return Some(json!({}));
+    }
+    serde_json::from_str(arguments).ok().filter(Value::is_object)
+}
+
+/// Anthropic takes only letters, digits, `_` and `-` in ids; others are replaced, the same way in
+/// the call and its result. Ids that differ stay different by the length or what is kept of them.
+fn plain_id(id: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
+    if id.chars().all(plain) {
+        return id.to_owned();
+    }
+    let mut out = String::with_capacity(id.len() + 8);
+    for letter in id.chars() {
+        if plain(letter) {
+            out.push(letter);
+        } else {
+            out.push_str(&format!("_{:x}_", u32::from(letter)));
+        }
+    }
+    out
+}
+
+fn tool_result(result: &ToolResult, losses: &mut Losses) -> Result<Value, Refused> {
+    let mut block = Map::new();
+    block.insert("type".to_owned(), "tool_result".into());
+    block.insert("tool_use_id".to_owned(), plain_id(&result.call_id).into());
+    let filled = |it: &&Part| !matches!(&it.content, Content::Text(text) if text.is_empty());
+    let parts: Vec<Part> = result.parts.iter().filter(filled).cloned().collect();
+    let content = blocks(&parts, losses)?;
+    if !content.is_empty() {
+        block.insert("content".to_owned(), plain_or(content));
+    }
+    if result.is_error {
+        block.insert("is_error".to_owned(), true.into());
+    }
+    Ok(block.into())
+}
+
+/// Writes tools, tool choice and a prescribed shape.
+fn tools(
+    prompt: &Prompt,
+    provider: &Capabilities,
+    thinking: &Thinks,
+    body: &mut Map<String, Value>,
+    losses: &mut Losses,
+) -> Result<Option<&'static str>, Refused> {
+    let mut choice = prompt.tool_choice.as_ref().map(|it| it.value.clone());
+    let mut tools: Vec<Value> = Vec::new();
+    let among: Option<HashSet<&str>> = match &choice {
+        Some(ToolChoice::Among { names, .. }) => Some(names.iter().map(String::as_str).collect()),
+        _ => None,
+    };
+    for it in &prompt.tools {
+        if among.as_ref().is_none_or(|among| among.contains(it.name.as_str())) {
+            tools.push(tool(it));
+        }
+    }
+    if let Some(ToolChoice::Among { required, .. }) = choice {
+        choice = Some(if required { ToolChoice::Any } else { ToolChoice::Auto });
+    }
+    let json_tool = match &prompt.shape {
+        Some(shape) if provider.structured_output => {
+            structured_output(shape, body, losses);
+            None
+        }
+        Some(shape) => {
+            tools.push(json_answer(shape)?);
+            // With the client's own tools the model may still choose one of those.
+            choice = Some(if tools.len() == 1 {
+                ToolChoice::Named(JSON_TOOL.to_owned())
+            } else {
+                ToolChoice::Any
+            });
+            Some(JSON_TOOL)
+        }
+        None => None,
+    };
+    if tools.is_empty() {
+        return Ok(None);
+    }
+    body.insert("tools".to_owned(), tools.into());
+    if thinking.is_on() && matches!(choice, Some(ToolChoice::Any | ToolChoice::Named(_))) {
+        let at = prompt.tool_choice.as_ref().map(|it| &it.at);
+        let at = at.or(prompt.shape.as_ref().map(|it| &it.at));
+        losses.note(at.map_or("", String::as_str), "Anthropic forces no tool while it thinks");
+        choice = Some(ToolChoice::Auto);
+    }
+    let parallel = prompt.parallel_tool_calls.as_ref().map(|it| it.value);
+    if let Some(choice) = tool_choice(choice, parallel) {
+        body.insert("tool_choice".to_owned(), choice);
+    }
+    Ok(json_tool)
+}
+
+fn tool(tool: &Tool) -> Value {
+    let mut members = Map::new();
+    members.insert("name".to_owned(), tool.name.as_str().into());
+    members.extend(tool.description.clone().map(|it| ("description".to_owned(), it.into())));
+    let schema = tool.schema.clone().unwrap_or_else(|| json!({"type": "object"}));
+    members.insert("input_schema".to_owned(), rooted(schema));
+    if tool.strict == Some(true) {
+        members.insert("strict".to_owned(), true.into());
+    }
+    members.extend(tool.cache.map(|it| ("cache_control".to_owned(), cache_control(it))));
+    Value::Object(members)
+}
+
+/// Anthropic wants the root's type, which OpenAI's clients leave out of schemas without members.
+fn rooted(mut schema: Value) -> Value {
+    if let Value::Object(members) = &mut schema
+        && !members.contains_key("type")
+    {
+        members.insert("type".to_owned(), "object".into());
+    }
+    schema
+}
+
+fn structured_output(shape: &Given<Shape>, body: &mut Map<String, Value>, losses: &mut Losses) {
+    match &shape.value {
+        Shape::Schema { schema, .. } => {
+            let format = json!({"format": {"type": "json_schema", "schema": schema}});
+            body.insert("output_config".to_owned(), format);
+        }
+        Shape::Json => losses.note(&shape.at, "Anthropic makes JSON only by a schema"),
+    }
+}
+
+fn json_answer(shape: &Given<Shape>) -> Result<Value, Refused> {
+    let schema = match &shape.value {
+        Shape::Json => json!({"type": "object", "additionalProperties": true}),
+        Shape::Schema { schema, .. } => rooted(schema.clone()),
+    };
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        return Err(Refused::new(&shape.at, "Anthropic's models make only JSON objects"));
+    }
+    let description = "Gives the answer. Call it once, with the whole answer.";
+    Ok(json!({"name": JSON_TOOL, "description": description, "input_schema": schema}))
+}
+
+fn tool_choice(choice: Option<ToolChoice>, parallel: Option<bool>) -> Option<Value> {
+    let serial = parallel == Some(false);
+    let mut value = match choice {
+        None if !serial => return None,
+        None | Some(ToolChoice::Auto | ToolChoice::Among { .. }) => json!({"type": "auto"}),
+        Some(ToolChoice::None) => return Some(json!({"type": "none"})),
+        Some(ToolChoice::Any) => json!({"type": "any"}),
+        Some(ToolChoice::Named(name)) => json!({"type": "tool", "name": name}),
+    };
+    if let (Value::Object(members), Some(parallel)) = (&mut value, parallel) {
+        members.insert("disable_parallel_tool_use".to_owned(), (!parallel).into());
+    }
+    Some(value)
+}
+
+fn sampling(
+    prompt: &Prompt,
+    thinking: &Thinks,
+    body: &mut Map<String, Value>,
+    losses: &mut Losses,
+) {
+    if thinking.is_on() {
+        let given = [&prompt.temperature, &prompt.top_p, &prompt.top_k];
+        for number in given.into_iter().flatten() {
+            losses.note(&number.at, "Anthropic takes none while it thinks");
+        }
+        return;
+    }
+    if let Some(given) = &prompt.temperature {
+        let mut value = given.value.clone();
+        // OpenAI and Gemini go up to 2.
+        if value.as_f64().is_some_and(|it| it > 1.0) {
+            losses.note(&given.at, "was lowered to 1, the most that Anthropic takes");
+            value = Number::from(1);
+        }
+        body.insert("temperature".to_owned(), value.into());
+    }
+    for (name, number) in [("top_p", &prompt.top_p), ("top_k", &prompt.top_k)] {
+        body.extend(number.as_ref().map(|it| (name.to_owned(), it.value.clone().into())));
+    }
+}
+
+/// `max_tokens`, which must be given and be more than what is thought.
+fn max_tokens(
+    prompt: &Prompt,
+    provider: &Capabilities,
+    thinking: &Thinks,
+    losses: &mut Losses,
+) -> u64 {
+    let default = provider.max_tokens_default.unwrap_or(MAX_TOKENS_DEFAULT);
+    if let Some(given) = &prompt.max_tokens {
+        return given.value;
+    }
+    let budget = match thinking {
+        Thinks::Budget(budget) => *budget,
+        Thinks::Not | Thinks::Off | Thinks::Adaptive(_) => 0,
+    };
+    let value = default.saturating_add(budget);
+    losses.note("max_tokens", format!("was not given, and Anthropic wants one: {value}"));
+    value
+}
+
+/// How Anthropic is told to think.
+enum Thinks {
+    /// Nothing is said.
+    Not,
+    Off,
+    Budget(u64),
+    Adaptive(Option<&'static str>),
+}
+
+impl Thinks {
+    const fn is_on(&self) -> bool {
+        matches!(self, Self::Budget(_) | Self::Adaptive(_))
+    }
+
+    fn of(prompt: &Prompt, provider: &Capabilities, losses: &mut Losses) -> Self {
+        let Some(Given { at, value: Reasoning { amount, .. } }) = &prompt.reasoning else {
+            return Self::Not;
+        };
+        if *amount == Amount::Off {
+            return Self::Off;
+        }
+        if provider.no_reasoning {
+            losses.note(at, "the model does not reason");
+            return Self::Not;
+        }
+        if unsealed_call(&prompt.turns) {
+            losses.note(at, "Anthropic does not go on thinking after a call without its thinking");
+            return Self::Not;
+        }
+        if provider.adaptive_thinking {
+            return Self::Adaptive(match amount {
+                Amount::Free | Amount::Off => None,
+                Amount::Effort(effort) => Some(word(budget_of(*effort))),
+                Amount::Budget(budget) => Some(word(*budget)),
+            });
+        }
+        let wanted = match amount {
+            Amount::Effort(effort) => budget_of(*effort),
+            Amount::Budget(budget) => *budget,
+            Amount::Free | Amount::Off => BUDGET_MEDIUM,
+        };
+        // The budget is a part of `max_tokens`; something must be left for the answer.
+        let most = prompt.max_tokens.as_ref().map_or(u64::MAX, |it| it.value.saturating_sub(1));
+        let budget = wanted.min(most);
+        if budget < BUDGET_MIN {
+            losses.note(at, format!("Anthropic thinks with at least {BUDGET_MIN} tokens"));
+            return Self::Not;
+        }
+        Self::Budget(budget)
+    }
+
+    fn write(&self, body: &mut Map<String, Value>, max_tokens: u64) {
+        let thinking = match self {
+            Self::Not => return,
+            Self::Off => json!({"type": "disabled"}),
+            Self::Budget(budget) => {
+                let budget = (*budget).min(max_tokens.saturating_sub(1));
+                json!({"type": "enabled", "budget_tokens": budget})
+            }
+            Self::Adaptive(effort) => {
+                if let Some(effort) = effort {
+                    let config = body.entry("output_config").or_insert_with(|| json!({}));
+                    if let Value::Object(config) = config {
+                        config.insert("effort".to_owned(), (*effort).into());
+                    }
+                }
+                json!({"type": "adaptive"})
+            }
+        };
+        body.insert("thinking".to_owned(), thinking);
+    }
+}
+
+/// Anthropic's word for an effort; it has three that every model knows.
+const fn word(budget: u64) -> &'static str {
+    match effort_for(budget) {
+        crate::ir::Effort::Minimal | crate::ir::Effort::Low => "low",
+        crate::ir::Effort::Medium => "medium",
+        crate::ir::Effort::High | crate::ir::Effort::XHigh | crate::ir::Effort::Max => "high",
+    }
+}
+
+/// Whether the assistant's last turn calls tools without sealed thinking in front, after which
+/// Anthropic refuses to think.
+fn unsealed_call(turns: &[Turn]) -> bool {
+    let Some(turn) = turns.iter().rfind(|it| it.role == Role::Assistant) else { return false };
+    let calls = turn.parts.iter().any(|it| matches!(it.content, Content::ToolCall(_)));
+    let sealed = turn.parts.iter().filter_map(|it| it.content.seal());
+    calls && !sealed.into_iter().any(|it| it.by == Format::AnthropicMessages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_anthropic_refuses_are_replaced_and_stay_distinct() {
+        assert_eq!(plain_id("call_1-A"), "call_1-A");
+        assert_ne!(plain_id("a.b"), plain_id("a:b"));
+        assert!(plain_id("f/1 ü").chars().all(|it| it.is_ascii_alphanumeric() || it == '_'));
+    }
+
+    #[test]
+    fn arguments_that_are_no_object_are_told_apart() {
+        assert_eq!(object_of(" "), Some(json!({})));
+        assert_eq!(object_of(r#"{"a":1}"#), Some(json!({"a": 1})));
+        assert_eq!(object_of("[1]"), None);
+        assert_eq!(object_of(r#"{"a":"#), None);
+    }
+}

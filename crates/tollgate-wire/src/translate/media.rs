@@ -1,0 +1,71 @@
+//! Pictures, documents and sound: data URLs, media types, cache hints.
+
+use super::fields::Fields;
+use crate::{
+    ir::{CacheHint, Content, Source},
+    loss::{Losses, Refused},
+};
+
+/// An address: the bytes themselves in a data URL, else where they are.
+pub(super) fn source_of(url: String, at: &str) -> Result<Source, Refused> {
+    let Some(inline) = url.strip_prefix("data:") else {
+        return Ok(Source::Url { url, media_type: None });
+    };
+    let parsed = inline.split_once(',').and_then(|(head, data)| {
+        let media_type = head.strip_suffix(";base64")?;
+        // Parameters (`;charset=…`, `;name=…`) mean nothing for pictures and documents.
+        let media_type = media_type.split(';').next().unwrap_or_default();
+        Some(Source::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
+    });
+    parsed.ok_or_else(|| Refused::new(at, "is a data URL without base64"))
+}
+
+pub(super) fn data_url(media_type: &str, data: &str) -> String {
+    format!("data:{media_type};base64,{data}")
+}
+
+/// Inline bytes as what their media type says they are.
+pub(super) fn inline(media_type: String, data: String, name: Option<String>) -> Content {
+    if media_type.starts_with("image/") {
+        Content::Image(Source::Base64 { media_type, data })
+    } else if media_type.starts_with("audio/") {
+        Content::Audio { data, media_type }
+    } else {
+        Content::Document { source: Source::Base64 { media_type, data }, name }
+    }
+}
+
+/// Anthropic's `cache_control`, which servers of other formats accept in the same place.
+pub(super) fn cache_hint(
+    fields: &mut Fields,
+    losses: &mut Losses,
+) -> Result<Option<CacheHint>, Refused> {
+    let Some(mut hint) = fields.object("cache_control")? else { return Ok(None) };
+    hint.pass_over(&["type"]);
+    let life = hint.text("ttl")?;
+    hint.rest(losses);
+    Ok(Some(match life.as_deref() {
+        Some("1h") => CacheHint::OneHour,
+        Some(_) | None => CacheHint::FiveMinutes,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_data_urls_apart() {
+        let base64 = |media_type: &str, data: &str| Source::Base64 {
+            media_type: media_type.to_owned(),
+            data: data.to_owned(),
+        };
+        let check = |url: &str, expected| assert_eq!(source_of(url.to_owned(), "x").ok(), expected);
+        check("data:image/png;base64,AA==", Some(base64("image/png", "AA==")));
+        check("data:application/pdf;name=a.pdf;base64,AA", Some(base64("application/pdf", "AA")));
+        check("data:text/plain,hello", None);
+        check("data:", None);
+        let url = "https://example.com/a,b".to_owned();
+        check("https://example.com/a,b", Some(Source::Url { url, media_type: None }));
+    }
+}

@@ -1,0 +1,86 @@
+//! OpenAI Chat Completions (`POST /v1/chat/completions`), and the additions of servers that copy it:
+//! `reasoning_content` (DeepSeek, vLLM), `reasoning_details` (OpenRouter), `cache_control`.
+
+pub(super) mod answer;
+pub(super) mod read;
+pub(super) mod stream;
+pub(super) mod write;
+
+use serde_json::{Map, Value, json};
+use tollgate_core::{Format, Usage};
+
+use crate::ir::{Signature, Stop};
+
+/// The `format` of what this translation puts into `reasoning_details`. OpenRouter's clients send
+/// details back as they came, so that a seal finds its provider again.
+const SEALED_FORMAT: &str = "tollgate";
+
+/// The member that tells how many bytes of `reasoning_content`, after those of the seals before it,
+/// belong to a seal.
+const SEALED_BYTES: &str = "bytes";
+
+/// The element of `reasoning_details` for sealed thinking of so many bytes.
+fn sealed(signature: &Signature, bytes: usize) -> Value {
+    let value = signature.shown_in(Format::OpenaiChat);
+    json!({"type": "reasoning.text", "signature": value, "format": SEALED_FORMAT, SEALED_BYTES: bytes})
+}
+
+/// The element of `reasoning_details` for thinking that only its provider can read.
+fn redacted(signature: &Signature) -> Value {
+    let value = signature.shown_in(Format::OpenaiChat);
+    json!({"type": "reasoning.encrypted", "data": value, "format": SEALED_FORMAT})
+}
+
+const fn finish_reason(stop: &Stop) -> &'static str {
+    match stop {
+        Stop::End | Stop::Sequence(_) => "stop",
+        Stop::MaxTokens => "length",
+        Stop::ToolUse => "tool_calls",
+        Stop::Refusal => "content_filter",
+    }
+}
+
+/// A finish reason, by OpenAI or the servers that copy it.
+fn stop_of(reason: &str) -> Stop {
+    match reason {
+        "length" | "max_tokens" | "model_length" => Stop::MaxTokens,
+        "tool_calls" | "function_call" | "tool_use" => Stop::ToolUse,
+        "content_filter" | "refusal" | "safety" => Stop::Refusal,
+        _ => Stop::End,
+    }
+}
+
+/// The `usage` object; `None` when the provider said nothing. OpenAI counts cached tokens inside the
+/// prompt, and reasoning inside the output.
+fn usage_of(usage: &Usage) -> Option<Value> {
+    let (prompt, output) = (usage.prompt_total(), usage.output);
+    if prompt.is_none() && output.is_none() {
+        return None;
+    }
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Option<u64>| {
+        members.extend(value.map(|it| (name.to_owned(), Value::from(it))));
+    };
+    put("prompt_tokens", prompt);
+    put("completion_tokens", output);
+    put("total_tokens", prompt.zip(output).map(|(it, more)| it.saturating_add(more)));
+    let written = [usage.cache_write_5m, usage.cache_write_1h].into_iter().flatten();
+    let details = |entries: [(&str, Option<u64>); 3]| {
+        let known = entries.into_iter().filter_map(|(name, it)| it.map(|it| (name, it)));
+        let known: Map<_, _> = known.map(|(name, it)| (name.to_owned(), it.into())).collect();
+        (!known.is_empty()).then_some(Value::Object(known))
+    };
+    let prompt_details = details([
+        ("cached_tokens", usage.cache_read),
+        ("cache_write_tokens", written.reduce(u64::saturating_add)),
+        ("audio_tokens", usage.input_audio),
+    ]);
+    let output_details = details([
+        ("reasoning_tokens", usage.reasoning),
+        ("audio_tokens", usage.output_audio),
+        ("", None),
+    ]);
+    members.extend(prompt_details.map(|it| ("prompt_tokens_details".to_owned(), it)));
+    members.extend(output_details.map(|it| ("completion_tokens_details".to_owned(), it)));
+    Some(Value::Object(members))
+}

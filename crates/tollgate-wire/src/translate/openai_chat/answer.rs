@@ -1,0 +1,380 @@
+//! Whole chat answers, and the shapes that they share with the chunks of a stream.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Value, json};
+use tollgate_core::Usage;
+
+use super::{finish_reason, redacted, sealed, stop_of, usage_of};
+use crate::{
+    fault::Fault,
+    ir::{Answer, Content, Failure, Part, Signature, Stop, Thinking, ToolCall},
+    lenient::{Count, Filled, Many, Maybe, Text, absent, expects_anything},
+    loss::Losses,
+    openai_usage::OpenaiUsage,
+    translate::{AnswerConfig, failure, fields::element},
+};
+
+/// A `chat.completion` or a `chat.completion.chunk`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Body<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) model: Text<'a>,
+    #[serde(borrow)]
+    pub(super) choices: Many<Choice<'a>>,
+    usage: Maybe<OpenaiUsage>,
+    /// Groq.
+    x_groq: Maybe<Beside>,
+    #[serde(borrow)]
+    pub(super) error: Fault<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Beside {
+    usage: Maybe<OpenaiUsage>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Choice<'a> {
+    pub(super) index: Count,
+    #[serde(borrow, alias = "delta")]
+    pub(super) message: Maybe<Message<'a>>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Text<'a>,
+    pub(super) logprobs: Filled,
+    /// Moonshot tells a stream's usage here.
+    usage: Maybe<OpenaiUsage>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Message<'a> {
+    #[serde(borrow)]
+    pub(super) content: Said<'a>,
+    #[serde(borrow)]
+    pub(super) reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    pub(super) reasoning: Text<'a>,
+    #[serde(borrow)]
+    pub(super) reasoning_details: Many<Detail<'a>>,
+    #[serde(borrow)]
+    pub(super) refusal: Text<'a>,
+    #[serde(borrow)]
+    pub(super) tool_calls: Many<Call<'a>>,
+    pub(super) annotations: Filled,
+    #[serde(borrow)]
+    pub(super) audio: Maybe<Audio<'a>>,
+    pub(super) images: Filled,
+}
+
+impl Message<'_> {
+    /// Members that hold something no other format takes.
+    pub(super) fn losses(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let found = [
+            ("annotations", self.annotations.0),
+            ("audio", self.audio.0.is_some()),
+            ("images", self.images.0),
+        ];
+        found.into_iter().filter(|(_, it)| *it).map(|(name, _)| name)
+    }
+
+    /// The thinking's text, by whichever name.
+    pub(super) fn thought(&self) -> Option<&str> {
+        self.reasoning_content.filled().or(self.reasoning.filled())
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Detail<'a> {
+    #[serde(borrow)]
+    r#type: Text<'a>,
+    #[serde(borrow)]
+    signature: Text<'a>,
+    #[serde(borrow)]
+    data: Text<'a>,
+}
+
+impl Detail<'_> {
+    /// The seal in it, and whether the thinking is hidden.
+    pub(super) fn seal(&self) -> Option<(Signature, bool)> {
+        let read = |it: &str| Signature::read(it.to_owned(), tollgate_core::Format::OpenaiChat);
+        if self.r#type.filled() == Some("reasoning.encrypted") {
+            self.data.filled().map(|it| (read(it), true))
+        } else {
+            self.signature.filled().map(|it| (read(it), false))
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Call<'a> {
+    pub(super) index: Count,
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    #[serde(borrow)]
+    pub(super) function: Maybe<Function<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Function<'a> {
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
+    #[serde(borrow)]
+    pub(super) arguments: Text<'a>,
+}
+
+/// A spoken answer; what is said in it is carried over, its sound is not.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Audio<'a> {
+    #[serde(borrow)]
+    pub(super) transcript: Text<'a>,
+}
+
+/// `content`: a text, or Mistral's list of texts and thinking.
+#[derive(Debug, Default)]
+pub(super) enum Said<'a> {
+    #[default]
+    Nothing,
+    Text(Cow<'a, str>),
+    List(Vec<Piece<'a>>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Piece<'a> {
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
+    #[serde(borrow)]
+    pub(super) thinking: Many<Inner<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Inner<'a> {
+    #[serde(borrow)]
+    pub(super) text: Text<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Said<'a> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Said<'de>;
+            expects_anything!();
+            absent!(bool number null object);
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Said::Text(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Said::Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut pieces = Vec::new();
+                while let Some(Maybe(piece)) = seq.next_element()? {
+                    pieces.extend(piece);
+                }
+                Ok(Said::List(pieces))
+            }
+        }
+        source.deserialize_any(Read)
+    }
+}
+
+impl Body<'_> {
+    /// The usage, wherever the server tells it.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let beside = self.x_groq.0.as_ref().and_then(|it| it.usage.0.as_ref());
+        let in_choice = self.choices.0.iter().rev().find_map(|it| it.usage.0.as_ref());
+        self.usage.0.as_ref().or(in_choice).or(beside).map(OpenaiUsage::normalised)
+    }
+}
+
+/// Reads a whole answer.
+pub(in crate::translate) fn read(
+    json: &[u8],
+    config: &AnswerConfig<'_>,
+    losses: &mut Losses,
+) -> Result<Answer, Failure> {
+    let body: Body<'_> = serde_json::from_slice(json).map_err(|_| failure::not_json())?;
+    if let Fault(Some(fault)) = &body.error {
+        return Err(failure::in_answer(&fault.told()));
+    }
+    let usage = body.usage().unwrap_or_default();
+    let mut answer = Answer {
+        id: body.id.filled().map(str::to_owned),
+        model: body.model.filled().map(str::to_owned),
+        usage,
+        ..Answer::default()
+    };
+    for more in body.choices.0.iter().skip(1) {
+        losses.note(element("choices", usize_of(more.index)), "only one answer was asked for");
+    }
+    let first = body.choices.0.into_iter().next();
+    let choice = first.ok_or_else(|| failure::broken("the provider's answer holds no choice"))?;
+    if choice.logprobs.0 {
+        losses.note("choices[0].logprobs", "log probabilities are not translated");
+    }
+    let message = choice.message.0.unwrap_or_default();
+    for name in message.losses() {
+        losses.note(format!("choices[0].message.{name}"), "has no counterpart");
+    }
+    let base = answer.id.as_deref().unwrap_or(config.fallback_id).to_owned();
+    answer.parts = parts(&message, &base);
+    let called = !message.tool_calls.0.is_empty();
+    answer.stop = stop_of(choice.finish_reason.filled().unwrap_or_default());
+    // Some servers end a call with `stop`.
+    if called && answer.stop == Stop::End {
+        answer.stop = Stop::ToolUse;
+    }
+    Ok(answer)
+}
+
+fn usize_of(count: Count) -> usize {
+    count.0.and_then(|it| usize::try_from(it).ok()).unwrap_or(1)
+}
+
+fn parts(message: &Message<'_>, id_base: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut put = |content| parts.push(Part::new("", content));
+    let mut signature = None;
+    let mut hidden = Vec::new();
+    for (seal, is_hidden) in message.reasoning_details.0.iter().filter_map(Detail::seal) {
+        if is_hidden { hidden.push(seal) } else { signature = signature.or(Some(seal)) }
+    }
+    let thought = message.thought().unwrap_or_default().to_owned();
+    if !thought.is_empty() || signature.is_some() {
+        put(Content::Thinking(Thinking { text: thought, signature }));
+    }
+    hidden.into_iter().for_each(|it| put(Content::Redacted(it)));
+    match &message.content {
+        Said::Nothing => {}
+        Said::Text(text) if text.is_empty() => {}
+        Said::Text(text) => put(Content::Text(text.to_string())),
+        Said::List(pieces) => {
+            for piece in pieces {
+                let thought = piece.thinking.0.iter().filter_map(|it| it.text.filled());
+                let thought: String = thought.collect();
+                if !thought.is_empty() {
+                    put(Content::Thinking(Thinking { text: thought, signature: None }));
+                }
+                if let Some(text) = piece.text.filled() {
+                    put(Content::Text(text.to_owned()));
+                }
+            }
+        }
+    }
+    let spoken = message.audio.0.as_ref().and_then(|it| it.transcript.filled());
+    if let Some(spoken) = spoken {
+        put(Content::Text(spoken.to_owned()));
+    }
+    if let Some(refusal) = message.refusal.filled() {
+        put(Content::Refusal(refusal.to_owned()));
+    }
+    for (number, call) in message.tool_calls.0.iter().enumerate() {
+        let id = call.id.filled().map_or_else(|| made_up_id(id_base, number), str::to_owned);
+        let function = call.function.0.as_ref();
+        let text = |it: Option<&Text<'_>>| it.and_then(Text::filled).unwrap_or_default().to_owned();
+        put(Content::ToolCall(ToolCall {
+            id,
+            name: text(function.map(|it| &it.name)),
+            arguments: text(function.map(|it| &it.arguments)),
+        }));
+    }
+    parts
+}
+
+/// An id for a call that came without one: distinct in its answer, and in the conversation because
+/// answers' ids are.
+pub(in crate::translate) fn made_up_id(answer_id: &str, number: usize) -> String {
+    let plain = |it: &char| it.is_ascii_alphanumeric() || *it == '_' || *it == '-';
+    let base: String = answer_id.chars().filter(plain).take(ID_BASE_CHARS).collect();
+    format!("call_{base}_{number}")
+}
+
+/// Some servers take ids of at most forty characters.
+const ID_BASE_CHARS: usize = 28;
+
+/// Writes a whole answer.
+pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) -> Value {
+    let (mut text, mut thought, mut refusal) = (String::new(), String::new(), String::new());
+    let (mut calls, mut details) = (Vec::new(), Vec::new());
+    for part in &answer.parts {
+        match &part.content {
+            Content::Text(it) => text.push_str(it),
+            Content::Refusal(it) => refusal.push_str(it),
+            Content::Thinking(it) => {
+                thought.push_str(&it.text);
+                details.extend(it.signature.as_ref().map(|seal| sealed(seal, it.text.len())));
+            }
+            Content::Redacted(it) => details.push(redacted(it)),
+            Content::ToolCall(it) => calls.push(super::write::tool_call(it)),
+            // Readers of answers make none of these.
+            Content::Image(_)
+            | Content::Document { .. }
+            | Content::Audio { .. }
+            | Content::ToolResult(_) => {}
+        }
+    }
+    let filled = |it: String| if it.is_empty() { Value::Null } else { it.into() };
+    let mut message = Map::new();
+    message.insert("role".to_owned(), "assistant".into());
+    message.insert("content".to_owned(), filled(text));
+    message.insert("refusal".to_owned(), filled(refusal));
+    if !thought.is_empty() {
+        message.insert("reasoning_content".to_owned(), thought.into());
+    }
+    for (name, list) in [("reasoning_details", details), ("tool_calls", calls)] {
+        if !list.is_empty() {
+            message.insert(name.to_owned(), list.into());
+        }
+    }
+    let mut body = json!({
+        "id": answer.id.as_deref().unwrap_or(config.fallback_id),
+        "object": "chat.completion",
+        "created": config.created_s,
+        "model": answer.model.as_deref().unwrap_or(&config.plan.model),
+        "choices": [{
+            "index": 0,
+            "message": message,
+            "logprobs": null,
+            "finish_reason": finish_reason(&answer.stop),
+        }],
+    });
+    if let (Value::Object(members), Some(usage)) = (&mut body, usage_of(&answer.usage)) {
+        members.insert("usage".to_owned(), usage);
+    }
+    body
+}
+
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_ids_hold_only_what_every_format_takes() {
+        assert_eq!(made_up_id("chatcmpl-9xA/ü", 2), "call_chatcmpl-9xA_2");
+        assert!(made_up_id(&"x".repeat(100), 127).len() <= 40);
+    }
+}

@@ -1,0 +1,411 @@
+//! Chunks of a streamed chat answer.
+
+use serde::Serialize;
+use serde_json::Value;
+use tollgate_core::Usage;
+
+use super::{
+    answer::{Body, Call, Message, Said, made_up_id},
+    finish_reason, redacted, sealed, stop_of, usage_of,
+};
+use crate::{
+    fault::Fault,
+    ir::{Event, Opening, Stop},
+    loss::Losses,
+    translate::{AnswerConfig, Sink, failure, json_into},
+};
+
+/// What the open part is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Text,
+    Thinking,
+    Refusal,
+    Tool,
+}
+
+/// Reads chunks.
+pub(in crate::translate) struct Reader {
+    id_base: String,
+    begun: bool,
+    open: Open,
+    /// The open call's index and id in the provider's words.
+    index: Option<u64>,
+    id: String,
+    calls: usize,
+    stop: Option<Stop>,
+    usage: Usage,
+    ended: bool,
+}
+
+impl Reader {
+    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+        Self {
+            id_base: config.fallback_id.to_owned(),
+            begun: false,
+            open: Open::Nothing,
+            index: None,
+            id: String::new(),
+            calls: 0,
+            stop: None,
+            usage: Usage::default(),
+            ended: false,
+        }
+    }
+
+    pub(in crate::translate) fn event(
+        &mut self,
+        data: &[u8],
+        losses: &mut Losses,
+        sink: &mut Sink<'_>,
+    ) {
+        if data.trim_ascii() == b"[DONE]" {
+            self.end(sink);
+            return;
+        }
+        let Ok(body) = serde_json::from_slice::<Body<'_>>(data) else {
+            return self.fail(failure::not_json(), sink);
+        };
+        if let Fault(Some(fault)) = &body.error {
+            return self.fail(failure::in_answer(&fault.told()), sink);
+        }
+        if let Some(usage) = body.usage() {
+            self.usage = usage;
+        }
+        // Azure's first chunk tells of its filters and not of the answer.
+        if !self.begun && !body.choices.0.is_empty() {
+            self.begun = true;
+            let id = body.id.filled();
+            self.id_base = id.unwrap_or(&self.id_base).to_owned();
+            sink(Event::Start { id, model: body.model.filled(), usage: self.usage });
+        }
+        for choice in body.choices.0 {
+            if choice.index.0.unwrap_or(0) != 0 {
+                losses.note("choices[1]", "only one answer was asked for");
+                continue;
+            }
+            if choice.logprobs.0 {
+                losses.note("choices[0].logprobs", "log probabilities are not translated");
+            }
+            if let Some(message) = choice.message.0 {
+                self.message(&message, losses, sink);
+            }
+            if let Some(reason) = choice.finish_reason.filled() {
+                self.stop = Some(stop_of(reason));
+            }
+        }
+    }
+
+    fn message(&mut self, delta: &Message<'_>, losses: &mut Losses, sink: &mut Sink<'_>) {
+        for name in delta.losses() {
+            losses.note(format!("choices[0].delta.{name}"), "has no counterpart");
+        }
+        self.more(Open::Thinking, delta.thought(), sink);
+        for (seal, is_hidden) in delta.reasoning_details.0.iter().filter_map(|it| it.seal()) {
+            if is_hidden {
+                self.close(sink);
+                sink(Event::PartStart(Opening::Redacted(seal)));
+                sink(Event::PartEnd);
+            } else {
+                self.begin(Open::Thinking, sink);
+                sink(Event::Sealed(seal));
+                // What is thought after a seal is another piece of thinking.
+                self.close(sink);
+            }
+        }
+        match &delta.content {
+            Said::Nothing => {}
+            Said::Text(text) => self.more(Open::Text, Some(text), sink),
+            Said::List(pieces) => {
+                for piece in pieces {
+                    for thought in &piece.thinking.0 {
+                        self.more(Open::Thinking, thought.text.filled(), sink);
+                    }
+                    self.more(Open::Text, piece.text.filled(), sink);
+                }
+            }
+        }
+        let spoken = delta.audio.0.as_ref().and_then(|it| it.transcript.filled());
+        self.more(Open::Text, spoken, sink);
+        self.more(Open::Refusal, delta.refusal.filled(), sink);
+        for call in &delta.tool_calls.0 {
+            self.call(call, sink);
+        }
+    }
+
+    fn more(&mut self, kind: Open, text: Option<&str>, sink: &mut Sink<'_>) {
+        if let Some(text) = text.filter(|it| !it.is_empty()) {
+            self.begin(kind, sink);
+            sink(Event::Delta(text));
+        }
+    }
+
+    fn begin(&mut self, kind: Open, sink: &mut Sink<'_>) {
+        if self.open == kind {
+            return;
+        }
+        self.close(sink);
+        self.open = kind;
+        match kind {
+            Open::Text => sink(Event::PartStart(Opening::Text)),
+            Open::Thinking => sink(Event::PartStart(Opening::Thinking)),
+            Open::Refusal => sink(Event::PartStart(Opening::Refusal)),
+            Open::Nothing | Open::Tool => {}
+        }
+    }
+
+    fn close(&mut self, sink: &mut Sink<'_>) {
+        if std::mem::replace(&mut self.open, Open::Nothing) != Open::Nothing {
+            sink(Event::PartEnd);
+        }
+    }
+
+    /// A fragment of a call. It continues the open call unless it brings another index or, from
+    /// servers that give every call the index 0, another id.
+    fn call(&mut self, call: &Call<'_>, sink: &mut Sink<'_>) {
+        let function = call.function.0.as_ref();
+        let name = function.and_then(|it| it.name.filled());
+        let arguments = function.and_then(|it| it.arguments.filled());
+        let id = call.id.filled();
+        let same_index = call.index.0.is_none_or(|it| self.index == Some(it));
+        let same_id = id.is_none_or(|it| it == self.id);
+        let continues = self.calls > 0 && same_index && same_id;
+        if !continues {
+            let Some(name) = name else {
+                // A late repetition without content is harmless.
+                if arguments.is_some() {
+                    self.fail(failure::broken("a tool call's fragments are out of order"), sink);
+                }
+                return;
+            };
+            self.close(sink);
+            self.open = Open::Tool;
+            self.index = call.index.0;
+            self.id = id.map_or_else(|| made_up_id(&self.id_base, self.calls), str::to_owned);
+            self.calls += 1;
+            sink(Event::PartStart(Opening::ToolCall { id: &self.id, name }));
+        }
+        let Some(arguments) = arguments else { return };
+        if self.open == Open::Tool {
+            sink(Event::Delta(arguments));
+        } else {
+            self.fail(failure::broken("a tool call's fragments are out of order"), sink);
+        }
+    }
+
+    fn fail(&mut self, failure: crate::ir::Failure, sink: &mut Sink<'_>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            sink(Event::Failed(failure));
+        }
+    }
+
+    /// At `[DONE]`, or when the stream ends without: a finish reason is end enough.
+    pub(in crate::translate) fn end(&mut self, sink: &mut Sink<'_>) {
+        if self.ended {
+            return;
+        }
+        let Some(stop) = self.stop.take() else {
+            return self.fail(failure::cut_off(), sink);
+        };
+        self.ended = true;
+        self.close(sink);
+        let stop = if stop == Stop::End && self.calls > 0 { Stop::ToolUse } else { stop };
+        sink(Event::Stop { stop, usage: self.usage });
+    }
+}
+
+#[derive(Serialize)]
+struct Chunk<'a, D: Serialize> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [Chosen<D>; 1],
+}
+
+#[derive(Serialize)]
+struct Chosen<D: Serialize> {
+    index: u8,
+    delta: D,
+    logprobs: Option<()>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct UsageChunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: [(); 0],
+    usage: Value,
+}
+
+#[derive(Serialize, Default)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_details: Option<[Value; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[CallPiece<'a>; 1]>,
+}
+
+#[derive(Serialize)]
+struct CallPiece<'a> {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    function: FunctionPiece<'a>,
+}
+
+#[derive(Serialize)]
+struct FunctionPiece<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}
+
+const OBJECT: &str = "chat.completion.chunk";
+
+/// Writes chunks.
+pub(in crate::translate) struct Writer {
+    id: String,
+    model: String,
+    created: u64,
+    include_usage: bool,
+    open: Open,
+    calls: usize,
+    /// Bytes of the open thinking, and whether any arguments came for the open call.
+    thought_bytes: usize,
+    argued: bool,
+}
+
+impl Writer {
+    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+        Self {
+            id: config.fallback_id.to_owned(),
+            model: config.plan.model.clone(),
+            created: config.created_s,
+            include_usage: config.plan.include_usage,
+            open: Open::Nothing,
+            calls: 0,
+            thought_bytes: 0,
+            argued: false,
+        }
+    }
+
+    pub(in crate::translate) fn write(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+        match event {
+            Event::Start { id, model, usage: _ } => {
+                for (held, told) in [(&mut self.id, id), (&mut self.model, model)] {
+                    if let Some(told) = told {
+                        told.clone_into(held);
+                    }
+                }
+                let first =
+                    Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
+                self.chunk(first, None, out);
+            }
+            Event::PartStart(opening) => self.part(&opening, out),
+            Event::Delta(text) => self.delta(text, out),
+            Event::Sealed(seal) => {
+                let details = Some([sealed(&seal, self.thought_bytes)]);
+                self.chunk(Delta { reasoning_details: details, ..Delta::default() }, None, out);
+                self.thought_bytes = 0;
+            }
+            Event::PartEnd => {
+                // A call without arguments would leave the client with an empty text.
+                if self.open == Open::Tool && !self.argued {
+                    self.delta("{}", out);
+                }
+                self.open = Open::Nothing;
+            }
+            // A comment: clients of this format skip it, and the connection stays alive.
+            Event::Ping => out.extend_from_slice(b": ping\n\n"),
+            Event::Stop { stop, usage } => {
+                self.chunk(Delta::default(), Some(finish_reason(&stop)), out);
+                if let Some(usage) = usage_of(&usage).filter(|_| self.include_usage) {
+                    let (id, model) = (self.id.as_str(), self.model.as_str());
+                    let created = self.created;
+                    let chunk =
+                        UsageChunk { id, object: OBJECT, created, model, choices: [], usage };
+                    data(&chunk, out);
+                }
+                out.extend_from_slice(b"data: [DONE]\n\n");
+            }
+            Event::Failed(failure) => data(&failure::openai_body(&failure), out),
+        }
+    }
+
+    fn part(&mut self, opening: &Opening<'_>, out: &mut Vec<u8>) {
+        self.open = match opening {
+            Opening::Text => Open::Text,
+            Opening::Refusal => Open::Refusal,
+            Opening::Thinking => {
+                self.thought_bytes = 0;
+                Open::Thinking
+            }
+            Opening::Redacted(seal) => {
+                let details = Some([redacted(seal)]);
+                self.chunk(Delta { reasoning_details: details, ..Delta::default() }, None, out);
+                Open::Nothing
+            }
+            Opening::ToolCall { id, name } => {
+                let function = FunctionPiece { name: Some(name), arguments: "" };
+                let (id, index) = (Some(*id), self.calls);
+                let call = CallPiece { index, id, r#type: Some("function"), function };
+                self.chunk(Delta { tool_calls: Some([call]), ..Delta::default() }, None, out);
+                self.calls += 1;
+                self.argued = false;
+                Open::Tool
+            }
+        };
+    }
+
+    fn delta(&mut self, text: &str, out: &mut Vec<u8>) {
+        let mut delta = Delta::default();
+        match self.open {
+            Open::Text => delta.content = Some(text),
+            Open::Refusal => delta.refusal = Some(text),
+            Open::Thinking => {
+                self.thought_bytes = self.thought_bytes.saturating_add(text.len());
+                delta.reasoning_content = Some(text);
+            }
+            Open::Tool => {
+                self.argued |= !text.is_empty();
+                let function = FunctionPiece { name: None, arguments: text };
+                let index = self.calls.saturating_sub(1);
+                delta.tool_calls = Some([CallPiece { index, id: None, r#type: None, function }]);
+            }
+            Open::Nothing => return,
+        }
+        self.chunk(delta, None, out);
+    }
+
+    fn chunk(&self, delta: Delta<'_>, finish_reason: Option<&'static str>, out: &mut Vec<u8>) {
+        let chunk = Chunk {
+            id: &self.id,
+            object: OBJECT,
+            created: self.created,
+            model: &self.model,
+            choices: [Chosen { index: 0, delta, logprobs: None, finish_reason }],
+        };
+        data(&chunk, out);
+    }
+}
+
+fn data(value: &impl Serialize, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    json_into(value, out);
+    out.extend_from_slice(b"\n\n");
+}

@@ -1,0 +1,111 @@
+use std::{fmt::Write as _, path::Path};
+
+use proptest::prelude::*;
+use tollgate_core::Usage;
+
+use super::*;
+use crate::{
+    conversation::{self, Bodies, conversation},
+    fixture::{self, Fixture},
+    tap::{Report, Tap, TapConfig},
+};
+
+mod requests;
+mod streams;
+
+/// Every format that is translated.
+const FORMATS: [Format; 2] = [Format::OpenaiChat, Format::AnthropicMessages];
+
+fn others(format: Format) -> impl Iterator<Item = Format> {
+    FORMATS.into_iter().filter(move |it| *it != format)
+}
+
+fn config(from: Format, to: Format) -> RequestConfig<'static> {
+    RequestConfig {
+        from,
+        to,
+        model: "provider-model",
+        query: Some("alt=sse"),
+        streaming_in_path: None,
+        provider: Capabilities::default(),
+    }
+}
+
+fn plan(client: Format, provider: Format, stream: bool) -> AnswerPlan {
+    AnswerPlan {
+        client: Dialect::of(client).unwrap(),
+        provider: Dialect::of(provider).unwrap(),
+        model: "provider-model".to_owned(),
+        stream,
+        include_usage: true,
+        json_tool: None,
+    }
+}
+
+/// A translated answer, put together.
+struct Translated {
+    head: Head,
+    body: Vec<u8>,
+    losses: Vec<Loss>,
+    retry_after_s: Option<u64>,
+}
+
+fn translate<'a>(
+    plan: &AnswerPlan,
+    status: u16,
+    is_sse: bool,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    end: crate::End,
+) -> Translated {
+    let mut translator = AnswerTranslator::new(&AnswerConfig {
+        plan,
+        status,
+        content_type: Some(if is_sse { "text/event-stream; charset=utf-8" } else { "text/x" }),
+        retry_after_s: None,
+        fallback_id: "made-up",
+        created_s: 1_700_000_000,
+    });
+    let head = translator.head();
+    let mut body = Vec::new();
+    for piece in pieces {
+        let bytes = translator.push(piece);
+        assert!(head.is_some() || bytes.is_empty(), "no bytes before the head");
+        body.extend_from_slice(&bytes);
+    }
+    let finished = translator.finish(end);
+    body.extend_from_slice(&finished.bytes);
+    assert!(head.is_none_or(|it| it == finished.head), "the head does not change");
+    let Finished { head, losses, retry_after_s, .. } = finished;
+    Translated { head, body, losses, retry_after_s }
+}
+
+fn translate_fixture(fixture: &Fixture, client: Format) -> Translated {
+    let plan = plan(client, fixture.format, fixture.is_stream);
+    let (status, is_stream) = (fixture.status, fixture.is_stream);
+    translate(&plan, status, is_stream, [fixture.body.as_slice()], fixture.end())
+}
+
+/// The recorded answers of models, in the formats that are translated.
+fn answers() -> impl Iterator<Item = Fixture> {
+    let told = |it: &Fixture| {
+        let case = it.name.rsplit('/').next().unwrap();
+        FORMATS.contains(&it.format)
+            && !case.starts_with("completions")
+            && !case.contains("-list.")
+            && !case.starts_with("embed")
+    };
+    fixture::all().into_iter().filter(told)
+}
+
+fn in_folder(folder: &str, check: impl FnOnce()) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(format!("../../../snapshots/{folder}"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(check);
+}
+
+fn pretty(json: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(json).unwrap();
+    serde_json::to_string_pretty(&value).unwrap()
+}

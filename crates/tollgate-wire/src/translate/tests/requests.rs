@@ -1,0 +1,188 @@
+use super::*;
+
+/// The recorded requests of a format: name and body.
+fn requests(format: Format) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format.as_str());
+    let paths = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let mut found: Vec<_> = paths
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.strip_suffix(".request.json")?.to_owned();
+            Some((name, std::fs::read(&path).unwrap()))
+        })
+        .collect();
+    found.sort();
+    assert!(found.len() >= 12, "only {} requests of {format}", found.len());
+    found
+}
+
+fn shown(result: Result<TranslatedRequest, Refused>) -> String {
+    let request = match result {
+        Ok(request) => request,
+        Err(refused) => return format!("refused: {refused}\n"),
+    };
+    let mut out = format!("POST {}\n{}\n", request.path, pretty(&request.body));
+    for Loss { field, why } in request.losses {
+        writeln!(out, "lost: {field}: {why}").unwrap();
+    }
+    out
+}
+
+#[test]
+fn translates_every_recorded_request_to_every_format() {
+    in_folder("translate/requests", || {
+        for from in FORMATS {
+            for (name, body) in requests(from) {
+                let mut out = String::new();
+                for to in others(from) {
+                    let told = shown(translate_request(&config(from, to), &body));
+                    writeln!(out, "# {to}\n{told}").unwrap();
+                }
+                insta::assert_snapshot!(format!("{from}__{name}"), out);
+            }
+        }
+    });
+}
+
+fn check_with(provider: Capabilities, from: Format, to: Format, body: &Value) -> Value {
+    let config = RequestConfig { provider, ..config(from, to) };
+    let request = translate_request(&config, body.to_string().as_bytes()).unwrap();
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+#[test]
+fn a_providers_quirks_are_minded() {
+    use Format::{AnthropicMessages, OpenaiChat};
+    let quirks = Capabilities::default();
+    let body = serde_json::json!({
+        "model": "m", "max_tokens": 5000,
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        ],
+        "thinking": {"type": "enabled", "budget_tokens": 4000},
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+    });
+    let old = Capabilities { old_max_tokens: true, text_only_content: true, ..quirks };
+    let sent = check_with(old, AnthropicMessages, OpenaiChat, &body);
+    assert_eq!(sent["max_tokens"], 5000);
+    assert_eq!(sent["messages"][0]["content"], "a\n\nb");
+    assert_eq!(sent["reasoning_effort"], "medium");
+    let dull = Capabilities { no_reasoning: true, ..quirks };
+    let sent = check_with(dull, AnthropicMessages, OpenaiChat, &body);
+    assert_eq!(sent.get("reasoning_effort"), None);
+    let chat = serde_json::json!({
+        "messages": [{"role": "user", "content": "a"}], "reasoning_effort": "high",
+        "response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}},
+    });
+    let new = Capabilities { structured_output: true, adaptive_thinking: true, ..quirks };
+    let sent = check_with(new, OpenaiChat, AnthropicMessages, &chat);
+    assert_eq!(sent["thinking"], serde_json::json!({"type": "adaptive"}));
+    assert_eq!(sent["output_config"]["effort"], "high");
+    assert_eq!(sent["output_config"]["format"]["type"], "json_schema");
+    assert_eq!(sent.get("tools"), None);
+    let roomy = Capabilities { max_tokens_default: Some(64_000), ..quirks };
+    let sent = check_with(roomy, OpenaiChat, AnthropicMessages, &chat);
+    assert_eq!(sent["max_tokens"], 64_000 + 24_576);
+    assert_eq!(sent["thinking"]["budget_tokens"], 24_576);
+}
+
+#[test]
+fn earlier_thinking_goes_only_to_a_server_that_wants_it() {
+    let body = serde_json::json!({
+        "max_tokens": 9,
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": ""},
+                {"type": "text", "text": "b"},
+            ]},
+            {"role": "user", "content": "c"},
+        ],
+    });
+    let wants = Capabilities { reasoning_content: true, ..Capabilities::default() };
+    let (from, to) = (Format::AnthropicMessages, Format::OpenaiChat);
+    assert_eq!(check_with(wants, from, to, &body)["messages"][1]["reasoning_content"], "hm");
+    let sent = check_with(Capabilities::default(), from, to, &body);
+    assert_eq!(sent["messages"][1].get("reasoning_content"), None);
+}
+
+#[test]
+fn a_format_is_not_translated_to_itself_nor_to_one_that_is_not_known() {
+    let check = |from, to| translate_request(&config(from, to), b"{\"messages\":[]}").is_err();
+    for format in FORMATS {
+        assert!(check(format, format), "{format}");
+        assert!(check(format, Format::OpenaiEmbeddings), "{format}");
+        assert!(check(Format::OpenaiEmbeddings, format), "{format}");
+    }
+}
+
+#[test]
+fn a_refusal_names_the_clients_field() {
+    let check = |from, body: &str, field: &str| {
+        let to = others(from).next().unwrap();
+        let refused = translate_request(&config(from, to), body.as_bytes()).unwrap_err();
+        assert_eq!(refused.field, field, "{body}: {refused}");
+    };
+    let chat = Format::OpenaiChat;
+    check(chat, "", "");
+    check(chat, "[]", "");
+    check(chat, "{}", "messages");
+    check(chat, r#"{"messages":{}}"#, "messages");
+    check(chat, r#"{"messages":[7]}"#, "messages[0]");
+    check(chat, r#"{"messages":[{"role":"oracle"}]}"#, "messages[0].role");
+    check(chat, r#"{"messages":[],"temperature":"hot"}"#, "temperature");
+    check(chat, r#"{"messages":[],"stop":[1]}"#, "stop");
+    check(chat, r#"{"messages":[],"reasoning_effort":"extreme"}"#, "reasoning_effort");
+    let image = r#"{"messages":[{"role":"user","content":[
+        {"type":"image_url","image_url":{"url":"data:x"}}]}]}"#;
+    check(chat, image, "messages[0].content[0].image_url.url");
+    let anthropic = Format::AnthropicMessages;
+    check(
+        anthropic,
+        r#"{"messages":[{"role":"user","content":[{}]}]}"#,
+        "messages[0].content[0].type",
+    );
+    check(anthropic, r#"{"messages":[],"thinking":{"type":"enabled"}}"#, "thinking.budget_tokens");
+}
+
+/// Reads a format's request and writes it in the same format: the way of a round trip.
+fn prompt_of(format: Format, body: &[u8]) -> Option<Prompt> {
+    let body = serde_json::from_slice(body).ok()?;
+    let config = config(format, format);
+    read(Dialect::of(format).unwrap(), body, &config, &mut Losses::default()).ok()
+}
+
+/// A prompt without the places that its values came from.
+fn meaning(prompt: &Prompt) -> String {
+    let mut out = format!("{prompt:#?}");
+    out = out
+        .lines()
+        .filter(|it| !it.trim_start().starts_with("at: "))
+        .collect::<Vec<_>>()
+        .join("\n");
+    out
+}
+
+#[test]
+fn a_request_read_and_written_again_means_the_same() {
+    for format in FORMATS {
+        for (name, body) in requests(format) {
+            let Some(prompt) = prompt_of(format, &body) else { continue };
+            let wants = Capabilities {
+                reasoning_content: true,
+                structured_output: true,
+                ..Capabilities::default()
+            };
+            let config = RequestConfig { provider: wants, ..config(format, format) };
+            let dialect = Dialect::of(format).unwrap();
+            let Ok((once, _)) = write(dialect, prompt, &config, &mut Losses::default()) else {
+                continue;
+            };
+            let again = prompt_of(format, once.to_string().as_bytes()).unwrap();
+            let first = meaning(&again);
+            let (twice, _) = write(dialect, again, &config, &mut Losses::default()).unwrap();
+            let third = prompt_of(format, twice.to_string().as_bytes()).unwrap();
+            assert_eq!(meaning(&third), first, "{format} {name}");
+            assert_eq!(twice, once, "{format} {name}");
+        }
+    }
+}

@@ -1,0 +1,457 @@
+use super::*;
+
+fn shown(translated: &Translated) -> String {
+    let Translated { head, body, losses, retry_after_s } = translated;
+    let mut out = format!("{} {}\n", head.status, head.content_type);
+    if let Some(wait) = retry_after_s {
+        writeln!(out, "retry-after: {wait}").unwrap();
+    }
+    if head.content_type == "application/json" {
+        writeln!(out, "{}", pretty(body)).unwrap();
+    } else {
+        out.push_str(&String::from_utf8(body.clone()).unwrap().replace('\r', "␍"));
+    }
+    for Loss { field, why } in losses {
+        writeln!(out, "lost: {field}: {why}").unwrap();
+    }
+    out
+}
+
+#[test]
+fn translates_every_recorded_answer_to_every_format() {
+    in_folder("translate/answers", || {
+        for fixture in answers() {
+            let mut out = String::new();
+            for client in others(fixture.format) {
+                writeln!(out, "# {client}\n{}", shown(&translate_fixture(&fixture, client)))
+                    .unwrap();
+            }
+            insta::assert_snapshot!(fixture.name.replace('/', "__"), out);
+        }
+    });
+}
+
+#[test]
+fn the_result_does_not_depend_on_where_the_stream_is_cut() {
+    for fixture in answers() {
+        for client in others(fixture.format) {
+            let whole = translate_fixture(&fixture, client);
+            let plan = plan(client, fixture.format, fixture.is_stream);
+            let (status, is_stream) = (fixture.status, fixture.is_stream);
+            let bytes = fixture.body.chunks(1);
+            let cut = translate(&plan, status, is_stream, bytes, fixture.end());
+            assert_eq!(shown(&cut), shown(&whole), "{} to {client}", fixture.name);
+        }
+    }
+}
+
+#[test]
+fn a_cut_at_any_single_byte_changes_nothing() {
+    for fixture in answers().filter(|it| it.name.ends_with("/stream.sse")) {
+        for client in others(fixture.format) {
+            let whole = translate_fixture(&fixture, client).body;
+            let plan = plan(client, fixture.format, true);
+            for at in 0..fixture.body.len() {
+                let (first, second) = fixture.body.split_at(at);
+                let cut = translate(&plan, 200, true, [first, second], crate::End::Complete);
+                assert!(cut.body == whole, "{} to {client} cut at {at}", fixture.name);
+            }
+        }
+    }
+}
+
+fn report(format: Format, translated: &Translated) -> Report {
+    let mut tap = Tap::new(TapConfig {
+        format,
+        operation: tollgate_core::Operation::Generate,
+        posted: true,
+        status: translated.head.status,
+        content_type: Some(translated.head.content_type),
+        content_encoding: None,
+    });
+    tap.push(&translated.body);
+    tap.finish(crate::End::Complete)
+}
+
+/// What a format can say of usage.
+fn sayable(usage: Usage, format: Format) -> Usage {
+    let written = usage.cache_write_5m.into_iter().chain(usage.cache_write_1h).reduce(|a, b| a + b);
+    let usage =
+        Usage { cache_write_5m: written, cache_write_1h: None, web_searches: None, ..usage };
+    match format {
+        Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings => usage,
+        Format::AnthropicMessages => Usage {
+            // A count that is never left out, and one that is not of whole messages.
+            input: usage.input.or(Some(0)),
+            output: usage.output.or(Some(0)),
+            input_audio: None,
+            output_audio: None,
+            ..usage
+        },
+        Format::Gemini => Usage {
+            input: usage.prompt_total().map(|it| it - usage.cache_read.unwrap_or(0)),
+            cache_write_5m: None,
+            ..usage
+        },
+    }
+}
+
+/// The tap is an independent reader of every format: it must find in the translation what it finds
+/// in the original.
+#[test]
+fn usage_end_and_errors_are_the_same_to_the_tap() {
+    for fixture in answers() {
+        let original = fixture.report([fixture.body.as_slice()]);
+        for client in others(fixture.format) {
+            let translated = report(client, &translate_fixture(&fixture, client));
+            let told = format!("{} to {client}", fixture.name);
+            assert!(translated.terminal_seen, "{told}: an end is always told");
+            assert!(!translated.inside_event, "{told}");
+            assert_eq!(translated.gap, None, "{told}");
+            let failed = original.error.is_some() || !original.terminal_seen;
+            assert_eq!(translated.error.is_some(), failed, "{told}");
+            if failed {
+                continue;
+            }
+            let expected = sayable(original.usage, client);
+            // Zeros may be left out.
+            let zeroed = |it: Usage| Usage {
+                input_audio: it.input_audio.filter(|it| *it > 0),
+                output_audio: it.output_audio.filter(|it| *it > 0),
+                cache_read: it.cache_read.filter(|it| *it > 0),
+                cache_write_5m: it.cache_write_5m.filter(|it| *it > 0),
+                cache_write_1h: it.cache_write_1h.filter(|it| *it > 0),
+                reasoning: it.reasoning.filter(|it| *it > 0),
+                ..it
+            };
+            assert_eq!(zeroed(translated.usage), zeroed(expected), "{told}");
+            if original.model_served.is_some() {
+                assert_eq!(translated.model_served, original.model_served, "{told}");
+            }
+        }
+    }
+}
+
+fn messages(format: Format, body: &[u8]) -> Vec<conversation::Message> {
+    let shown = conversation(Bodies { format, request: b"{}", response: body });
+    shown.messages
+}
+
+/// The text, thinking and calls of messages; ids of calls only where the format has some.
+fn said(messages: &[conversation::Message]) -> (String, String, Vec<(String, Value)>) {
+    let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
+    for part in messages.iter().flat_map(|it| &it.parts) {
+        match part {
+            conversation::Part::Text { text: it } => text.push_str(it),
+            conversation::Part::Thinking { text: it } => thought.push_str(it),
+            // A tool of the provider's own, which it called itself.
+            conversation::Part::ToolCall { name, .. } if name == "web_search" => {}
+            conversation::Part::ToolCall { name, arguments, .. } => {
+                calls.push((name.clone(), serde_json::from_str(arguments).unwrap_or_default()));
+            }
+            conversation::Part::ToolResult { .. }
+            | conversation::Part::Image { .. }
+            | conversation::Part::Document { .. }
+            | conversation::Part::Other { .. } => {}
+        }
+    }
+    (text, thought, calls)
+}
+
+/// So is the view for people.
+#[test]
+fn text_thinking_and_calls_are_the_same_to_a_reader() {
+    for fixture in answers() {
+        if fixture.status >= 400 {
+            continue;
+        }
+        let original = said(&messages(fixture.format, &fixture.body));
+        for client in others(fixture.format) {
+            let translated = translate_fixture(&fixture, client);
+            if translated.head.status >= 400 {
+                continue;
+            }
+            let found = said(&messages(client, &translated.body));
+            assert_eq!(found, original, "{} to {client}", fixture.name);
+        }
+    }
+}
+
+/// A client that wants a whole answer gets one of a stream, and the other way round.
+#[test]
+fn a_stream_and_a_whole_answer_stand_for_each_other() {
+    for fixture in answers().filter(|it| it.status < 400) {
+        let original = said(&messages(fixture.format, &fixture.body));
+        for client in others(fixture.format) {
+            let plan = plan(client, fixture.format, !fixture.is_stream);
+            let pieces = [fixture.body.as_slice()];
+            let other = translate(&plan, 200, fixture.is_stream, pieces, fixture.end());
+            let same = translate_fixture(&fixture, client);
+            let failed = report(client, &same).error.is_some();
+            assert_eq!(report(client, &other).error.is_some(), failed, "{}", fixture.name);
+            if !failed {
+                let found = said(&messages(client, &other.body));
+                assert_eq!(found, original, "{} to {client}", fixture.name);
+                assert_eq!(report(client, &other).usage, report(client, &same).usage);
+            }
+        }
+    }
+}
+
+fn stream_to(client: Format, provider: Format, stream: &str, end: crate::End) -> String {
+    let plan = plan(client, provider, true);
+    let translated = translate(&plan, 200, true, [stream.as_bytes()], end);
+    String::from_utf8(translated.body).unwrap()
+}
+
+#[test]
+fn a_stream_that_ends_early_ends_with_an_error_wherever_it_is_cut() {
+    for fixture in answers().filter(|it| it.name.ends_with("/stream.sse")) {
+        let text = std::str::from_utf8(&fixture.body).unwrap();
+        for client in others(fixture.format) {
+            for (at, _) in text.char_indices() {
+                let body = text.get(..at).unwrap();
+                let plan = plan(client, fixture.format, true);
+                let pieces = [body.as_bytes()];
+                let translated = translate(&plan, 200, true, pieces, crate::End::Broken);
+                let whole = fixture.report([body.as_bytes()]).terminal_seen;
+                let told = report(client, &translated);
+                assert!(told.terminal_seen, "{} to {client} at {at}", fixture.name);
+                assert!(told.error.is_some() || whole, "{} to {client} at {at}", fixture.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn comments_and_pings_keep_the_clients_connection_alive() {
+    let (chat, anthropic) = (Format::OpenaiChat, Format::AnthropicMessages);
+    let sent = stream_to(anthropic, chat, ": PROCESSING\n\ndata: [DONE]\n\n", crate::End::Complete);
+    assert!(sent.starts_with("event: ping\ndata: {\"type\":\"ping\"}\n\n"), "{sent}");
+    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    let sent = stream_to(chat, anthropic, ping, crate::End::Complete);
+    assert!(sent.starts_with(": ping\n\n"), "{sent}");
+}
+
+/// A chunk of an OpenAI chat with these fragments of calls.
+fn fragments(calls: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":[{calls}]}}}}]}}\n\n")
+}
+
+const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+
+fn calls_of(stream: &str) -> Vec<(String, Value)> {
+    let sent =
+        stream_to(Format::AnthropicMessages, Format::OpenaiChat, stream, crate::End::Complete);
+    said(&messages(Format::AnthropicMessages, sent.as_bytes())).2
+}
+
+#[test]
+fn calls_are_told_apart_by_index_or_by_id() {
+    let expected = [
+        ("f".to_owned(), serde_json::json!({"a": 1})),
+        ("g".to_owned(), serde_json::json!({"b": "ü"})),
+    ];
+    let by_index = [
+        fragments(r#"{"index":0,"id":"1","function":{"name":"f","arguments":""}}"#),
+        fragments(r#"{"index":0,"function":{"arguments":"{\"a\":"}}"#),
+        fragments(r#"{"index":0,"id":"","function":{"name":null,"arguments":"1}"}}"#),
+        fragments(r#"{"index":1,"id":"2","function":{"name":"g","arguments":"{\"b\":\"ü\"}"}}"#),
+    ];
+    assert_eq!(calls_of(&(by_index.concat() + FINISH)), expected);
+    // Servers that count nothing, or only to 0.
+    let whole = r#"{"index":0,"id":"1","function":{"name":"f","arguments":"{\"a\":1}"}},
+        {"index":0,"id":"2","function":{"name":"g","arguments":"{\"b\":\"ü\"}"}}"#
+        .replace('\n', "");
+    assert_eq!(calls_of(&(fragments(&whole) + FINISH)), expected);
+    assert_eq!(calls_of(&(fragments(&whole.replace("\"index\":0,", "")) + FINISH)), expected);
+    // A server that repeats the id and the name in every fragment.
+    let repeated = [
+        fragments(r#"{"index":0,"id":"1","function":{"name":"f","arguments":"{\"a\":"}}"#),
+        fragments(r#"{"index":0,"id":"1","function":{"name":"f","arguments":"1}"}}"#),
+        fragments(r#"{"index":1,"id":"2","function":{"name":"g","arguments":"{\"b\":\"ü\"}"}}"#),
+        fragments(r#"{"index":0,"function":{"arguments":""}}"#),
+    ];
+    assert_eq!(calls_of(&(repeated.concat() + FINISH)), expected);
+}
+
+#[test]
+fn fragments_out_of_order_are_an_error_and_not_lost() {
+    let stream = [
+        fragments(r#"{"index":0,"id":"1","function":{"name":"f","arguments":"{"}}"#),
+        fragments(r#"{"index":1,"id":"2","function":{"name":"g","arguments":"{}"}}"#),
+        fragments(r#"{"index":0,"function":{"arguments":"}"}}"#),
+    ];
+    let stream = stream.concat() + FINISH;
+    let sent =
+        stream_to(Format::AnthropicMessages, Format::OpenaiChat, &stream, crate::End::Complete);
+    assert!(sent.contains("event: error"), "{sent}");
+    assert!(!sent.contains("message_stop"), "{sent}");
+}
+
+#[test]
+fn the_tool_that_stands_for_a_shape_becomes_text_again() {
+    let mut plan = plan(Format::OpenaiChat, Format::AnthropicMessages, true);
+    plan.json_tool = Some(anthropic::write::JSON_TOOL);
+    let stream = fixture::named("anthropic-messages/stream-thinking-tools.sse");
+    let body = String::from_utf8(stream.body).unwrap().replace("get_weather", "json_answer");
+    let expected = serde_json::json!({"city": "Köln"});
+    for wants_stream in [true, false] {
+        plan.stream = wants_stream;
+        let translated = translate(&plan, 200, true, [body.as_bytes()], crate::End::Complete);
+        let (text, _, calls) = said(&messages(Format::OpenaiChat, &translated.body));
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
+        assert_eq!(calls, []);
+        let stop = report(Format::OpenaiChat, &translated).stop_reason;
+        assert_eq!(stop.as_deref(), Some("stop"));
+    }
+    let whole = fixture::named("anthropic-messages/tools.json");
+    let body = String::from_utf8(whole.body).unwrap().replace("get_weather", "json_answer");
+    let translated = translate(&plan, 200, false, [body.as_bytes()], crate::End::Complete);
+    let (text, _, calls) = said(&messages(Format::OpenaiChat, &translated.body));
+    let json = text.strip_prefix("Checking.").unwrap();
+    assert_eq!(serde_json::from_str::<Value>(json).unwrap()["city"], "Cologne");
+    assert_eq!(calls, []);
+}
+
+#[test]
+fn usage_is_hidden_from_a_chat_client_that_did_not_ask() {
+    let mut plan = plan(Format::OpenaiChat, Format::AnthropicMessages, true);
+    plan.include_usage = false;
+    let body = fixture::named("anthropic-messages/stream.sse").body;
+    let translated = translate(&plan, 200, true, [body.as_slice()], crate::End::Complete);
+    assert!(!String::from_utf8(translated.body).unwrap().contains("usage\":{"));
+}
+
+#[test]
+fn errors_keep_their_status_and_say_how_long_to_wait() {
+    let check = |client, provider, status, body: &str, expected: (u16, &str)| {
+        let translated = translate(
+            &plan(client, provider, true),
+            status,
+            false,
+            [body.as_bytes()],
+            crate::End::Complete,
+        );
+        let body: Value = serde_json::from_slice(&translated.body).unwrap();
+        let name = if client == Format::Gemini { "status" } else { "type" };
+        let kind = &body["error"][name];
+        assert_eq!((translated.head.status, kind.as_str().unwrap()), expected, "{body}");
+        assert!(!body["error"]["message"].as_str().unwrap().is_empty());
+    };
+    let (chat, anthropic) = (Format::OpenaiChat, Format::AnthropicMessages);
+    let said = |message: &str| format!("{{\"error\":{{\"message\":\"{message}\"}}}}");
+    for (status, to_chat, to_anthropic) in [
+        (400, "invalid_request_error", "invalid_request_error"),
+        (401, "authentication_error", "authentication_error"),
+        (403, "permission_error", "permission_error"),
+        (404, "invalid_request_error", "not_found_error"),
+        (413, "invalid_request_error", "request_too_large"),
+        (429, "rate_limit_error", "rate_limit_error"),
+        (500, "server_error", "api_error"),
+        (503, "server_error", "overloaded_error"),
+    ] {
+        check(chat, anthropic, status, &said("x"), (status, to_chat));
+        check(anthropic, chat, status, &said("x"), (status, to_anthropic));
+    }
+    check(chat, anthropic, 529, &said("x"), (503, "server_error"));
+    check(anthropic, chat, 502, "<html><title>Bad</title>", (502, "api_error"));
+    check(anthropic, chat, 429, "", (429, "rate_limit_error"));
+    check(anthropic, chat, 200, "<html>", (502, "api_error"));
+    check(anthropic, chat, 200, "{}", (502, "api_error"));
+}
+
+#[test]
+fn an_answer_that_is_too_long_to_be_held_is_an_error() {
+    let plan = plan(Format::AnthropicMessages, Format::OpenaiChat, false);
+    let piece = vec![b' '; 1 << 20];
+    let pieces = (0..=ANSWER_BYTES_MAX >> 20).map(|_| piece.as_slice());
+    let translated = translate(&plan, 200, false, pieces, crate::End::Complete);
+    assert_eq!(translated.head.status, 502);
+}
+
+#[test]
+fn an_event_that_is_too_long_is_an_error() {
+    let plan = plan(Format::AnthropicMessages, Format::OpenaiChat, true);
+    let piece = vec![b'x'; 1 << 20];
+    let count = (crate::sse::EVENT_BYTES_MAX >> 20) + 1;
+    let pieces = (0..count).map(|_| piece.as_slice());
+    let pieces = std::iter::once(b"data: ".as_slice()).chain(pieces).chain([b"\n\n".as_slice()]);
+    let translated = translate(&plan, 200, true, pieces, crate::End::Complete);
+    assert!(String::from_utf8(translated.body).unwrap().starts_with("event: error"));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_translated_to_something(
+        body in proptest::collection::vec(any::<u8>(), 0..300),
+        wrap in proptest::bool::ANY,
+    ) {
+        let mut stream = body.clone();
+        if wrap {
+            stream.splice(0..0, *b"data: ");
+            stream.extend_from_slice(b"\n\n");
+        }
+        for provider in FORMATS {
+            for client in others(provider) {
+                let plan = plan(client, provider, true);
+                let done = translate(&plan, 200, true, [stream.as_slice()], crate::End::Complete);
+                prop_assert!(report(client, &done).terminal_seen);
+                translate(&plan, 200, false, [body.as_slice()], crate::End::Broken);
+                translate(&plan, 500, false, [body.as_slice()], crate::End::Complete);
+                let _ = translate_request(&config(client, provider), &body);
+            }
+        }
+    }
+
+    /// Bodies of the right shape with wrong values, which reach further than any bytes.
+    #[test]
+    fn a_body_with_a_member_gone_wrong_never_panics(at in any::<prop::sample::Index>(), what in 0..5) {
+        for fixture in answers() {
+            let mut value: Value = match serde_json::from_slice(&fixture.body) {
+                Ok(value) => value,
+                Err(_) => continue,
+            };
+            spoil(&mut value, at, what);
+            let body = value.to_string();
+            for client in others(fixture.format) {
+                for stream in [true, false] {
+                    let plan = plan(client, fixture.format, stream);
+                    translate(&plan, 200, false, [body.as_bytes()], crate::End::Complete);
+                }
+            }
+        }
+    }
+}
+
+/// Replaces some value in the tree.
+pub(super) fn spoil(value: &mut Value, at: prop::sample::Index, what: i32) {
+    fn count(value: &Value) -> usize {
+        let inner: usize = match value {
+            Value::Array(list) => list.iter().map(count).sum(),
+            Value::Object(members) => members.values().map(count).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+        };
+        inner + 1
+    }
+    fn replace(value: &mut Value, left: &mut usize, with: &Value) {
+        if *left == 0 {
+            *value = with.clone();
+        }
+        *left = left.wrapping_sub(1);
+        match value {
+            Value::Array(list) => list.iter_mut().for_each(|it| replace(it, left, with)),
+            Value::Object(members) => members.values_mut().for_each(|it| replace(it, left, with)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let with = match what {
+        0 => Value::Null,
+        1 => serde_json::json!({"a": [1]}),
+        2 => serde_json::json!([{}, [], "x"]),
+        3 => serde_json::json!(-1.5),
+        _ => serde_json::json!("\u{0}ü"),
+    };
+    let mut left = at.index(count(value));
+    replace(value, &mut left, &with);
+}

@@ -1,0 +1,139 @@
+//! A conversation as the stricter formats want it: turns that alternate and begin with the user's,
+//! instructions in front, results beside their calls.
+
+use std::collections::HashMap;
+
+use crate::{
+    ir::{Content, Part, Prompt, Role, Turn},
+    loss::Losses,
+};
+
+/// What the user says where a format wants a turn of the user's and there is none.
+const FILLER: &str = "(continue)";
+
+/// Moves instructions from the middle of the conversation to the others in front, for formats that
+/// know no other place. Their authority matters more than their place.
+pub(super) fn hoist_system(prompt: &mut Prompt, losses: &mut Losses) {
+    let turns = std::mem::take(&mut prompt.turns);
+    for turn in turns {
+        if turn.role == Role::System {
+            losses
+                .note(&turn.at, "was moved to the system prompt: the provider has no other place");
+            prompt.system.extend(turn.parts);
+        } else {
+            prompt.turns.push(turn);
+        }
+    }
+}
+
+/// Leaves out empty texts, which say nothing and which Anthropic refuses, joins turns of one role,
+/// and puts a turn of the user's in front where there is none.
+pub(super) fn alternate(prompt: &mut Prompt, losses: &mut Losses) {
+    let said = |it: &Part| it.as_text().is_none_or(|text| !text.trim().is_empty());
+    prompt.system.retain(said);
+    let mut turns: Vec<Turn> = Vec::new();
+    for mut turn in std::mem::take(&mut prompt.turns) {
+        turn.parts.retain(said);
+        match turns.last_mut() {
+            Some(last) if last.role == turn.role => last.parts.extend(turn.parts),
+            _ if turn.parts.is_empty() => {}
+            _ => turns.push(turn),
+        }
+    }
+    if turns.first().is_none_or(|it| it.role == Role::Assistant) {
+        losses.note("messages", "does not begin with the user: an empty turn was put in front");
+        let parts = vec![Part::text("", FILLER)];
+        turns.insert(0, Turn { role: Role::User, at: String::new(), parts });
+    }
+    prompt.turns = turns;
+}
+
+/// Puts tool results before the rest of their turn, in the order of the calls before them: Anthropic
+/// wants them in front, and Gemini's calls without ids are matched by their place.
+pub(super) fn results_first(prompt: &mut Prompt) {
+    let mut order: HashMap<String, usize> = HashMap::new();
+    for turn in &mut prompt.turns {
+        for part in &turn.parts {
+            if let Content::ToolCall(call) = &part.content {
+                let next = order.len();
+                order.entry(call.id.clone()).or_insert(next);
+            }
+        }
+        turn.parts.sort_by_key(|it| {
+            let Content::ToolResult(result) = &it.content else { return (1, 0) };
+            (0, order.get(&result.call_id).copied().unwrap_or(usize::MAX))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{ToolCall, ToolResult};
+
+    fn turn(role: Role, texts: &[&str]) -> Turn {
+        let parts = texts.iter().map(|it| Part::text("", *it)).collect();
+        Turn { role, at: "x".to_owned(), parts }
+    }
+
+    fn texts(prompt: &Prompt) -> Vec<Vec<&str>> {
+        let turns = prompt.turns.iter();
+        turns.map(|it| it.parts.iter().filter_map(Part::as_text).collect()).collect()
+    }
+
+    #[test]
+    fn turns_of_one_role_are_joined_and_empty_ones_left_out() {
+        let mut prompt = Prompt {
+            turns: vec![
+                turn(Role::Assistant, &["hello"]),
+                turn(Role::User, &["a", " "]),
+                turn(Role::Assistant, &[""]),
+                turn(Role::User, &["b"]),
+            ],
+            ..Prompt::default()
+        };
+        let mut losses = Losses::default();
+        alternate(&mut prompt, &mut losses);
+        assert_eq!(texts(&prompt), [vec![FILLER], vec!["hello"], vec!["a", "b"]]);
+        assert_eq!(losses.into_vec().len(), 1);
+    }
+
+    #[test]
+    fn a_prompt_of_instructions_alone_gets_a_turn() {
+        let mut prompt = Prompt::default();
+        alternate(&mut prompt, &mut Losses::default());
+        assert_eq!(texts(&prompt), [[FILLER]]);
+    }
+
+    #[test]
+    fn results_come_first_in_the_order_of_their_calls() {
+        let call = |id: &str| {
+            let call =
+                ToolCall { id: id.to_owned(), name: String::new(), arguments: String::new() };
+            Part::new("", Content::ToolCall(call))
+        };
+        let result = |id: &str| {
+            let call_id = id.to_owned();
+            let result = ToolResult { call_id, name: None, parts: Vec::new(), is_error: false };
+            Part::new("", Content::ToolResult(result))
+        };
+        let mut prompt = Prompt {
+            turns: vec![
+                Turn {
+                    role: Role::Assistant,
+                    at: String::new(),
+                    parts: vec![call("b"), call("a")],
+                },
+                Turn {
+                    role: Role::User,
+                    at: String::new(),
+                    parts: vec![Part::text("", "t"), result("a"), result("b")],
+                },
+            ],
+            ..Prompt::default()
+        };
+        results_first(&mut prompt);
+        let parts = &prompt.turns[1].parts;
+        assert_eq!(*parts, [result("b"), result("a"), Part::text("", "t")]);
+    }
+}
