@@ -106,7 +106,7 @@ struct PromptFeedback<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct UsageMetadata {
+pub(crate) struct UsageMetadata {
     prompt_token_count: Count,
     cached_content_token_count: Count,
     candidates_token_count: Count,

@@ -21,6 +21,10 @@ pub(crate) struct Prompt {
     /// What stands before the conversation, whoever the format says speaks it.
     pub(crate) system: Vec<Part>,
     pub(crate) turns: Vec<Turn>,
+    /// The client's names for the conversation and for `max_tokens`, for what is said of them when
+    /// they are missing.
+    pub(crate) turns_at: &'static str,
+    pub(crate) max_tokens_at: &'static str,
     pub(crate) tools: Vec<Tool>,
     pub(crate) tool_choice: Option<Given<ToolChoice>>,
     pub(crate) parallel_tool_calls: Option<Given<bool>>,
@@ -197,11 +201,13 @@ impl Signature {
 
     /// Reads what [`shown_in`](Self::shown_in) made, or a signature of `format`'s own.
     pub(crate) fn read(text: String, format: Format) -> Self {
-        let foreign = text.strip_prefix(FOREIGN).and_then(|rest| {
-            let (by, value) = rest.split_once('.')?;
-            Some(Self { by: by.parse().ok()?, value: value.to_owned() })
-        });
-        foreign.unwrap_or(Self { by: format, value: text })
+        Self::foreign(&text).unwrap_or(Self { by: format, value: text })
+    }
+
+    /// Reads what [`shown_in`](Self::shown_in) made for a client of another format.
+    pub(crate) fn foreign(text: &str) -> Option<Self> {
+        let (by, value) = text.strip_prefix(FOREIGN)?.split_once('.')?;
+        Some(Self { by: by.parse().ok()?, value: value.to_owned() })
     }
 }
 

@@ -58,6 +58,7 @@ mod answers;
 mod anthropic;
 mod failure;
 mod fields;
+mod gemini;
 mod media;
 mod openai_chat;
 mod reasoning;
@@ -141,8 +142,19 @@ pub struct AnswerPlan {
     stream: bool,
     /// Whether an OpenAI chat client asked for usage in its stream.
     include_usage: bool,
+    /// How a stream is told to the client.
+    framing: Framing,
     /// The tool whose arguments are the answer's text.
     json_tool: Option<&'static str>,
+}
+
+/// How a stream's pieces follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// As server-sent events.
+    Events,
+    /// As the elements of a JSON list: Gemini without `alt=sse`.
+    List,
 }
 
 /// A format that is translated.
@@ -150,6 +162,7 @@ pub struct AnswerPlan {
 enum Dialect {
     Chat,
     Anthropic,
+    Gemini,
 }
 
 impl Dialect {
@@ -157,7 +170,8 @@ impl Dialect {
         match format {
             Format::OpenaiChat => Ok(Self::Chat),
             Format::AnthropicMessages => Ok(Self::Anthropic),
-            Format::OpenaiResponses | Format::OpenaiEmbeddings | Format::Gemini => {
+            Format::Gemini => Ok(Self::Gemini),
+            Format::OpenaiResponses | Format::OpenaiEmbeddings => {
                 Err(Refused::new("", format!("the format `{format}` is not translated")))
             }
         }
@@ -167,6 +181,7 @@ impl Dialect {
         match self {
             Self::Chat => Format::OpenaiChat,
             Self::Anthropic => Format::AnthropicMessages,
+            Self::Gemini => Format::Gemini,
         }
     }
 }
@@ -197,11 +212,12 @@ pub fn translate_request(
         model: config.model.to_owned(),
         stream,
         include_usage,
+        framing: framing(client, config.query),
         json_tool,
     };
     Ok(TranslatedRequest {
         body: serde_json::to_vec(&body).unwrap_or_default(),
-        path: path(provider),
+        path: path(provider, config.model, stream),
         stream,
         losses: losses.into_vec(),
         plan,
@@ -217,6 +233,7 @@ fn read(
     let mut prompt = match client {
         Dialect::Chat => openai_chat::read::request(body, losses)?,
         Dialect::Anthropic => anthropic::read::request(body, losses)?,
+        Dialect::Gemini => gemini::read::request(body, losses)?,
     };
     prompt.stream = config.streaming_in_path.unwrap_or(prompt.stream);
     Ok(prompt)
@@ -234,14 +251,42 @@ fn write(
             openai_chat::write::request(prompt, model, quirks, losses).map(|it| (it, None))
         }
         Dialect::Anthropic => anthropic::write::request(prompt, model, quirks, losses),
+        Dialect::Gemini => gemini::write::request(prompt, quirks, losses).map(|it| (it, None)),
     }
 }
 
-fn path(provider: Dialect) -> String {
+fn framing(client: Dialect, query: Option<&str>) -> Framing {
+    let asks_for_events = query.is_some_and(|it| it.split('&').any(|it| it == "alt=sse"));
+    match client {
+        Dialect::Gemini if !asks_for_events => Framing::List,
+        Dialect::Chat | Dialect::Anthropic | Dialect::Gemini => Framing::Events,
+    }
+}
+
+fn path(provider: Dialect, model: &str, stream: bool) -> String {
     match provider {
         Dialect::Chat => "/chat/completions".to_owned(),
         Dialect::Anthropic => "/messages".to_owned(),
+        Dialect::Gemini => {
+            let model = model.strip_prefix("models/").unwrap_or(model);
+            let folder = if model.starts_with("tunedModels/") { "" } else { "models/" };
+            let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+            format!("/v1beta/{folder}{}:{method}", in_path(model))
+        }
     }
+}
+
+/// A model's name in a path, with what has a meaning there percent-encoded.
+fn in_path(model: &str) -> String {
+    let mut out = String::with_capacity(model.len());
+    for byte in model.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
 }
 
 /// Appends a value's JSON; what is written here always serialises.

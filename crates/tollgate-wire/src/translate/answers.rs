@@ -7,7 +7,9 @@ use bytes::Bytes;
 use tollgate_core::Usage;
 
 use self::collect::Collector;
-use super::{AnswerPlan, Dialect, Sink, anthropic, failure, json_into, openai_chat};
+use super::{
+    AnswerPlan, Dialect, Framing, Sink, anthropic, failure, gemini, json_into, openai_chat,
+};
 use crate::{
     ir::{Answer, Event, Failure, Opening, Stop},
     loss::{Loss, Losses},
@@ -121,9 +123,7 @@ impl AnswerTranslator {
     #[must_use]
     pub const fn head(&self) -> Option<Head> {
         match (&self.input, &self.output) {
-            (Input::Stream(..), Output::Stream(_)) => {
-                Some(Head { status: 200, content_type: STREAM })
-            }
+            (Input::Stream(..), Output::Stream(_)) => Some(stream_head(self.plan.framing)),
             (Input::Whole(_), _) | (_, Output::Whole(_)) => None,
         }
     }
@@ -186,7 +186,10 @@ impl AnswerTranslator {
             }
         }
         match std::mem::replace(&mut self.output, Output::Whole(Box::default())) {
-            Output::Stream(_) => self.finished(out, Head { status: 200, content_type: STREAM }),
+            Output::Stream(_) => {
+                let head = stream_head(self.plan.framing);
+                self.finished(out, head)
+            }
             Output::Whole(collector) => match collector.into_answer() {
                 Ok(answer) => self.answered(&answer),
                 Err(failure) => self.failed(&failure, failure::status_of(failure.kind)),
@@ -201,6 +204,14 @@ impl AnswerTranslator {
         let answer = match plan.provider {
             Dialect::Chat => openai_chat::answer::read(body, &config, &mut self.losses)?,
             Dialect::Anthropic => anthropic::answer::read(body, &mut self.losses)?,
+            // A whole answer is a stream of one event.
+            Dialect::Gemini => {
+                let mut reader = gemini::stream::Reader::new(&config);
+                let mut collector = Collector::default();
+                reader.event(body, &mut self.losses, &mut |event| collector.event(event));
+                reader.end(&mut |event| collector.event(event));
+                collector.into_answer()?
+            }
         };
         Ok(without_json_tool(answer, plan.json_tool))
     }
@@ -221,12 +232,14 @@ impl AnswerTranslator {
         let mut out = Vec::new();
         if let Output::Stream(writing) = &mut self.output {
             collect::replay(answer, &mut |event| writing.event(event, &mut out));
-            return self.finished(out, Head { status: 200, content_type: STREAM });
+            let head = stream_head(self.plan.framing);
+            return self.finished(out, head);
         }
         let config = self.config(&self.plan, &self.fallback_id);
         let body = match self.plan.client {
             Dialect::Chat => openai_chat::answer::write(answer, &config),
             Dialect::Anthropic => anthropic::answer::write(answer, &config),
+            Dialect::Gemini => gemini::answer::write(answer, &config),
         };
         json_into(&body, &mut out);
         self.finished(out, Head { status: 200, content_type: JSON })
@@ -258,7 +271,14 @@ impl std::fmt::Debug for AnswerTranslator {
 }
 
 const JSON: &str = "application/json";
-const STREAM: &str = "text/event-stream";
+
+const fn stream_head(framing: Framing) -> Head {
+    let content_type = match framing {
+        Framing::Events => "text/event-stream",
+        Framing::List => JSON,
+    };
+    Head { status: 200, content_type }
+}
 
 /// The status of an answer that is a success to HTTP and to nobody else.
 const BAD_ANSWER: u16 = 502;
@@ -267,6 +287,7 @@ const BAD_ANSWER: u16 = 502;
 enum Reader {
     Chat(openai_chat::stream::Reader),
     Anthropic(anthropic::stream::Reader),
+    Gemini(gemini::stream::Reader),
 }
 
 impl Reader {
@@ -274,6 +295,7 @@ impl Reader {
         match config.plan.provider {
             Dialect::Chat => Self::Chat(openai_chat::stream::Reader::new(config)),
             Dialect::Anthropic => Self::Anthropic(anthropic::stream::Reader::new()),
+            Dialect::Gemini => Self::Gemini(gemini::stream::Reader::new(config)),
         }
     }
 
@@ -295,6 +317,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.event(&data, losses, sink),
             Self::Anthropic(reader) => reader.event(event.name(), &data, losses, sink),
+            Self::Gemini(reader) => reader.event(&data, losses, sink),
         }
     }
 
@@ -302,6 +325,7 @@ impl Reader {
         match self {
             Self::Chat(reader) => reader.end(sink),
             Self::Anthropic(reader) => reader.end(sink),
+            Self::Gemini(reader) => reader.end(sink),
         }
     }
 }
@@ -310,6 +334,7 @@ impl Reader {
 enum Writer {
     Chat(openai_chat::stream::Writer),
     Anthropic(anthropic::stream::Writer),
+    Gemini(gemini::stream::Writer),
 }
 
 impl Writer {
@@ -317,6 +342,7 @@ impl Writer {
         match self {
             Self::Chat(writer) => writer.write(event, out),
             Self::Anthropic(writer) => writer.write(event, out),
+            Self::Gemini(writer) => writer.write(event, out),
         }
     }
 }
@@ -334,6 +360,7 @@ impl Writing {
         let writer = match config.plan.client {
             Dialect::Chat => Writer::Chat(openai_chat::stream::Writer::new(config)),
             Dialect::Anthropic => Writer::Anthropic(anthropic::stream::Writer::new(config)),
+            Dialect::Gemini => Writer::Gemini(gemini::stream::Writer::new(config)),
         };
         let json_tool = JsonTool::new(config.plan.json_tool);
         Self { writer, json_tool, begun: false, ended: false }

@@ -50,6 +50,12 @@ impl Fields {
         self.members.shift_remove(name).filter(|it| !it.is_null())
     }
 
+    /// Renames snake_case members to their camelCase names, as Gemini's clients write either.
+    pub(super) fn camelled(mut self) -> Self {
+        self.members = self.members.into_iter().map(|(name, it)| (camel(&name), it)).collect();
+        self
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|it| !it.is_null())
     }
@@ -164,8 +170,28 @@ impl Fields {
         }
     }
 
+    /// The name of some member that was not taken.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.members.iter().find(|(_, it)| !it.is_null()).map(|(name, _)| name.as_str())
+    }
+
     /// What was not taken, as it is.
     pub(super) fn into_members(self) -> Map<String, Value> {
         self.members
     }
+}
+
+pub(super) fn camel(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut raise = false;
+    for letter in name.chars() {
+        if letter == '_' && !out.is_empty() {
+            raise = true;
+        } else if std::mem::take(&mut raise) {
+            out.extend(letter.to_uppercase());
+        } else {
+            out.push(letter);
+        }
+    }
+    out
 }

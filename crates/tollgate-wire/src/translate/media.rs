@@ -35,6 +35,21 @@ pub(super) fn inline(media_type: String, data: String, name: Option<String>) -> 
     }
 }
 
+/// The media type that the end of an address tells.
+pub(super) fn media_type_of(url: &str) -> Option<&'static str> {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let (_, extension) = path.rsplit_once('.')?;
+    Some(match extension.to_ascii_lowercase().as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        "pdf" => "application/pdf",
+        "txt" => "text/plain",
+        _ => return None,
+    })
+}
+
 /// Anthropic's `cache_control`, which servers of other formats accept in the same place.
 pub(super) fn cache_hint(
     fields: &mut Fields,
@@ -67,5 +82,14 @@ mod tests {
         check("data:", None);
         let url = "https://example.com/a,b".to_owned();
         check("https://example.com/a,b", Some(Source::Url { url, media_type: None }));
+    }
+
+    #[test]
+    fn tells_a_media_type_from_an_address() {
+        let check = |url: &str, expected| assert_eq!(media_type_of(url), expected, "{url}");
+        check("https://example.com/a.PNG?x=1.pdf", Some("image/png"));
+        check("https://example.com/a.b/c", None);
+        check("https://example.com", None);
+        check("", None);
     }
 }

@@ -9,9 +9,9 @@ use crate::ir::{Amount, Effort};
 pub(super) const BUDGET_MIN: u64 = 1_024;
 /// Tokens for `medium`, and where nothing is said.
 pub(super) const BUDGET_MEDIUM: u64 = 8_192;
-/// Tokens for `high`.
+/// Tokens for `high`: the most that every Gemini model accepts.
 pub(super) const BUDGET_HIGH: u64 = 24_576;
-/// Tokens for `xhigh` and `max`: the most that Gemini 2.5 Pro accepts.
+/// Tokens for `xhigh` and `max`.
 pub(super) const BUDGET_MAX: u64 = 32_768;
 
 /// The amount that an effort's name means; `None` when it is not known.

@@ -14,7 +14,7 @@ mod requests;
 mod streams;
 
 /// Every format that is translated.
-const FORMATS: [Format; 2] = [Format::OpenaiChat, Format::AnthropicMessages];
+const FORMATS: [Format; 3] = [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini];
 
 fn others(format: Format) -> impl Iterator<Item = Format> {
     FORMATS.into_iter().filter(move |it| *it != format)
@@ -38,6 +38,7 @@ fn plan(client: Format, provider: Format, stream: bool) -> AnswerPlan {
         model: "provider-model".to_owned(),
         stream,
         include_usage: true,
+        framing: Framing::Events,
         json_tool: None,
     }
 }

@@ -41,7 +41,8 @@ pub(super) fn alternate(prompt: &mut Prompt, losses: &mut Losses) {
         }
     }
     if turns.first().is_none_or(|it| it.role == Role::Assistant) {
-        losses.note("messages", "does not begin with the user: an empty turn was put in front");
+        losses
+            .note(prompt.turns_at, "does not begin with the user: an empty turn was put in front");
         let parts = vec![Part::text("", FILLER)];
         turns.insert(0, Turn { role: Role::User, at: String::new(), parts });
     }
@@ -64,6 +65,16 @@ pub(super) fn results_first(prompt: &mut Prompt) {
             (0, order.get(&result.call_id).copied().unwrap_or(usize::MAX))
         });
     }
+}
+
+/// The names of the tools that were called, by the ids of the calls.
+pub(super) fn called_names(prompt: &Prompt) -> HashMap<String, String> {
+    let parts = prompt.turns.iter().flat_map(|it| &it.parts);
+    let calls = parts.filter_map(|it| {
+        let Content::ToolCall(call) = &it.content else { return None };
+        Some((call.id.clone(), call.name.clone()))
+    });
+    calls.collect()
 }
 
 #[cfg(test)]
@@ -135,5 +146,6 @@ mod tests {
         results_first(&mut prompt);
         let parts = &prompt.turns[1].parts;
         assert_eq!(*parts, [result("b"), result("a"), Part::text("", "t")]);
+        assert_eq!(called_names(&prompt).get("a"), Some(&"".to_owned()));
     }
 }

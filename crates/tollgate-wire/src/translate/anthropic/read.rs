@@ -29,6 +29,8 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
         system: content(&mut fields, "system", losses)?,
         stream: fields.bool("stream")?.unwrap_or(false),
         include_usage: true,
+        turns_at: "messages",
+        max_tokens_at: "max_tokens",
         ..Prompt::default()
     };
     if !fields.has("messages") {

@@ -385,7 +385,7 @@ fn max_tokens(
         Thinks::Not | Thinks::Off | Thinks::Adaptive(_) => 0,
     };
     let value = default.saturating_add(budget);
-    losses.note("max_tokens", format!("was not given, and Anthropic wants one: {value}"));
+    losses.note(prompt.max_tokens_at, format!("was not given, and Anthropic wants one: {value}"));
     value
 }
 

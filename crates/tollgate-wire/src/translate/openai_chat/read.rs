@@ -23,8 +23,12 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
     refuse_what_others_lack(&fields)?;
     // The model is chosen by the gateway, and streaming is read below.
     fields.pass_over(&["model"]);
-    let mut prompt =
-        Prompt { stream: fields.bool("stream")?.unwrap_or(false), ..Prompt::default() };
+    let mut prompt = Prompt {
+        turns_at: "messages",
+        max_tokens_at: "max_completion_tokens",
+        stream: fields.bool("stream")?.unwrap_or(false),
+        ..Prompt::default()
+    };
     if let Some(mut options) = fields.object("stream_options")? {
         prompt.include_usage = options.bool("include_usage")?.unwrap_or(false);
         options.pass_over(&["include_obfuscation"]);
