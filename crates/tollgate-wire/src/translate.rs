@@ -61,6 +61,7 @@ mod fields;
 mod gemini;
 mod media;
 mod openai_chat;
+mod openai_responses;
 mod reasoning;
 mod turns;
 
@@ -163,6 +164,7 @@ enum Dialect {
     Chat,
     Anthropic,
     Gemini,
+    Responses,
 }
 
 impl Dialect {
@@ -171,7 +173,8 @@ impl Dialect {
             Format::OpenaiChat => Ok(Self::Chat),
             Format::AnthropicMessages => Ok(Self::Anthropic),
             Format::Gemini => Ok(Self::Gemini),
-            Format::OpenaiResponses | Format::OpenaiEmbeddings => {
+            Format::OpenaiResponses => Ok(Self::Responses),
+            Format::OpenaiEmbeddings => {
                 Err(Refused::new("", format!("the format `{format}` is not translated")))
             }
         }
@@ -182,6 +185,7 @@ impl Dialect {
             Self::Chat => Format::OpenaiChat,
             Self::Anthropic => Format::AnthropicMessages,
             Self::Gemini => Format::Gemini,
+            Self::Responses => Format::OpenaiResponses,
         }
     }
 }
@@ -234,6 +238,7 @@ fn read(
         Dialect::Chat => openai_chat::read::request(body, losses)?,
         Dialect::Anthropic => anthropic::read::request(body, losses)?,
         Dialect::Gemini => gemini::read::request(body, losses)?,
+        Dialect::Responses => openai_responses::read::request(body, losses)?,
     };
     prompt.stream = config.streaming_in_path.unwrap_or(prompt.stream);
     Ok(prompt)
@@ -252,6 +257,9 @@ fn write(
         }
         Dialect::Anthropic => anthropic::write::request(prompt, model, quirks, losses),
         Dialect::Gemini => gemini::write::request(prompt, quirks, losses).map(|it| (it, None)),
+        Dialect::Responses => {
+            openai_responses::write::request(prompt, model, quirks, losses).map(|it| (it, None))
+        }
     }
 }
 
@@ -259,7 +267,9 @@ fn framing(client: Dialect, query: Option<&str>) -> Framing {
     let asks_for_events = query.is_some_and(|it| it.split('&').any(|it| it == "alt=sse"));
     match client {
         Dialect::Gemini if !asks_for_events => Framing::List,
-        Dialect::Chat | Dialect::Anthropic | Dialect::Gemini => Framing::Events,
+        Dialect::Chat | Dialect::Anthropic | Dialect::Gemini | Dialect::Responses => {
+            Framing::Events
+        }
     }
 }
 
@@ -267,6 +277,7 @@ fn path(provider: Dialect, model: &str, stream: bool) -> String {
     match provider {
         Dialect::Chat => "/chat/completions".to_owned(),
         Dialect::Anthropic => "/messages".to_owned(),
+        Dialect::Responses => "/responses".to_owned(),
         Dialect::Gemini => {
             let model = model.strip_prefix("models/").unwrap_or(model);
             let folder = if model.starts_with("tunedModels/") { "" } else { "models/" };

@@ -9,6 +9,7 @@ use tollgate_core::Usage;
 use self::collect::Collector;
 use super::{
     AnswerPlan, Dialect, Framing, Sink, anthropic, failure, gemini, json_into, openai_chat,
+    openai_responses,
 };
 use crate::{
     ir::{Answer, Event, Failure, Opening, Stop},
@@ -66,7 +67,8 @@ pub struct Finished {
 /// undone; the bytes that come out are the client's body, the same wherever the pieces are cut.
 ///
 /// Holds one event of a stream at a time, and nothing that grows with it, unless the client asked
-/// for a whole answer.
+/// for a whole answer, or speaks the Responses format, whose last event repeats the answer: then up
+/// to [`ANSWER_BYTES_MAX`].
 pub struct AnswerTranslator {
     input: Input,
     output: Output,
@@ -86,7 +88,7 @@ enum Input {
 
 enum Output {
     Whole(Box<Collector>),
-    Stream(Writing),
+    Stream(Box<Writing>),
 }
 
 impl AnswerTranslator {
@@ -102,7 +104,7 @@ impl AnswerTranslator {
             Input::Whole(Some(Vec::new()))
         };
         let output = if config.plan.stream {
-            Output::Stream(Writing::new(config))
+            Output::Stream(Box::new(Writing::new(config)))
         } else {
             Output::Whole(Box::new(Collector::new(config)))
         };
@@ -204,6 +206,7 @@ impl AnswerTranslator {
         let answer = match plan.provider {
             Dialect::Chat => openai_chat::answer::read(body, &config, &mut self.losses)?,
             Dialect::Anthropic => anthropic::answer::read(body, &mut self.losses)?,
+            Dialect::Responses => openai_responses::answer::read(body, &mut self.losses)?,
             // A whole answer is a stream of one event.
             Dialect::Gemini => {
                 let mut reader = gemini::stream::Reader::new(&config);
@@ -240,6 +243,7 @@ impl AnswerTranslator {
             Dialect::Chat => openai_chat::answer::write(answer, &config),
             Dialect::Anthropic => anthropic::answer::write(answer, &config),
             Dialect::Gemini => gemini::answer::write(answer, &config),
+            Dialect::Responses => openai_responses::answer::write(answer, &config),
         };
         json_into(&body, &mut out);
         self.finished(out, Head { status: 200, content_type: JSON })
@@ -288,6 +292,7 @@ enum Reader {
     Chat(openai_chat::stream::Reader),
     Anthropic(anthropic::stream::Reader),
     Gemini(gemini::stream::Reader),
+    Responses(openai_responses::stream::Reader),
 }
 
 impl Reader {
@@ -296,6 +301,7 @@ impl Reader {
             Dialect::Chat => Self::Chat(openai_chat::stream::Reader::new(config)),
             Dialect::Anthropic => Self::Anthropic(anthropic::stream::Reader::new()),
             Dialect::Gemini => Self::Gemini(gemini::stream::Reader::new(config)),
+            Dialect::Responses => Self::Responses(openai_responses::stream::Reader::new()),
         }
     }
 
@@ -318,6 +324,7 @@ impl Reader {
             Self::Chat(reader) => reader.event(&data, losses, sink),
             Self::Anthropic(reader) => reader.event(event.name(), &data, losses, sink),
             Self::Gemini(reader) => reader.event(&data, losses, sink),
+            Self::Responses(reader) => reader.event(event.name(), &data, losses, sink),
         }
     }
 
@@ -326,6 +333,7 @@ impl Reader {
             Self::Chat(reader) => reader.end(sink),
             Self::Anthropic(reader) => reader.end(sink),
             Self::Gemini(reader) => reader.end(sink),
+            Self::Responses(reader) => reader.end(sink),
         }
     }
 }
@@ -335,6 +343,7 @@ enum Writer {
     Chat(openai_chat::stream::Writer),
     Anthropic(anthropic::stream::Writer),
     Gemini(gemini::stream::Writer),
+    Responses(openai_responses::stream::Writer),
 }
 
 impl Writer {
@@ -343,6 +352,7 @@ impl Writer {
             Self::Chat(writer) => writer.write(event, out),
             Self::Anthropic(writer) => writer.write(event, out),
             Self::Gemini(writer) => writer.write(event, out),
+            Self::Responses(writer) => writer.write(event, out),
         }
     }
 }
@@ -361,6 +371,7 @@ impl Writing {
             Dialect::Chat => Writer::Chat(openai_chat::stream::Writer::new(config)),
             Dialect::Anthropic => Writer::Anthropic(anthropic::stream::Writer::new(config)),
             Dialect::Gemini => Writer::Gemini(gemini::stream::Writer::new(config)),
+            Dialect::Responses => Writer::Responses(openai_responses::stream::Writer::new(config)),
         };
         let json_tool = JsonTool::new(config.plan.json_tool);
         Self { writer, json_tool, begun: false, ended: false }

@@ -6,10 +6,13 @@ use crate::{
     loss::{Losses, Refused},
 };
 
-/// An address: the bytes themselves in a data URL, else where they are.
+/// An address: the bytes themselves in a data URL, else where anybody can fetch them.
 pub(super) fn source_of(url: String, at: &str) -> Result<Source, Refused> {
     let Some(inline) = url.strip_prefix("data:") else {
-        return Ok(Source::Url { url, media_type: None });
+        if is_public(&url) {
+            return Ok(Source::Url { url, media_type: None });
+        }
+        return Err(Refused::new(at, "is neither a data URL nor an address on the web"));
     };
     let parsed = inline.split_once(',').and_then(|(head, data)| {
         let media_type = head.strip_suffix(";base64")?;
@@ -18,6 +21,19 @@ pub(super) fn source_of(url: String, at: &str) -> Result<Source, Refused> {
         Some(Source::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
     });
     parsed.ok_or_else(|| Refused::new(at, "is a data URL without base64"))
+}
+
+/// A file's bytes in a data URL, as what their media type says they are.
+pub(super) fn file_of(data: String, name: Option<String>, at: &str) -> Result<Content, Refused> {
+    match source_of(data, at)? {
+        Source::Base64 { media_type, data } => Ok(inline(media_type, data, name)),
+        Source::Url { .. } | Source::Text(_) => Err(Refused::new(at, "must be a data URL")),
+    }
+}
+
+/// Whether an address is one on the web and not one that only its provider can resolve.
+pub(super) fn is_public(url: &str) -> bool {
+    url.starts_with("https://") || url.starts_with("http://")
 }
 
 pub(super) fn data_url(media_type: &str, data: &str) -> String {
@@ -80,6 +96,8 @@ mod tests {
         check("data:application/pdf;name=a.pdf;base64,AA", Some(base64("application/pdf", "AA")));
         check("data:text/plain,hello", None);
         check("data:", None);
+        check("gs://bucket/a.png", None);
+        check("", None);
         let url = "https://example.com/a,b".to_owned();
         check("https://example.com/a,b", Some(Source::Url { url, media_type: None }));
     }

@@ -14,7 +14,8 @@ mod requests;
 mod streams;
 
 /// Every format that is translated.
-const FORMATS: [Format; 3] = [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini];
+const FORMATS: [Format; 4] =
+    [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini, Format::OpenaiResponses];
 
 fn others(format: Format) -> impl Iterator<Item = Format> {
     FORMATS.into_iter().filter(move |it| *it != format)

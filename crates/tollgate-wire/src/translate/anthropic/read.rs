@@ -11,7 +11,7 @@ use crate::{
     loss::{Losses, Refused},
     translate::{
         fields::{Fields, element},
-        media::cache_hint,
+        media::{cache_hint, source_of},
         reasoning::effort_of,
     },
 };
@@ -129,7 +129,7 @@ fn source(mut fields: Fields, losses: &mut Losses) -> Result<Source, Refused> {
             media_type: fields.need_text("media_type")?,
             data: fields.need_text("data")?,
         },
-        "url" => Source::Url { url: fields.need_text("url")?, media_type: None },
+        "url" => source_of(fields.need_text("url")?, &fields.path("url"))?,
         "text" => {
             fields.pass_over(&["media_type"]);
             Source::Text(fields.need_text("data")?)

@@ -11,7 +11,7 @@ use crate::{
     loss::{Losses, Refused},
     translate::{
         fields::{Fields, element},
-        media::inline,
+        media::{inline, is_public},
         reasoning::effort_of,
     },
 };
@@ -224,8 +224,7 @@ fn content(
 fn file(mut file: Fields, losses: &mut Losses) -> Result<Content, Refused> {
     let media_type = file.text("mimeType")?;
     let url = file.need_text("fileUri")?;
-    let is_public = url.starts_with("https://") || url.starts_with("http://");
-    if !is_public || url.contains("googleapis.com/") {
+    if !is_public(&url) || url.contains("googleapis.com/") {
         return Err(file.refuse("fileUri", "names a file that only its provider has"));
     }
     let name = file.text("displayName")?;

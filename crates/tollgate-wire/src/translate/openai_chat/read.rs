@@ -6,13 +6,13 @@ use tollgate_core::Format;
 use super::{SEALED_BYTES, SEALED_FORMAT};
 use crate::{
     ir::{
-        Content, Given, Part, Prompt, Reasoning, Role, Shape, Signature, Source, Thinking, Tool,
-        ToolCall, ToolChoice, ToolResult, Turn,
+        Content, Given, Part, Prompt, Reasoning, Role, Shape, Signature, Thinking, Tool, ToolCall,
+        ToolChoice, ToolResult, Turn,
     },
     loss::{Losses, Refused},
     translate::{
         fields::{Fields, element},
-        media::{cache_hint, inline, source_of},
+        media::{cache_hint, file_of, source_of},
         reasoning::effort_of,
     },
 };
@@ -164,10 +164,7 @@ fn file(mut file: Fields, losses: &mut Losses) -> Result<Content, Refused> {
     let data = file.need_text("file_data")?;
     let at = file.path("file_data");
     file.rest(losses);
-    Ok(match source_of(data, &at)? {
-        Source::Base64 { media_type, data } => inline(media_type, data, name),
-        source @ (Source::Url { .. } | Source::Text(_)) => Content::Document { source, name },
-    })
+    file_of(data, name, &at)
 }
 
 fn assistant(fields: &mut Fields, losses: &mut Losses) -> Result<Vec<Part>, Refused> {

@@ -24,7 +24,7 @@ const STOPS_MAX: usize = 4;
 const END_USER_CHARS_MAX: usize = 64;
 
 /// What stands before the text of a tool result that is an error: the format has no other mark.
-const ERROR_MARK: &str = "Error: ";
+pub(in crate::translate) const ERROR_MARK: &str = "Error: ";
 
 /// Writes a request's body.
 pub(in crate::translate) fn request(
@@ -87,21 +87,36 @@ pub(in crate::translate) fn request(
         let effort = reasoning_effort(reasoning, provider, losses);
         body.extend(effort.map(|it| ("reasoning_effort".to_owned(), it.into())));
     }
-    if let Some(Given { at, value }) = prompt.end_user {
-        if value.chars().count() > END_USER_CHARS_MAX {
-            losses.note(at, format!("is longer than the {END_USER_CHARS_MAX} that OpenAI takes"));
-        } else {
-            body.insert("user".to_owned(), value.into());
-        }
-    }
+    let user = prompt.end_user.and_then(|it| end_user(it, losses));
+    body.extend(user.map(|it| ("user".to_owned(), it.into())));
     // OpenAI takes metadata only beside `store`, which a translation never asks for.
     if let Some(metadata) = prompt.metadata {
         losses.note(metadata.at, "OpenAI takes it only with answers that it stores");
     }
-    if let Some(tier) = prompt.service_tier {
-        losses.note(tier.at, "each provider has service tiers of its own");
-    }
+    let tier = prompt.service_tier.and_then(|it| service_tier(it, losses));
+    body.extend(tier.map(|it| ("service_tier".to_owned(), it.into())));
     Ok(Value::Object(body))
+}
+
+/// The end user's name, unless OpenAI would refuse it.
+pub(in crate::translate) fn end_user(given: Given<String>, losses: &mut Losses) -> Option<String> {
+    if given.value.chars().count() <= END_USER_CHARS_MAX {
+        return Some(given.value);
+    }
+    losses.note(given.at, format!("is longer than the {END_USER_CHARS_MAX} that OpenAI takes"));
+    None
+}
+
+/// The tier, where it is one of OpenAI's that others do not have under the same name.
+pub(in crate::translate) fn service_tier(
+    given: Given<String>,
+    losses: &mut Losses,
+) -> Option<String> {
+    if ["flex", "priority", "default"].contains(&given.value.as_str()) {
+        return Some(given.value);
+    }
+    losses.note(given.at, "each provider has service tiers of its own");
+    None
 }
 
 fn messages(
@@ -190,7 +205,8 @@ fn contents(
 }
 
 /// What is said of cache hints to providers that cache by themselves.
-const CACHE_LOST: &str = "its cache hint was left out: the provider caches by itself";
+pub(in crate::translate) const CACHE_LOST: &str =
+    "its cache hint was left out: the provider caches by itself";
 
 fn content(part: &Part) -> Result<Value, Refused> {
     let refuse = |why: &str| Err(Refused::new(&part.at, why));
@@ -285,7 +301,8 @@ fn assistant(
 }
 
 /// What is said of thinking that another provider signed.
-const FOREIGN_THINKING: &str = "thinking that another provider signed was left out";
+pub(in crate::translate) const FOREIGN_THINKING: &str =
+    "thinking that another provider signed was left out";
 
 /// A call in a message or a whole answer.
 pub(in crate::translate) fn tool_call(call: &ToolCall) -> Value {

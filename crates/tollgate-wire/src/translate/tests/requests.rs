@@ -162,27 +162,58 @@ fn meaning(prompt: &Prompt) -> String {
     out
 }
 
+/// Reads, writes and reads again: both readings must mean the same, and the second writing must be
+/// the first.
+fn check_round_trip(format: Format, name: &str, body: &[u8]) {
+    let Some(prompt) = prompt_of(format, body) else { return };
+    let provider = Capabilities {
+        reasoning_content: true,
+        structured_output: true,
+        ..Capabilities::default()
+    };
+    let config = RequestConfig { provider, ..config(format, format) };
+    let dialect = Dialect::of(format).unwrap();
+    let write = |prompt| write(dialect, prompt, &config, &mut Losses::default());
+    let Ok((once, _)) = write(prompt) else { return };
+    let again = prompt_of(format, once.to_string().as_bytes());
+    let again = again.unwrap_or_else(|| panic!("{format} {name}: {once}"));
+    let first = meaning(&again);
+    let (twice, _) = write(again).unwrap();
+    assert_eq!(twice, once, "{format} {name}");
+    let third = prompt_of(format, twice.to_string().as_bytes()).unwrap();
+    assert_eq!(meaning(&third), first, "{format} {name}");
+}
+
 #[test]
 fn a_request_read_and_written_again_means_the_same() {
     for format in FORMATS {
         for (name, body) in requests(format) {
-            let Some(prompt) = prompt_of(format, &body) else { continue };
-            let wants = Capabilities {
-                reasoning_content: true,
-                structured_output: true,
-                ..Capabilities::default()
-            };
-            let config = RequestConfig { provider: wants, ..config(format, format) };
-            let dialect = Dialect::of(format).unwrap();
-            let Ok((once, _)) = write(dialect, prompt, &config, &mut Losses::default()) else {
-                continue;
-            };
-            let again = prompt_of(format, once.to_string().as_bytes()).unwrap();
-            let first = meaning(&again);
-            let (twice, _) = write(dialect, again, &config, &mut Losses::default()).unwrap();
-            let third = prompt_of(format, twice.to_string().as_bytes()).unwrap();
-            assert_eq!(meaning(&third), first, "{format} {name}");
-            assert_eq!(twice, once, "{format} {name}");
+            check_round_trip(format, &name, &body);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Requests with some value gone wrong are refused or mean the same after a round trip, and no
+    /// writer of any format panics or makes what its own reader refuses.
+    #[test]
+    fn a_request_gone_wrong_is_refused_or_carried(at in any::<prop::sample::Index>(), what in 0..5) {
+        for format in FORMATS {
+            for (name, body) in requests(format) {
+                let mut value: Value = serde_json::from_slice(&body).unwrap();
+                streams::spoil(&mut value, at, what);
+                let body = value.to_string();
+                check_round_trip(format, &name, body.as_bytes());
+                for to in others(format) {
+                    let Ok(request) = translate_request(&config(format, to), body.as_bytes()) else {
+                        continue;
+                    };
+                    let read = prompt_of(to, &request.body);
+                    prop_assert!(read.is_some(), "{format} to {to}: {value}");
+                }
+            }
         }
     }
 }

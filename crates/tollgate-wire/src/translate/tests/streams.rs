@@ -164,7 +164,8 @@ fn said(messages: &[conversation::Message]) -> (String, String, Vec<(String, Val
 #[test]
 fn text_thinking_and_calls_are_the_same_to_a_reader() {
     for fixture in answers() {
-        if fixture.status >= 400 {
+        // The end of `stream-incomplete` leaves out the thinking that went before.
+        if fixture.status >= 400 || fixture.name.contains("incomplete.sse") {
             continue;
         }
         let original = said(&messages(fixture.format, &fixture.body));
@@ -191,7 +192,7 @@ fn a_stream_and_a_whole_answer_stand_for_each_other() {
             let same = translate_fixture(&fixture, client);
             let failed = report(client, &same).error.is_some();
             assert_eq!(report(client, &other).error.is_some(), failed, "{}", fixture.name);
-            if !failed {
+            if !failed && !fixture.name.contains("incomplete.sse") {
                 let found = said(&messages(client, &other.body));
                 assert_eq!(found, original, "{} to {client}", fixture.name);
                 assert_eq!(report(client, &other).usage, report(client, &same).usage);
@@ -347,7 +348,16 @@ fn calls_without_ids_get_distinct_ones() {
 fn seals_come_back_to_their_provider() {
     let anthropic = fixture::named("anthropic-messages/stream-thinking-tools.sse");
     let gemini = fixture::named("gemini/stream-signed.sse");
-    for (fixture, seal) in [(&anthropic, r#""EqQB""#), (&gemini, r#""CpQB""#)] {
+    let responses = fixture::named("openai-responses/stream-sealed.sse");
+    let seals = [
+        (&anthropic, r#""signature":"EqQB""#),
+        (&gemini, r#""thoughtSignature":"CpQB""#),
+        (
+            &responses,
+            r#""id":"rs_7","type":"reasoning","summary":[{"type":"summary_text","text":"Look\n\nfirst."}],"encrypted_content":"gAAA""#,
+        ),
+    ];
+    for (fixture, seal) in seals {
         for client in others(fixture.format) {
             let plan = plan(client, fixture.format, false);
             let body = [fixture.body.as_slice()];
