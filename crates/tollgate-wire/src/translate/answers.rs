@@ -145,6 +145,7 @@ impl AnswerTranslator {
                 }
             }
             Input::Stream(sse, reader) => {
+                out.reserve(piece.len());
                 let (losses, output) = (&mut self.losses, &mut self.output);
                 sse.push(piece, |item| {
                     reader.item(item, losses, &mut |event| output.event(event, &mut out));

@@ -19,16 +19,26 @@ const SEALED_FORMAT: &str = "tollgate";
 /// belong to a seal.
 const SEALED_BYTES: &str = "bytes";
 
-/// The element of `reasoning_details` for sealed thinking of so many bytes.
-fn sealed(signature: &Signature, bytes: usize) -> Value {
-    let value = signature.shown_in(Format::OpenaiChat);
-    json!({"type": "reasoning.text", "signature": value, "format": SEALED_FORMAT, SEALED_BYTES: bytes})
+/// The element of `reasoning_details` for sealed thinking of so many bytes. SDKs put the pieces of a
+/// stream together by `index`.
+fn sealed(signature: &Signature, bytes: usize, index: usize) -> Value {
+    json!({
+        "type": "reasoning.text",
+        "signature": signature.shown_in(Format::OpenaiChat),
+        "format": SEALED_FORMAT,
+        "index": index,
+        SEALED_BYTES: bytes,
+    })
 }
 
 /// The element of `reasoning_details` for thinking that only its provider can read.
-fn redacted(signature: &Signature) -> Value {
-    let value = signature.shown_in(Format::OpenaiChat);
-    json!({"type": "reasoning.encrypted", "data": value, "format": SEALED_FORMAT})
+fn redacted(signature: &Signature, index: usize) -> Value {
+    json!({
+        "type": "reasoning.encrypted",
+        "data": signature.shown_in(Format::OpenaiChat),
+        "format": SEALED_FORMAT,
+        "index": index,
+    })
 }
 
 const fn finish_reason(stop: &Stop) -> &'static str {

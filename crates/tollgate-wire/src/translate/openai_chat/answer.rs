@@ -320,9 +320,11 @@ pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) ->
             Content::Refusal(it) => refusal.push_str(it),
             Content::Thinking(it) => {
                 thought.push_str(&it.text);
-                details.extend(it.signature.as_ref().map(|seal| sealed(seal, it.text.len())));
+                let index = details.len();
+                let seal = it.signature.as_ref();
+                details.extend(seal.map(|seal| sealed(seal, it.text.len(), index)));
             }
-            Content::Redacted(it) => details.push(redacted(it)),
+            Content::Redacted(it) => details.push(redacted(it, details.len())),
             Content::ToolCall(it) => calls.push(super::write::tool_call(it)),
             // Readers of answers make none of these.
             Content::Image(_)

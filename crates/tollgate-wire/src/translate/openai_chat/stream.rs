@@ -285,6 +285,7 @@ pub(in crate::translate) struct Writer {
     include_usage: bool,
     open: Open,
     calls: usize,
+    details: usize,
     /// Bytes of the open thinking, and whether any arguments came for the open call.
     thought_bytes: usize,
     argued: bool,
@@ -299,6 +300,7 @@ impl Writer {
             include_usage: config.plan.include_usage,
             open: Open::Nothing,
             calls: 0,
+            details: 0,
             thought_bytes: 0,
             argued: false,
         }
@@ -319,7 +321,8 @@ impl Writer {
             Event::PartStart(opening) => self.part(&opening, out),
             Event::Delta(text) => self.delta(text, out),
             Event::Sealed(seal) => {
-                let details = Some([sealed(&seal, self.thought_bytes)]);
+                let details = Some([sealed(&seal, self.thought_bytes, self.details)]);
+                self.details += 1;
                 self.chunk(Delta { reasoning_details: details, ..Delta::default() }, None, out);
                 self.thought_bytes = 0;
             }
@@ -356,7 +359,8 @@ impl Writer {
                 Open::Thinking
             }
             Opening::Redacted(seal) => {
-                let details = Some([redacted(seal)]);
+                let details = Some([redacted(seal, self.details)]);
+                self.details += 1;
                 self.chunk(Delta { reasoning_details: details, ..Delta::default() }, None, out);
                 Open::Nothing
             }

@@ -263,13 +263,14 @@ fn assistant(
                     losses.note(&part.at, FOREIGN_THINKING);
                 } else if provider.reasoning_content {
                     thought.push_str(&thinking.text);
-                    details.extend(own.map(|it| sealed(it, thinking.text.len())));
+                    let index = details.len();
+                    details.extend(own.map(|it| sealed(it, thinking.text.len(), index)));
                 } else {
                     losses.note(&part.at, "the provider takes no earlier thinking");
                 }
             }
             Content::Redacted(signature) if signature.by == Format::OpenaiChat => {
-                details.push(redacted(signature));
+                details.push(redacted(signature, details.len()));
             }
             Content::Redacted(_) => losses.note(&part.at, FOREIGN_THINKING),
             Content::Text(text) if text.is_empty() => {}
