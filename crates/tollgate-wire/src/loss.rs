@@ -42,18 +42,51 @@ impl fmt::Display for Refused {
 
 /// Losses as they are found.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Losses(Vec<Loss>);
+pub(crate) struct Losses {
+    told: Vec<Loss>,
+    /// Whether there were more than are told.
+    more: bool,
+}
 
 impl Losses {
-    /// Notes a loss, each field once and at most [`LOSSES_MAX`] of them.
+    /// Notes a loss, each field once. Beyond [`LOSSES_MAX`] they are only known to be.
     pub(crate) fn note(&mut self, field: impl AsRef<str>, why: impl Into<String>) {
         let field = field.as_ref();
-        if self.0.len() < LOSSES_MAX && self.0.iter().all(|it| it.field != field) {
-            self.0.push(Loss { field: field.to_owned(), why: why.into() });
+        if self.told.iter().any(|it| it.field == field) {
+            return;
+        }
+        if self.told.len() < LOSSES_MAX {
+            self.told.push(Loss { field: field.to_owned(), why: why.into() });
+        } else {
+            self.more = true;
         }
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Loss> {
-        self.0
+    /// What was noted; a last one without a field says that there were more.
+    pub(crate) fn into_vec(mut self) -> Vec<Loss> {
+        if self.more {
+            let why = format!("more than {LOSSES_MAX} fields could not be carried over");
+            self.told.push(Loss { field: String::new(), why });
+        }
+        self.told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_told_once_and_it_is_told_that_there_are_more() {
+        let mut losses = Losses::default();
+        for number in 0..LOSSES_MAX {
+            losses.note(format!("x[{number}]"), "why");
+            losses.note("x[0]", "again");
+        }
+        assert_eq!(losses.clone().into_vec().len(), LOSSES_MAX);
+        losses.note("y", "why");
+        let told = losses.into_vec();
+        assert_eq!(told.len(), LOSSES_MAX + 1);
+        assert_eq!(told.last().unwrap().field, "");
     }
 }
