@@ -63,6 +63,7 @@ mod media;
 mod openai_chat;
 mod openai_responses;
 mod reasoning;
+mod shape;
 mod turns;
 
 use serde::Serialize;
@@ -107,12 +108,20 @@ pub struct Capabilities {
     pub text_only_content: bool,
     /// OpenAI chat: the server wants to see earlier thinking again, as `reasoning_content`.
     pub reasoning_content: bool,
-    /// Anthropic: the model has `output_config.format`. Else a tool stands for it.
+    /// Anthropic: the model has `output_config.format`. Gemini: it takes a shape beside tools, as
+    /// Gemini 3 does. Else a tool stands for the shape.
     pub structured_output: bool,
     /// Anthropic: the model takes `thinking.type` `adaptive` with an effort, and no budgets.
     pub adaptive_thinking: bool,
+    /// Gemini: the model refuses earlier calls without a seal, as Gemini 3 does.
+    pub seals_required: bool,
     /// The model does not reason, and its provider refuses to be asked for it.
     pub no_reasoning: bool,
+    /// The provider refuses temperature, `top_p` and penalties, as OpenAI does for models that
+    /// reason.
+    pub no_sampling: bool,
+    /// The most tokens that the model makes; a client that asks for more gets these.
+    pub max_tokens_limit: Option<u64>,
     /// Anthropic: `max_tokens` where the client gives none.
     pub max_tokens_default: Option<u64>,
 }
@@ -251,16 +260,40 @@ fn write(
     losses: &mut Losses,
 ) -> Result<(Value, Option<&'static str>), Refused> {
     let (model, quirks) = (config.model, &config.provider);
+    let prompt = within_limits(prompt, quirks, losses);
     match provider {
         Dialect::Chat => {
             openai_chat::write::request(prompt, model, quirks, losses).map(|it| (it, None))
         }
         Dialect::Anthropic => anthropic::write::request(prompt, model, quirks, losses),
-        Dialect::Gemini => gemini::write::request(prompt, quirks, losses).map(|it| (it, None)),
+        Dialect::Gemini => gemini::write::request(prompt, quirks, losses),
         Dialect::Responses => {
             openai_responses::write::request(prompt, model, quirks, losses).map(|it| (it, None))
         }
     }
+}
+
+/// Takes out what the model is known to refuse.
+fn within_limits(mut prompt: Prompt, provider: &Capabilities, losses: &mut Losses) -> Prompt {
+    if let (Some(max), Some(limit)) = (&mut prompt.max_tokens, provider.max_tokens_limit)
+        && max.value > limit
+    {
+        losses.note(&max.at, format!("was lowered to {limit}, the most that the model makes"));
+        max.value = limit;
+    }
+    if provider.no_sampling {
+        for number in [
+            &mut prompt.temperature,
+            &mut prompt.top_p,
+            &mut prompt.frequency_penalty,
+            &mut prompt.presence_penalty,
+        ] {
+            if let Some(given) = number.take() {
+                losses.note(given.at, "the model takes none");
+            }
+        }
+    }
+    prompt
 }
 
 fn framing(client: Dialect, query: Option<&str>) -> Framing {

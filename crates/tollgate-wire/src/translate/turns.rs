@@ -26,14 +26,28 @@ pub(super) fn hoist_system(prompt: &mut Prompt, losses: &mut Losses) {
     }
 }
 
+/// Whether a provider takes texts of nothing but white space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blanks {
+    Taken,
+    Refused,
+}
+
 /// Leaves out empty texts, which say nothing and which Anthropic refuses, joins turns of one role,
 /// and puts a turn of the user's in front where there is none.
-pub(super) fn alternate(prompt: &mut Prompt, losses: &mut Losses) {
-    let said = |it: &Part| it.as_text().is_none_or(|text| !text.trim().is_empty());
-    prompt.system.retain(said);
+pub(super) fn alternate(prompt: &mut Prompt, blanks: Blanks, losses: &mut Losses) {
+    let mut said = |it: &Part| match it.as_text() {
+        Some("") => false,
+        Some(text) if blanks == Blanks::Refused && text.trim().is_empty() => {
+            losses.note(&it.at, "is nothing but white space, which the provider refuses");
+            false
+        }
+        Some(_) | None => true,
+    };
+    prompt.system.retain(&mut said);
     let mut turns: Vec<Turn> = Vec::new();
     for mut turn in std::mem::take(&mut prompt.turns) {
-        turn.parts.retain(said);
+        turn.parts.retain(&mut said);
         match turns.last_mut() {
             Some(last) if last.role == turn.role => last.parts.extend(turn.parts),
             _ if turn.parts.is_empty() => {}
@@ -95,6 +109,7 @@ mod tests {
     #[test]
     fn turns_of_one_role_are_joined_and_empty_ones_left_out() {
         let mut prompt = Prompt {
+            turns_at: "messages",
             turns: vec![
                 turn(Role::Assistant, &["hello"]),
                 turn(Role::User, &["a", " "]),
@@ -104,15 +119,18 @@ mod tests {
             ..Prompt::default()
         };
         let mut losses = Losses::default();
-        alternate(&mut prompt, &mut losses);
+        let mut other = prompt.clone();
+        alternate(&mut prompt, Blanks::Refused, &mut losses);
         assert_eq!(texts(&prompt), [vec![FILLER], vec!["hello"], vec!["a", "b"]]);
-        assert_eq!(losses.into_vec().len(), 1);
+        assert_eq!(losses.into_vec().len(), 2, "the blank text and the missing turn");
+        alternate(&mut other, Blanks::Taken, &mut Losses::default());
+        assert_eq!(texts(&other), [vec![FILLER], vec!["hello"], vec!["a", " ", "b"]]);
     }
 
     #[test]
     fn a_prompt_of_instructions_alone_gets_a_turn() {
         let mut prompt = Prompt::default();
-        alternate(&mut prompt, &mut Losses::default());
+        alternate(&mut prompt, Blanks::Refused, &mut Losses::default());
         assert_eq!(texts(&prompt), [[FILLER]]);
     }
 

@@ -15,13 +15,10 @@ use crate::{
     translate::{
         Capabilities,
         reasoning::{BUDGET_MEDIUM, BUDGET_MIN, budget_of, effort_for},
-        turns::{alternate, hoist_system, results_first},
+        shape::{self, rooted},
+        turns::{Blanks, alternate, hoist_system, results_first},
     },
 };
-
-/// The tool that an answer with a prescribed shape is made with, for models without structured
-/// output: the model must call it, and its arguments are the answer.
-pub(in crate::translate) const JSON_TOOL: &str = "json_answer";
 
 /// Writes a request's body; with the name of the tool that stands for a prescribed shape, if there
 /// is one.
@@ -33,7 +30,7 @@ pub(in crate::translate) fn request(
 ) -> Result<(Value, Option<&'static str>), Refused> {
     refuse(&prompt)?;
     hoist_system(&mut prompt, losses);
-    alternate(&mut prompt, losses);
+    alternate(&mut prompt, Blanks::Refused, losses);
     results_first(&mut prompt);
     trim_beginning(&mut prompt.turns);
     let mut body = Map::new();
@@ -50,7 +47,15 @@ pub(in crate::translate) fn request(
     if prompt.stream {
         body.insert("stream".to_owned(), true.into());
     }
-    let json_tool = tools(&prompt, provider, &thinking, &mut body, losses)?;
+    let json_tool = if provider.structured_output {
+        if let Some(shape) = &prompt.shape {
+            structured_output(shape, &mut body, losses);
+        }
+        None
+    } else {
+        shape::by_tool(&mut prompt)?
+    };
+    tools(&prompt, &thinking, &mut body, losses);
     sampling(&prompt, &thinking, &mut body, losses);
     if let Some(stops) = prompt.stops {
         body.insert("stop_sequences".to_owned(), stops.value.into());
@@ -226,60 +231,32 @@ fn tool_result(result: &ToolResult, losses: &mut Losses) -> Result<Value, Refuse
     Ok(block.into())
 }
 
-/// Writes tools, tool choice and a prescribed shape.
-fn tools(
-    prompt: &Prompt,
-    provider: &Capabilities,
-    thinking: &Thinks,
-    body: &mut Map<String, Value>,
-    losses: &mut Losses,
-) -> Result<Option<&'static str>, Refused> {
+/// Writes tools and tool choice.
+fn tools(prompt: &Prompt, thinking: &Thinks, body: &mut Map<String, Value>, losses: &mut Losses) {
     let mut choice = prompt.tool_choice.as_ref().map(|it| it.value.clone());
-    let mut tools: Vec<Value> = Vec::new();
-    let among: Option<HashSet<&str>> = match &choice {
-        Some(ToolChoice::Among { names, .. }) => Some(names.iter().map(String::as_str).collect()),
-        _ => None,
-    };
-    for it in &prompt.tools {
-        if among.as_ref().is_none_or(|among| among.contains(it.name.as_str())) {
-            tools.push(tool(it));
-        }
-    }
-    if let Some(ToolChoice::Among { required, .. }) = choice {
+    let mut among: Option<HashSet<String>> = None;
+    if let Some(ToolChoice::Among { names, required }) = choice {
+        among = Some(names.into_iter().collect());
         choice = Some(if required { ToolChoice::Any } else { ToolChoice::Auto });
     }
-    let json_tool = match &prompt.shape {
-        Some(shape) if provider.structured_output => {
-            structured_output(shape, body, losses);
-            None
-        }
-        Some(shape) => {
-            tools.push(json_answer(shape)?);
-            // With the client's own tools the model may still choose one of those.
-            choice = Some(if tools.len() == 1 {
-                ToolChoice::Named(JSON_TOOL.to_owned())
-            } else {
-                ToolChoice::Any
-            });
-            Some(JSON_TOOL)
-        }
-        None => None,
-    };
+    let offered = prompt
+        .tools
+        .iter()
+        .filter(|it| among.as_ref().is_none_or(|among| among.contains(&it.name)));
+    let tools: Vec<Value> = offered.map(tool).collect();
     if tools.is_empty() {
-        return Ok(None);
+        return;
     }
     body.insert("tools".to_owned(), tools.into());
     if thinking.is_on() && matches!(choice, Some(ToolChoice::Any | ToolChoice::Named(_))) {
-        let at = prompt.tool_choice.as_ref().map(|it| &it.at);
-        let at = at.or(prompt.shape.as_ref().map(|it| &it.at));
-        losses.note(at.map_or("", String::as_str), "Anthropic forces no tool while it thinks");
+        let at = prompt.tool_choice.as_ref().map_or("", |it| &it.at);
+        losses.note(at, "Anthropic forces no tool while it thinks");
         choice = Some(ToolChoice::Auto);
     }
     let parallel = prompt.parallel_tool_calls.as_ref().map(|it| it.value);
     if let Some(choice) = tool_choice(choice, parallel) {
         body.insert("tool_choice".to_owned(), choice);
     }
-    Ok(json_tool)
 }
 
 fn tool(tool: &Tool) -> Value {
@@ -295,16 +272,6 @@ fn tool(tool: &Tool) -> Value {
     Value::Object(members)
 }
 
-/// Anthropic wants the root's type, which OpenAI's clients leave out of schemas without members.
-fn rooted(mut schema: Value) -> Value {
-    if let Value::Object(members) = &mut schema
-        && !members.contains_key("type")
-    {
-        members.insert("type".to_owned(), "object".into());
-    }
-    schema
-}
-
 fn structured_output(shape: &Given<Shape>, body: &mut Map<String, Value>, losses: &mut Losses) {
     match &shape.value {
         Shape::Schema { schema, .. } => {
@@ -313,18 +280,6 @@ fn structured_output(shape: &Given<Shape>, body: &mut Map<String, Value>, losses
         }
         Shape::Json => losses.note(&shape.at, "Anthropic makes JSON only by a schema"),
     }
-}
-
-fn json_answer(shape: &Given<Shape>) -> Result<Value, Refused> {
-    let schema = match &shape.value {
-        Shape::Json => json!({"type": "object", "additionalProperties": true}),
-        Shape::Schema { schema, .. } => rooted(schema.clone()),
-    };
-    if schema.get("type").and_then(Value::as_str) != Some("object") {
-        return Err(Refused::new(&shape.at, "Anthropic's models make only JSON objects"));
-    }
-    let description = "Gives the answer. Call it once, with the whole answer.";
-    Ok(json!({"name": JSON_TOOL, "description": description, "input_schema": schema}))
 }
 
 fn tool_choice(choice: Option<ToolChoice>, parallel: Option<bool>) -> Option<Value> {
@@ -364,9 +319,16 @@ fn sampling(
         }
         body.insert("temperature".to_owned(), value.into());
     }
-    for (name, number) in [("top_p", &prompt.top_p), ("top_k", &prompt.top_k)] {
-        body.extend(number.as_ref().map(|it| (name.to_owned(), it.value.clone().into())));
+    if let Some(given) = &prompt.top_p {
+        // Since Opus 4.1 the two together are an error.
+        if prompt.temperature.is_some() {
+            losses.note(&given.at, "Anthropic takes only one of `temperature` and `top_p`");
+        } else {
+            body.insert("top_p".to_owned(), given.value.clone().into());
+        }
     }
+    let top_k = prompt.top_k.as_ref();
+    body.extend(top_k.map(|it| ("top_k".to_owned(), it.value.clone().into())));
 }
 
 /// `max_tokens`, which must be given and be more than what is thought.

@@ -16,7 +16,8 @@ use crate::{
         anthropic::write::object_of,
         media::media_type_of,
         reasoning::{BUDGET_HIGH, budget_of},
-        turns::{alternate, called_names, hoist_system, results_first},
+        shape,
+        turns::{Blanks, alternate, called_names, hoist_system, results_first},
     },
 };
 
@@ -26,22 +27,36 @@ const STOPS_MAX: usize = 5;
 /// What a picture is taken for when its address does not tell.
 const MEDIA_TYPE_DEFAULT: &str = "image/jpeg";
 
-/// Writes a request's body.
+/// What Google documents for calls whose seal is lost, or was never made.
+const NO_SEAL: &str = "skip_thought_signature_validator";
+
+/// Writes a request's body; with the name of the tool that stands for a prescribed shape, if there
+/// is one.
 pub(in crate::translate) fn request(
     mut prompt: Prompt,
     provider: &Capabilities,
     losses: &mut Losses,
-) -> Result<Value, Refused> {
+) -> Result<(Value, Option<&'static str>), Refused> {
     if let Some(answers) = &prompt.answers {
         return Err(Refused::new(&answers.at, "only one answer can be translated"));
     }
     hoist_system(&mut prompt, losses);
-    alternate(&mut prompt, losses);
+    alternate(&mut prompt, Blanks::Taken, losses);
     results_first(&mut prompt);
+    // Models before Gemini 3 refuse a shape beside tools.
+    let takes_both = provider.structured_output || prompt.tools.is_empty();
+    let json_tool = if takes_both { None } else { shape::by_tool(&mut prompt)? };
     let names = called_names(&prompt);
     let mut body = Map::new();
-    let contents = prompt.turns.iter().map(|it| content(it, &names, losses));
-    body.insert("contents".to_owned(), contents.collect::<Result<Vec<_>, _>>()?.into());
+    let mut contents = Vec::with_capacity(prompt.turns.len());
+    for turn in &prompt.turns {
+        let mut content = content(turn, &names, losses)?;
+        if provider.seals_required && mark_unsealed_call(&mut content) {
+            losses.note(&turn.at, "calls a tool without Gemini's seal: it was told not to look");
+        }
+        contents.push(content);
+    }
+    body.insert("contents".to_owned(), contents.into());
     if !prompt.system.is_empty() {
         let parts = parts(&prompt.system, &names, losses)?;
         body.insert("systemInstruction".to_owned(), json!({"parts": parts}));
@@ -70,7 +85,20 @@ pub(in crate::translate) fn request(
             losses.note(at, why);
         }
     }
-    Ok(Value::Object(body))
+    Ok((Value::Object(body), json_tool))
+}
+
+/// Marks the first call of a model's turn, which alone carries a seal, if it has none.
+fn mark_unsealed_call(content: &mut Value) -> bool {
+    let parts = content.get_mut("parts").and_then(Value::as_array_mut);
+    let call = parts.and_then(|it| it.iter_mut().find(|it| it.get("functionCall").is_some()));
+    match call {
+        Some(Value::Object(call)) if !call.contains_key("thoughtSignature") => {
+            call.insert("thoughtSignature".to_owned(), NO_SEAL.into());
+            true
+        }
+        Some(_) | None => false,
+    }
 }
 
 fn content(

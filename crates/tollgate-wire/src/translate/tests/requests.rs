@@ -86,6 +86,39 @@ fn a_providers_quirks_are_minded() {
 }
 
 #[test]
+fn what_a_model_refuses_is_taken_out_and_told() {
+    let quirks =
+        Capabilities { no_sampling: true, max_tokens_limit: Some(100), ..Capabilities::default() };
+    let config =
+        RequestConfig { provider: quirks, ..config(Format::AnthropicMessages, Format::OpenaiChat) };
+    let body = br#"{"max_tokens":101,"temperature":1,"top_p":0.5,"messages":[]}"#;
+    let request = translate_request(&config, body).unwrap();
+    let sent: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(sent["max_completion_tokens"], 100);
+    assert!(sent.get("temperature").is_none() && sent.get("top_p").is_none());
+    let lost: Vec<&str> = request.losses.iter().map(|it| it.field.as_str()).collect();
+    assert_eq!(lost, ["max_tokens", "temperature", "top_p"]);
+}
+
+#[test]
+fn gemini_is_told_of_calls_without_its_seal() {
+    let quirks = Capabilities { seals_required: true, ..Capabilities::default() };
+    let body = serde_json::json!({"messages": [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "tool_calls": [
+            {"id": "1", "function": {"name": "f", "arguments": "{}"}},
+            {"id": "2", "function": {"name": "g", "arguments": "{}"}},
+        ]},
+    ]});
+    let sent = check_with(quirks, Format::OpenaiChat, Format::Gemini, &body);
+    let parts = &sent["contents"][1]["parts"];
+    assert_eq!(parts[0]["thoughtSignature"], "skip_thought_signature_validator");
+    assert_eq!(parts[1].get("thoughtSignature"), None);
+    let sent = check_with(Capabilities::default(), Format::OpenaiChat, Format::Gemini, &body);
+    assert_eq!(sent["contents"][1]["parts"][0].get("thoughtSignature"), None);
+}
+
+#[test]
 fn earlier_thinking_goes_only_to_a_server_that_wants_it() {
     let body = serde_json::json!({
         "max_tokens": 9,

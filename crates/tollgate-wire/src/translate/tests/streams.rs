@@ -295,7 +295,7 @@ fn fragments_out_of_order_are_an_error_and_not_lost() {
 #[test]
 fn the_tool_that_stands_for_a_shape_becomes_text_again() {
     let mut plan = plan(Format::OpenaiChat, Format::AnthropicMessages, true);
-    plan.json_tool = Some(anthropic::write::JSON_TOOL);
+    plan.json_tool = Some(shape::JSON_TOOL);
     let stream = fixture::named("anthropic-messages/stream-thinking-tools.sse");
     let body = String::from_utf8(stream.body).unwrap().replace("get_weather", "json_answer");
     let expected = serde_json::json!({"city": "Köln"});
@@ -457,6 +457,33 @@ fn an_event_that_is_too_long_is_an_error() {
     let pieces = std::iter::once(b"data: ".as_slice()).chain(pieces).chain([b"\n\n".as_slice()]);
     let translated = translate(&plan, 200, true, pieces, crate::End::Complete);
     assert!(String::from_utf8(translated.body).unwrap().starts_with("event: error"));
+}
+
+/// One event of a provider's, as often as it takes to pass the limit.
+fn endless(client: Format, begin: &str, event: &str) -> String {
+    let plan = plan(client, Format::AnthropicMessages, true);
+    let event = event.replace("XX", &"x".repeat(1 << 20));
+    let pieces = std::iter::repeat_n(event.as_bytes(), (ANSWER_BYTES_MAX >> 20) + 1);
+    let pieces = std::iter::once(begin.as_bytes()).chain(pieces);
+    let done = translate(&plan, 200, true, pieces, crate::End::Broken);
+    let tail = done.body.len().saturating_sub(300);
+    String::from_utf8_lossy(&done.body[tail..]).into_owned()
+}
+
+#[test]
+fn what_must_be_kept_of_a_stream_has_a_limit() {
+    let text = "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\"}}\n\n";
+    let more = "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"XX\"}}\n\n";
+    let tail = endless(Format::OpenaiResponses, text, more);
+    assert!(tail.contains("event: error") && tail.contains("too long"), "{tail}");
+    // A chat client's stream is not kept.
+    let tail = endless(Format::OpenaiChat, text, more);
+    assert!(tail.contains("broke off"), "{tail}");
+    let call = "data: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"tool_use\",\
+        \"id\":\"1\",\"name\":\"f\"}}\n\n";
+    let more = "data: {\"type\":\"content_block_delta\",\"delta\":{\"partial_json\":\"XX\"}}\n\n";
+    let tail = endless(Format::Gemini, call, more);
+    assert!(tail.contains("arguments are too long"), "{tail}");
 }
 
 proptest! {
