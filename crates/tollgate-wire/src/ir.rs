@@ -220,7 +220,12 @@ pub(crate) struct Tool {
     pub(crate) schema: Option<Value>,
     pub(crate) strict: Option<bool>,
     pub(crate) cache: Option<CacheHint>,
+    /// Whether the client's tool takes a text and no JSON: its one argument is [`INPUT`].
+    pub(crate) takes_text: bool,
 }
+
+/// The argument that holds the text of a tool that takes no JSON.
+pub(crate) const INPUT: &str = "input";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToolChoice {

@@ -156,6 +156,8 @@ pub struct AnswerPlan {
     framing: Framing,
     /// The tool whose arguments are the answer's text.
     json_tool: Option<&'static str>,
+    /// The client's tools that take a text and no JSON.
+    text_tools: Vec<String>,
 }
 
 /// How a stream's pieces follow each other.
@@ -218,6 +220,8 @@ pub fn translate_request(
     let mut losses = Losses::default();
     let prompt = read(client, body, config, &mut losses)?;
     let (stream, include_usage) = (prompt.stream, prompt.include_usage);
+    let text_tools = prompt.tools.iter().filter(|it| it.takes_text);
+    let text_tools = text_tools.map(|it| it.name.clone()).collect();
     let (body, json_tool) = write(provider, prompt, config, &mut losses)?;
     let plan = AnswerPlan {
         client,
@@ -227,6 +231,7 @@ pub fn translate_request(
         include_usage,
         framing: framing(client, config.query),
         json_tool,
+        text_tools,
     };
     Ok(TranslatedRequest {
         body: serde_json::to_vec(&body).unwrap_or_default(),

@@ -44,6 +44,7 @@ pub(super) fn by_tool(prompt: &mut Prompt) -> Result<Option<&'static str>, Refus
         schema: Some(schema),
         strict: None,
         cache: None,
+        takes_text: false,
     });
     Ok(Some(JSON_TOOL))
 }
@@ -70,6 +71,7 @@ mod tests {
             schema: None,
             strict: None,
             cache: None,
+            takes_text: false,
         };
         let given = |value| Given { at: String::new(), value };
         let mut prompt = Prompt {

@@ -41,6 +41,7 @@ fn plan(client: Format, provider: Format, stream: bool) -> AnswerPlan {
         include_usage: true,
         framing: Framing::Events,
         json_tool: None,
+        text_tools: Vec::new(),
     }
 }
 

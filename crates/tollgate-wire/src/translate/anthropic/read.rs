@@ -156,6 +156,7 @@ fn tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {
         schema: fields.take("input_schema"),
         strict: fields.bool("strict")?,
         cache,
+        takes_text: false,
     };
     fields.rest(losses);
     Ok(tool)

@@ -288,6 +288,7 @@ fn tools(mut tool: Fields, tools: &mut Vec<Tool>, losses: &mut Losses) -> Result
             schema: declaration.take("parametersJsonSchema").or(openapi),
             strict: None,
             cache: None,
+            takes_text: false,
         });
         declaration.rest(losses);
     }

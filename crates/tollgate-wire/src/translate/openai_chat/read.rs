@@ -256,6 +256,7 @@ fn tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {
         schema: function.take("parameters"),
         strict: function.bool("strict")?,
         cache,
+        takes_text: false,
     };
     function.rest(losses);
     fields.rest(losses);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    ir::{Answer, Content, Failure, Part, Signature, Stop, Thinking, ToolCall},
+    ir::{Answer, Content, Failure, INPUT, Part, Signature, Stop, Thinking, ToolCall},
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
     openai_usage::OpenaiUsage,
@@ -203,8 +203,10 @@ pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) ->
     let id = answer.id.as_deref().unwrap_or(config.fallback_id);
     let model = answer.model.as_deref().unwrap_or(&config.plan.model);
     let items = answer.parts.iter().enumerate();
-    let output: Vec<Value> =
-        items.filter_map(|(i, part)| item(&part.content, &item_id(&part.content, id, i))).collect();
+    let texts = &config.plan.text_tools;
+    let items =
+        items.filter_map(|(i, part)| item(&part.content, &item_id(&part.content, id, i), texts));
+    let output: Vec<Value> = items.collect();
     let head = AnswerHead { id, model, created_s: config.created_s };
     ended(&head, &answer.stop, &output, &answer.usage)
 }
@@ -231,8 +233,15 @@ pub(super) fn item_id(content: &Content, answer_id: &str, index: usize) -> Strin
     format!("{prefix}_{answer_id}_{index}")
 }
 
-/// A finished output item.
-pub(super) fn item(content: &Content, id: &str) -> Option<Value> {
+/// What a tool that takes a text is called with; arguments without it are given as they are.
+pub(super) fn text_input(arguments: &str) -> String {
+    let parsed: Option<Value> = serde_json::from_str(arguments).ok();
+    let text = parsed.as_ref().and_then(|it| it.get(INPUT)).and_then(Value::as_str);
+    text.unwrap_or(arguments).to_owned()
+}
+
+/// A finished output item; `text_tools` are the names of the tools that take a text.
+pub(super) fn item(content: &Content, id: &str, text_tools: &[String]) -> Option<Value> {
     let message = |piece: Value| {
         json!({
             "id": id,
@@ -250,6 +259,14 @@ pub(super) fn item(content: &Content, id: &str) -> Option<Value> {
             reasoning_item(id, &thinking.text, encrypted.as_deref())
         }
         Content::Redacted(seal) => reasoning_item(id, "", Some(&encrypted_content(seal, HIDDEN))),
+        Content::ToolCall(call) if text_tools.contains(&call.name) => json!({
+            "id": id,
+            "type": "custom_tool_call",
+            "status": "completed",
+            "call_id": call.id,
+            "name": call.name,
+            "input": text_input(&call.arguments),
+        }),
         Content::ToolCall(call) => {
             let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
             json!({

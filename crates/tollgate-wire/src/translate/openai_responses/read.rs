@@ -1,12 +1,12 @@
 //! Reads a Responses request.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sealed_thinking;
 use crate::{
     ir::{
-        Content, Given, Part, Prompt, Reasoning, Role, Shape, Thinking, Tool, ToolCall, ToolChoice,
-        ToolResult, Turn,
+        Content, Given, INPUT, Part, Prompt, Reasoning, Role, Shape, Thinking, Tool, ToolCall,
+        ToolChoice, ToolResult, Turn,
     },
     loss::{Losses, Refused},
     translate::{
@@ -165,7 +165,16 @@ fn item(mut fields: Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<
             };
             push(prompt, Role::Assistant, &at, vec![Part::new(&at, Content::ToolCall(call))]);
         }
-        "function_call_output" => {
+        "custom_tool_call" => {
+            fields.pass_over(&["id"]);
+            let call = ToolCall {
+                id: fields.need_text("call_id")?,
+                name: fields.need_text("name")?,
+                arguments: json!({INPUT: fields.need_text("input")?}).to_string(),
+            };
+            push(prompt, Role::Assistant, &at, vec![Part::new(&at, Content::ToolCall(call))]);
+        }
+        "function_call_output" | "custom_tool_call_output" => {
             fields.pass_over(&["id"]);
             let result = ToolResult {
                 call_id: fields.need_text("call_id")?,
@@ -269,8 +278,44 @@ fn part(mut fields: Fields, losses: &mut Losses) -> Result<Part, Refused> {
     Ok(Part::new(at, content))
 }
 
+/// A tool that takes a text is offered as one with a single argument, which the answer's translation
+/// takes out again. What its grammar is stands in its description: no other format has grammars.
+fn text_tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {
+    let mut description = fields.text("description")?.unwrap_or_default();
+    if let Some(mut format) = fields.object("format")? {
+        if format.need_text("type")? == "grammar" {
+            let syntax = format.text("syntax")?.unwrap_or_default();
+            let definition = format.need_text("definition")?;
+            losses.note(format.path("definition"), "was put into the tool's description");
+            description.push_str(&format!(
+                "\n\nThe `{INPUT}` must match this grammar ({syntax}):\n{definition}"
+            ));
+        }
+        format.rest(losses);
+    }
+    let tool = Tool {
+        at: fields.at.clone(),
+        name: fields.need_text("name")?,
+        description: Some(description),
+        schema: Some(json!({
+            "type": "object",
+            "properties": {INPUT: {"type": "string"}},
+            "required": [INPUT],
+            "additionalProperties": false,
+        })),
+        strict: None,
+        cache: None,
+        takes_text: true,
+    };
+    fields.rest(losses);
+    Ok(tool)
+}
+
 fn tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {
     let kind = fields.need_text("type")?;
+    if kind == "custom" {
+        return text_tool(fields, losses);
+    }
     if kind != "function" {
         return Err(fields.refuse("type", format!("`{kind}` tools are not translated")));
     }
@@ -281,6 +326,7 @@ fn tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {
         schema: fields.take("parameters"),
         strict: fields.bool("strict")?,
         cache: None,
+        takes_text: false,
     };
     fields.rest(losses);
     Ok(tool)
@@ -304,7 +350,7 @@ fn tool_choice(
     let mut choice = Fields::new(choice, at.clone())?;
     let kind = choice.need_text("type")?;
     let value = match kind.as_str() {
-        "function" => ToolChoice::Named(choice.need_text("name")?),
+        "function" | "custom" => ToolChoice::Named(choice.need_text("name")?),
         "allowed_tools" => {
             let required = choice.text("mode")?.as_deref() == Some("required");
             let mut names = Vec::new();

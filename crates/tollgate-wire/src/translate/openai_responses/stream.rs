@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use tollgate_core::Usage;
 
 use super::{
-    answer::{AnswerHead, Item, Piece, Response, ended, envelope, item, item_id, output_text},
+    answer::{
+        AnswerHead, Item, Piece, Response, ended, envelope, item, item_id, output_text, text_input,
+    },
     sealed_thinking,
 };
 use crate::{
@@ -260,6 +262,7 @@ pub(in crate::translate) struct Writer {
     id: String,
     model: String,
     created_s: u64,
+    text_tools: Vec<String>,
     sequence: u64,
     output: Vec<Value>,
     open: Content,
@@ -289,6 +292,7 @@ impl Writer {
             id: config.fallback_id.to_owned(),
             model: config.plan.model.clone(),
             created_s: config.created_s,
+            text_tools: config.plan.text_tools.clone(),
             sequence: 0,
             output: Vec::new(),
             open: Content::Text(String::new()),
@@ -354,14 +358,16 @@ impl Writer {
         };
         let index = self.output.len();
         self.open_id = item_id(&self.open, &self.id, index);
-        let mut item = item(&self.open, &self.open_id).unwrap_or_default();
+        let mut item = item(&self.open, &self.open_id, &self.text_tools).unwrap_or_default();
         if let Value::Object(members) = &mut item {
             match &self.open {
                 Content::Text(_) | Content::Refusal(_) => {
                     members.insert("content".to_owned(), json!([]));
                 }
-                Content::ToolCall(_) => {
-                    members.insert("arguments".to_owned(), "".into());
+                Content::ToolCall(call) => {
+                    let takes_text = self.text_tools.contains(&call.name);
+                    let name = if takes_text { "input" } else { "arguments" };
+                    members.insert(name.to_owned(), "".into());
                 }
                 Content::Thinking(_)
                 | Content::Redacted(_)
@@ -421,6 +427,11 @@ impl Writer {
             Content::Thinking(thinking) => {
                 (&mut thinking.text, "response.reasoning_summary_text.delta")
             }
+            // A text is known when the JSON around it is complete.
+            Content::ToolCall(call) if self.text_tools.contains(&call.name) => {
+                call.arguments.push_str(text);
+                return;
+            }
             Content::ToolCall(call) => {
                 (&mut call.arguments, "response.function_call_arguments.delta")
             }
@@ -475,6 +486,20 @@ impl Writer {
                 let part = json!({"type": "summary_text", "text": text});
                 self.put_summary("response.reasoning_summary_part.done", "part", &part, out);
             }
+            Content::ToolCall(call) if self.text_tools.contains(&call.name) => {
+                let input = text_input(&call.arguments);
+                for (kind, name) in [
+                    ("response.custom_tool_call_input.delta", "delta"),
+                    ("response.custom_tool_call_input.done", "input"),
+                ] {
+                    let body = json!({
+                        "item_id": self.open_id,
+                        "output_index": self.output.len(),
+                        name: input,
+                    });
+                    self.put(kind, body, out);
+                }
+            }
             Content::ToolCall(call) => {
                 let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
                 let body = json!({
@@ -491,7 +516,7 @@ impl Writer {
             | Content::Audio { .. }
             | Content::ToolResult(_) => {}
         }
-        let item = item(&content, &self.open_id).unwrap_or_default();
+        let item = item(&content, &self.open_id, &self.text_tools).unwrap_or_default();
         let done = json!({"output_index": self.output.len(), "item": item});
         self.put("response.output_item.done", done, out);
         self.output.push(item);

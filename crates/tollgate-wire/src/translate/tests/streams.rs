@@ -392,6 +392,24 @@ fn history(client: Format, answer: &Value) -> Value {
     }
 }
 
+/// Codex's `apply_patch`: a text to its client, JSON to everybody else.
+#[test]
+fn a_tool_that_takes_a_text_is_called_with_one() {
+    let fixture = fixture::named("anthropic-messages/stream-thinking-tools.sse");
+    let body = String::from_utf8(fixture.body).unwrap().replace("city", "input");
+    for stream in [true, false] {
+        let mut plan = plan(Format::OpenaiResponses, Format::AnthropicMessages, stream);
+        plan.text_tools = vec!["get_weather".to_owned()];
+        let done = translate(&plan, 200, true, [body.as_bytes()], crate::End::Complete);
+        let told = String::from_utf8(done.body).unwrap();
+        let call = r#""type":"custom_tool_call","status":"completed""#;
+        assert!(told.contains(call) && told.contains(r#""input":"Köln""#), "{told}");
+        assert!(!told.contains("function_call"), "{told}");
+        let event = "event: response.custom_tool_call_input.done";
+        assert_eq!(told.contains(event), stream, "{told}");
+    }
+}
+
 #[test]
 fn usage_is_hidden_from_a_chat_client_that_did_not_ask() {
     let mut plan = plan(Format::OpenaiChat, Format::AnthropicMessages, true);
