@@ -186,7 +186,7 @@ pub(crate) struct Signature {
 }
 
 /// What stands before a signature that a client is given to keep for a provider of another format.
-const FOREIGN: &str = "tollgate.";
+pub(crate) const FOREIGN: &str = "tollgate.";
 
 impl Signature {
     /// The text to give to a client that speaks `format`. A foreign one says whose it is, so that it

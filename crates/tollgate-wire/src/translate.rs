@@ -53,6 +53,9 @@
 //! assert!(sent.contains("event: error\n"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Sealed thinking comes back to the provider that made it through any client. A request that goes
+//! untranslated to a provider of the client's own format is to pass [`without_foreign_seals`].
 
 mod answers;
 mod anthropic;
@@ -63,6 +66,7 @@ mod media;
 mod openai_chat;
 mod openai_responses;
 mod reasoning;
+mod seals;
 mod shape;
 mod turns;
 
@@ -70,7 +74,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tollgate_core::Format;
 
-pub use self::answers::{ANSWER_BYTES_MAX, AnswerConfig, AnswerTranslator, Finished, Head};
+pub use self::{
+    answers::{ANSWER_BYTES_MAX, AnswerConfig, AnswerTranslator, Finished, Head},
+    seals::without_foreign_seals,
+};
 use crate::{
     ir::{Event, Prompt},
     loss::{Loss, Losses, Refused},

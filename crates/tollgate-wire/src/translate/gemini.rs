@@ -56,6 +56,12 @@ fn seal_of(text: String) -> (Signature, Kind) {
     }
 }
 
+/// Whether a `thoughtSignature` is another provider's.
+pub(super) fn is_foreign_seal(text: String) -> bool {
+    let (seal, kind) = seal_of(text);
+    seal.by != Format::Gemini || kind == Kind::Hidden
+}
+
 const fn finish_reason(stop: &Stop) -> &'static str {
     match stop {
         Stop::End | Stop::Sequence(_) | Stop::ToolUse => "STOP",

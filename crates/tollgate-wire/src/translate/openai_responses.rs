@@ -24,6 +24,11 @@ fn own_parts(seal: &Signature) -> Option<(&str, &str)> {
     if seal.by == Format::OpenaiResponses { seal.value.split_once('.') } else { None }
 }
 
+/// Whether an `encrypted_content` is another provider's.
+pub(super) fn is_foreign_seal(encrypted: &str) -> bool {
+    Signature::foreign(encrypted.strip_prefix(HIDDEN).unwrap_or(encrypted)).is_some()
+}
+
 /// The thinking that a reasoning item with this `encrypted_content` holds.
 fn sealed_thinking(id: &str, encrypted: &str, text: String) -> Content {
     if let Some(seal) = encrypted.strip_prefix(HIDDEN).and_then(Signature::foreign) {
