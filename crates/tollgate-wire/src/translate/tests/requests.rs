@@ -250,3 +250,72 @@ proptest! {
         }
     }
 }
+
+/// Letters and digits alone: what is JSON inside a text on one side may be text on the other.
+fn letters(text: &str) -> String {
+    text.replace("\\n", " ").chars().filter(|it| it.is_alphanumeric()).collect()
+}
+
+fn view(format: Format, body: &[u8]) -> Vec<conversation::Part> {
+    let shown = conversation(Bodies { format, request: body, response: b"" });
+    shown.messages.into_iter().flat_map(|it| it.parts).collect()
+}
+
+/// The view for people is an independent reader of requests too: what it finds in the client's it
+/// must find in the provider's, wherever it stands there. Thinking may be lost, and is told then.
+#[test]
+fn what_is_said_called_and_shown_reaches_the_provider() {
+    use conversation::Part;
+    for from in FORMATS {
+        for (name, body) in requests(from) {
+            let said = view(from, &body);
+            for to in others(from) {
+                let Ok(request) = translate_request(&config(from, to), &body) else { continue };
+                let found = view(to, &request.body);
+                let mut texts = String::new();
+                for part in &found {
+                    if let Part::Text { text } | Part::ToolResult { text, .. } = part {
+                        texts.push_str(&letters(text));
+                    }
+                }
+                let count = |list: &[Part]| {
+                    list.iter().filter(|it| matches!(it, Part::Image { .. })).count()
+                };
+                // An address that Gemini is given may be shown as a document.
+                assert!(
+                    to == Format::Gemini || count(&found) == count(&said),
+                    "{from} {name} to {to}"
+                );
+                for part in &said {
+                    let told = format!("{from} {name} to {to}: {part:?} in {found:?}");
+                    match part {
+                        Part::Text { text } => assert!(texts.contains(&letters(text)), "{told}"),
+                        // Its text stands in a member of its own in Gemini's format.
+                        Part::ToolResult { text, .. } if from != Format::Gemini => {
+                            assert!(texts.contains(&letters(text)), "{told}");
+                        }
+                        Part::ToolCall { name, arguments, .. } => {
+                            let is_same = |it: &Part| match it {
+                                Part::ToolCall { name: other, arguments: given, .. } => {
+                                    other == name && letters(given).contains(&letters(arguments))
+                                }
+                                Part::Text { .. }
+                                | Part::Thinking { .. }
+                                | Part::ToolResult { .. }
+                                | Part::Image { .. }
+                                | Part::Document { .. }
+                                | Part::Other { .. } => false,
+                            };
+                            assert!(found.iter().any(is_same), "{told}");
+                        }
+                        Part::ToolResult { .. }
+                        | Part::Thinking { .. }
+                        | Part::Image { .. }
+                        | Part::Document { .. }
+                        | Part::Other { .. } => {}
+                    }
+                }
+            }
+        }
+    }
+}
