@@ -59,7 +59,8 @@ pub struct Finished {
     pub head: Head,
     /// The `retry-after` header to send, in seconds: the provider's own, or what its body says.
     pub retry_after_s: Option<u64>,
-    /// What of the answer could not be carried over; paths are those of the provider's body.
+    /// What of the answer's content could not be carried over; paths are those of the provider's
+    /// body. Its book-keeping (fingerprints, tiers, timings) is no content.
     pub losses: Vec<Loss>,
 }
 

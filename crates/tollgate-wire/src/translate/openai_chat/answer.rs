@@ -1,6 +1,6 @@
 //! Whole chat answers, and the shapes that they share with the chunks of a stream.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use serde::{
     Deserialize,
@@ -362,12 +362,6 @@ pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) ->
         members.insert("usage".to_owned(), usage);
     }
     body
-}
-
-impl fmt::Debug for Body<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

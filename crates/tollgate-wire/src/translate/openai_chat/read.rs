@@ -190,7 +190,6 @@ fn assistant(fields: &mut Fields, losses: &mut Losses) -> Result<Vec<Part>, Refu
         parts.push(Part::new(call.at.clone(), content));
         call.rest(losses);
     }
-    // An audio answer is known by its id alone, and the text beside it is what was said.
     Ok(parts)
 }
 
