@@ -160,8 +160,11 @@ async function showsPackets({ page, expected }) {
   assert.equal((await api("/api/status")).capture.paused, true);
   await row(page, "Packets", "POST /v1/").click();
   const packet = page.getByRole("region", { name: /^Packet \d+$/ });
-  for (const layer of [/^IPv4/, /^TCP/, /^HTTP/])
+  for (const layer of [/^Frame/, /^IPv4/, /^TCP/, /^HTTP/])
     await packet.getByRole("button", { name: layer }).first().waitFor();
+  // What only the kernel knows.
+  for (const field of [/^Interface/, /^Socket cookie \d/, /^Process \d/, /^User \d/])
+    await packet.getByRole("button", { name: field }).first().waitFor();
   // `POST` in hexadecimal.
   await packet
     .getByRole("group", { name: "Bytes" })
