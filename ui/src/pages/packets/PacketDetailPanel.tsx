@@ -104,7 +104,7 @@ function Decoded({ detail }: { detail: PacketDetail }) {
 }
 
 /** Which layers are folded: kept while one goes through packets. */
-const folded = new Set(["Frame"]);
+const folded = new Set<string>();
 
 function Layer(props: { layer: LayerView; chosen: FieldView | null; onChoose: (field: FieldView) => void }) {
   const { name } = props.layer;

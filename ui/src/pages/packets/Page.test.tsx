@@ -190,18 +190,18 @@ it("closes an open packet with Escape from inside of it, and goes back to the li
   await waitFor(() => expect(screen.getByRole("grid", { name: "Packets" })).toHaveFocus());
 });
 
-it("keeps a layer open while one goes through packets: first of all what the kernel knew", async () => {
+it("shows what the kernel knew, and keeps a layer folded while one goes through packets", async () => {
   const { user } = show("#/packets");
   const frame = async (seq: number) =>
     within(await screen.findByRole("region", { name: `Packet ${seq}` })).findByRole("button", {
       name: /^Frame/,
     });
   await user.click((await rows())[0] as HTMLElement);
-  expect(await frame(1)).toHaveAttribute("aria-expanded", "false");
-  await user.click(await frame(1));
+  expect(await frame(1)).toHaveAttribute("aria-expanded", "true");
   for (const fact of ["Interface 2 (eth0)", "TCP state established", "User 1000 (ada)"])
     expect(screen.getByRole("button", { name: fact })).toBeVisible();
+  await user.click(await frame(1));
   await user.click((await rows())[1] as HTMLElement);
-  expect(await frame(2)).toHaveAttribute("aria-expanded", "true");
+  expect(await frame(2)).toHaveAttribute("aria-expanded", "false");
   await user.click(await frame(2));
 });
