@@ -110,8 +110,9 @@ pub struct Traffic {
 }
 
 impl Capture {
-    /// Starts the thread that looks for the helper at one of `sockets`, in their order. `providers` are where the gateway
-    /// calls: their hosts tell LLM traffic from other, and packets to their ports are of interest.
+    /// Starts the thread that looks for the helper at one of `sockets`, in their order.
+    /// `providers` are where the gateway calls: their hosts tell LLM traffic from other, and
+    /// packets to their ports are of interest.
     #[must_use]
     pub fn start(sockets: Vec<PathBuf>, hub: Arc<Hub>, providers: &[Authority]) -> Arc<Self> {
         let hosts = providers.iter().map(|it| it.host().to_owned()).collect();
