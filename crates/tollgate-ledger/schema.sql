@@ -163,3 +163,8 @@ CREATE TABLE hours_of_all (
     last_at_ms INTEGER NOT NULL,
     PRIMARY KEY (began_at_ms, simulated)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE routings (
+    call_seq INTEGER PRIMARY KEY REFERENCES calls (seq) ON DELETE CASCADE,
+    routing TEXT NOT NULL
+) STRICT;

@@ -14,4 +14,5 @@ mod harness;
 mod ledger;
 mod many;
 mod refusals;
+mod routing;
 mod tls;

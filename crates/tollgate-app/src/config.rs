@@ -3,6 +3,7 @@
 //! A mistake is reported with file, line, column and the accepted values. A key never stands in the
 //! file: only where to find it.
 
+mod models;
 mod prices;
 
 use std::{fs, io, net::SocketAddr, path::Path, str::FromStr, time::Duration};
@@ -13,9 +14,13 @@ use tollgate_core::{
     price::PriceRow,
     provider::{Auth, Catalogue, Endpoint, Provider},
 };
+use tollgate_gateway::Model;
 use toml::Spanned;
 
-use self::prices::{RawPrice, valid_price};
+use self::{
+    models::{RawModel, valid_models},
+    prices::{RawPrice, valid_price},
+};
 
 /// Where the gateway listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -51,6 +56,8 @@ pub struct ProviderConfig {
     pub credential: Option<CredentialSource>,
     /// Timeouts.
     pub patience: Patience,
+    /// How many calls it may have at once; `None` is no limit.
+    pub concurrent_max: Option<usize>,
 }
 
 /// A valid configuration.
@@ -62,6 +69,8 @@ pub struct Config {
     pub keep_bodies: bool,
     /// Providers.
     pub providers: Vec<ProviderConfig>,
+    /// The user's own models.
+    pub models: Vec<Model>,
     /// The user's own prices, which win over the price book's.
     pub prices: Vec<PriceRow>,
 }
@@ -72,6 +81,7 @@ impl Default for Config {
             listen: DEFAULT_LISTEN,
             keep_bodies: true,
             providers: Vec::new(),
+            models: Vec::new(),
             prices: Vec::new(),
         }
     }
@@ -144,9 +154,10 @@ impl Config {
         let is_known = |id: &str| {
             catalogue.get(id).is_some() || providers.iter().any(|it| it.provider.id == id)
         };
+        let models = valid_models(raw.models, is_known)?;
         let prices = raw.prices.iter().map(|it| valid_price(it, is_known));
         let prices = prices.collect::<Result<_, _>>()?;
-        Ok(Self { listen, keep_bodies, providers, prices })
+        Ok(Self { listen, keep_bodies, providers, models, prices })
     }
 }
 
@@ -158,6 +169,8 @@ struct Raw {
     ledger: RawLedger,
     #[serde(default)]
     providers: Vec<RawProvider>,
+    #[serde(default)]
+    models: Vec<RawModel>,
     #[serde(default)]
     prices: Vec<RawPrice>,
 }
@@ -180,6 +193,7 @@ struct RawProvider {
     ask_usage: Option<bool>,
     first_byte_timeout_s: Option<Spanned<u64>>,
     idle_timeout_s: Option<Spanned<u64>>,
+    concurrent_max: Option<Spanned<u64>>,
 }
 
 struct Mistake {
@@ -253,7 +267,8 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         first_byte: raw.first_byte_timeout_s.as_ref().map(valid_timeout).transpose()?,
         idle: raw.idle_timeout_s.as_ref().map(valid_timeout).transpose()?,
     };
-    Ok(ProviderConfig { provider, credential, patience })
+    let concurrent_max = raw.concurrent_max.as_ref().map(valid_concurrency).transpose()?;
+    Ok(ProviderConfig { provider, credential, patience, concurrent_max })
 }
 
 fn valid_endpoints(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<Endpoint>, Mistake> {
@@ -326,6 +341,16 @@ fn valid_auth(text: &Spanned<String>) -> Result<Auth, Mistake> {
     }
 }
 
+fn valid_concurrency(calls: &Spanned<u64>) -> Result<usize, Mistake> {
+    match usize::try_from(*calls.get_ref()) {
+        Ok(0) | Err(_) => {
+            let message = "`concurrent_max` is 1 or more; leave it out for no limit";
+            Err(Mistake::new(calls, message.to_owned()))
+        }
+        Ok(calls) => Ok(calls),
+    }
+}
+
 fn valid_timeout(seconds: &Spanned<u64>) -> Result<Duration, Mistake> {
     match *seconds.get_ref() {
         0 => {
@@ -384,7 +409,8 @@ fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use tollgate_core::{UnixMs, price::PriceBook};
+    use tollgate_core::{UnixMs, price::PriceBook, routing::Strategy};
+    use tollgate_gateway::{MODEL_RETRIES_MAX, MODEL_TARGETS_MAX};
 
     use super::*;
 
@@ -510,8 +536,68 @@ mod tests {
         check("id = 'openai'\nbase_url = 'https://{me}/v1'", "3:12: ", "placeholder");
         check("id = 'openai'\nidle_timeout_s = 0", "3:18: ", "one second");
         check("id = 'openai'\nfirst_byte_timeout_s = 0", "3:24: ", "one second");
+        check("id = 'openai'\nconcurrent_max = 0", "3:18: ", "no limit");
         let bearer = format!("id = 'ollama'\nauth = 'bearer'\n{key}");
         assert!(parse(&format!("[[providers]]\n{bearer}")).is_ok());
+    }
+
+    #[test]
+    fn reads_the_documented_models() {
+        let config = parse(
+            r#"
+            [[providers]]
+            id = "lab"
+            format = ["openai-chat"]
+            base_url = "http://127.0.0.1:8000/v1"
+            concurrent_max = 2
+            [[models]]
+            name = "fast"
+            strategy = "weighted"
+            targets = [
+                { provider = "openai", model = "gpt-5-mini", weight = 3 },
+                { provider = "lab", model = "qwen3" },
+            ]
+            total_timeout_s = 60
+            [[models]]
+            name = "smart"
+            targets = [{ provider = "anthropic", model = "claude-sonnet-4-5" }]
+            retries = 0
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.providers[0].concurrent_max, Some(2));
+        let [fast, smart] = &config.models[..] else { panic!("two models") };
+        assert_eq!((fast.strategy, fast.retries), (Strategy::Weighted, 1));
+        assert_eq!(fast.targets.iter().map(|it| it.weight).collect::<Vec<_>>(), [3, 1]);
+        assert_eq!(fast.patience.total, Some(Duration::from_mins(1)));
+        assert_eq!((smart.strategy, smart.retries), (Strategy::Fallback, 0));
+        assert_eq!(smart.targets[0].provider, "anthropic");
+    }
+
+    #[test]
+    fn mistakes_in_a_model_name_their_place_and_what_would_be_right() {
+        let check = |text: &str, place: &str, says: &str| {
+            let message = parse(&format!("[[models]]\n{text}")).unwrap_err();
+            assert!(message.starts_with(place) && message.contains(says), "{message}");
+        };
+        let targets = "targets = [{ provider = 'openai', model = 'm' }]";
+        check(&format!("name = ''\n{targets}"), "2:8: ", "1 to 256 bytes");
+        check(
+            &format!("name = 'a'\n{targets}\n[[models]]\nname = 'a'\n{targets}"),
+            "5:8: ",
+            "stands here twice",
+        );
+        check(&format!("name = 'a'\nstrategy = 'best'\n{targets}"), "3:12: ", "`latency`");
+        check("name = 'a'\ntargets = []", "3:11: ", "needs 1 to 16 targets");
+        check("name = 'a'", "1:1: ", "targets");
+        check(&format!("name = 'a'\nretries = 6\n{targets}"), "3:11: ", "0 to 5");
+        check(&format!("name = 'a'\ntotal_timeout_s = 0\n{targets}"), "3:19: ", "one second");
+        let target = |text: &str| format!("name = 'a'\ntargets = [{{ {text} }}]");
+        check(&target("provider = 'nobody', model = 'm'"), "3:25: ", "no provider `nobody`");
+        check(&target("provider = 'openai', model = ''"), "3:43: ", "provider's name");
+        check(&target("provider = 'openai', model = 'm', weight = 2"), "3:57: ", "weighted");
+        let unweighted = target("provider = 'openai', model = 'm', weight = 0");
+        check(&format!("strategy = 'weighted'\n{unweighted}"), "4:11: ", "whose weight is not 0");
     }
 
     /// What the schema tells editors and what the parser takes are one thing.
@@ -528,15 +614,23 @@ mod tests {
         let told = |schema: &serde_json::Value| -> BTreeSet<String> {
             schema["properties"].as_object().unwrap().keys().cloned().collect()
         };
+        let texts = |list: &serde_json::Value| -> BTreeSet<String> {
+            list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
+        };
         let provider = &schema["definitions"]["provider"];
         assert_eq!(told(&schema), known("wrong = 1"));
         assert_eq!(told(&schema["properties"]["ledger"]), known("[ledger]\nwrong = 1"));
         assert_eq!(told(provider), known("[[providers]]\nwrong = 1"));
         let price = &schema["definitions"]["price"];
         assert_eq!(told(price), known("[[prices]]\nwrong = 1"));
-        let texts = |list: &serde_json::Value| -> BTreeSet<String> {
-            list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect()
-        };
+        let definitions = &schema["definitions"];
+        assert_eq!(told(&definitions["model"]), known("[[models]]\nwrong = 1"));
+        let target = "[[models]]\nname = 'a'\ntargets = [{ wrong = 1 }]";
+        assert_eq!(told(&definitions["target"]), known(target));
+        let strategies = Strategy::ALL.map(|it| it.name().to_owned()).into();
+        assert_eq!(texts(&definitions["model"]["properties"]["strategy"]["enum"]), strategies);
+        assert_eq!(definitions["model"]["properties"]["retries"]["maximum"], MODEL_RETRIES_MAX);
+        assert_eq!(definitions["model"]["properties"]["targets"]["maxItems"], MODEL_TARGETS_MAX);
         let formats = Format::ALL.map(|it| it.to_string()).into();
         assert_eq!(texts(&provider["properties"]["format"]["items"]["enum"]), formats);
         let ids = Catalogue::embedded().unwrap().iter().map(|it| it.id.clone()).collect();

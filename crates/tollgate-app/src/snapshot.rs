@@ -8,7 +8,7 @@ use tollgate_core::{
     price::PriceBook,
     provider::{Catalogue, Endpoint, Provider},
 };
-use tollgate_gateway::{Snapshot, Target, Timeouts};
+use tollgate_gateway::{ProviderSetup, Snapshot, Timeouts};
 
 use crate::{
     config::{Config, CredentialSource, ProviderConfig},
@@ -33,11 +33,11 @@ pub(crate) fn make(
 ) -> (Snapshot, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut unavailable = Vec::new();
-    let mut targets: Vec<Target> = catalogue
+    let mut providers: Vec<ProviderSetup> = catalogue
         .iter()
         .filter(|it| !it.needs_base_url())
         .filter(|it| !config.providers.iter().any(|own| own.provider.id == it.id))
-        .map(|it| target(it.clone()))
+        .map(|it| setup(it.clone()))
         .collect();
     for own in &config.providers {
         let key = match &own.credential {
@@ -46,7 +46,7 @@ pub(crate) fn make(
             Some(_) | None => Ok(None),
         };
         match key {
-            Ok(key) => targets.push(configured(own, key)),
+            Ok(key) => providers.push(configured(own, key)),
             Err(err) => {
                 let problem = without_key(own, &err);
                 let reason = format!("{}: {} ({})", problem.name, problem.found, problem.remedy);
@@ -57,20 +57,21 @@ pub(crate) fn make(
     }
     if let Some(addr) = simulator {
         for (id, formats) in SIMULATED {
-            for target in targets.iter_mut().filter(|it| it.provider.id == id) {
-                target.provider.endpoints = simulated_endpoints(addr, formats);
-                target.simulated = true;
+            for setup in providers.iter_mut().filter(|it| it.provider.id == id) {
+                setup.provider.endpoints = simulated_endpoints(addr, formats);
+                setup.simulated = true;
             }
         }
         // Nothing may leave the machine while the demo runs.
-        targets.retain(|it| it.simulated);
+        providers.retain(|it| it.simulated);
     }
-    (Snapshot { unavailable, ..Snapshot::new(targets, prices) }, problems)
+    let models = config.models.clone();
+    (Snapshot { models, unavailable, ..Snapshot::new(providers, prices) }, problems)
 }
 
 /// The hosts, with their ports where they are not the usual ones, that the gateway calls.
 pub(crate) fn authorities(snapshot: &Snapshot) -> Vec<Authority> {
-    let endpoints = snapshot.targets.iter().flat_map(|it| &it.provider.endpoints);
+    let endpoints = snapshot.providers.iter().flat_map(|it| &it.provider.endpoints);
     let uris = endpoints.filter_map(|it| it.base_url.parse::<http::Uri>().ok());
     uris.filter_map(|it| it.authority().cloned()).collect()
 }
@@ -89,19 +90,26 @@ fn simulated_endpoints(addr: SocketAddr, formats: &[Format]) -> Vec<Endpoint> {
     formats.iter().map(endpoint).collect()
 }
 
-fn target(provider: Provider) -> Target {
-    Target { provider, credential: None, simulated: false, timeouts: Timeouts::default() }
+fn setup(provider: Provider) -> ProviderSetup {
+    ProviderSetup {
+        provider,
+        credential: None,
+        simulated: false,
+        timeouts: Timeouts::default(),
+        concurrent_max: None,
+    }
 }
 
-fn configured(own: &ProviderConfig, credential: Option<Secret>) -> Target {
+fn configured(own: &ProviderConfig, credential: Option<Secret>) -> ProviderSetup {
     let default = Timeouts::default();
-    Target {
+    ProviderSetup {
         credential,
+        concurrent_max: own.concurrent_max,
         timeouts: Timeouts {
             first_byte: own.patience.first_byte.unwrap_or(default.first_byte),
             idle: own.patience.idle.unwrap_or(default.idle),
         },
-        ..target(own.provider.clone())
+        ..setup(own.provider.clone())
     }
 }
 

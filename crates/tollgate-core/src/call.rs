@@ -62,6 +62,8 @@ pub enum ErrorCode {
     SlowUpload,
     /// What is asked for is not served: a WebSocket.
     NotSupported,
+    /// The provider speaks another format, in which the request would mean something else.
+    NotTranslatable,
     /// Too much is under way already.
     Overloaded,
     /// The gateway is stopping.

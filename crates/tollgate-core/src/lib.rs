@@ -14,6 +14,7 @@ pub mod id;
 pub mod money;
 pub mod price;
 pub mod provider;
+pub mod routing;
 pub mod secret;
 pub mod usage;
 
@@ -23,5 +24,6 @@ pub use clock::{Clock, UnixMs};
 pub use format::{Format, Operation};
 pub use id::{CallId, SocketCookie};
 pub use money::PicoUsd;
+pub use routing::Routing;
 pub use secret::Secret;
 pub use usage::{ServiceTier, Usage};

@@ -5,8 +5,8 @@ use tollgate_core::{call::ErrorCode, provider::Auth};
 use tollgate_wire::text;
 
 use crate::{
+    destination::{Destination, Query},
     error::Refusal,
-    route::{Destination, Query},
 };
 
 /// Headers in which clients send a provider's key.
@@ -28,8 +28,8 @@ const GEMINI_HEADER: &str = "x-goog-api-key";
 pub(crate) enum Credential {
     /// The client's own, where it put it; or none is needed.
     Client,
-    /// The configured one, in place of the client's.
-    Configured {
+    /// The configured one in place of the client's; none where none is configured.
+    Replaced {
         /// The client's query without its key; `None` when it had no key or nothing else.
         query_without_key: Option<String>,
         /// Whether the client's query had a key.
@@ -38,7 +38,18 @@ pub(crate) enum Credential {
 }
 
 impl Credential {
-    /// Decides, from what the client sent and what is configured.
+    /// Decides for a provider that the client does not know of: its key is not shown there.
+    pub(crate) fn withheld(
+        destination: &Destination,
+        query: Option<&str>,
+    ) -> Result<Self, Refusal> {
+        if destination.credential.is_none() && needs_key(destination) {
+            return Err(missing(destination));
+        }
+        Ok(Self::replaced(query, query.is_some_and(has_key)))
+    }
+
+    /// Decides for the provider that the client means, from what it sent and what is configured.
     pub(crate) fn choose(
         destination: &Destination,
         headers: &HeaderMap,
@@ -46,33 +57,36 @@ impl Credential {
     ) -> Result<Self, Refusal> {
         if destination.credential.is_some() {
             let key_in_query = takes_key_in_query(destination) && query.is_some_and(has_key);
-            let query_without_key = query.filter(|_| key_in_query).map(without_key);
-            let query_without_key = query_without_key.filter(|it| !it.is_empty());
-            return Ok(Self::Configured { query_without_key, key_in_query });
+            return Ok(Self::replaced(query, key_in_query));
         }
-        let needed = match &destination.auth {
-            Auth::Bearer | Auth::Header(_) => true,
-            Auth::None | Auth::Signed => false,
-        };
         let sent = |name: &HeaderName| headers.get(name).is_some_and(|it| !it.is_empty());
         let own = match &destination.auth {
             Auth::Header(name) => headers.get(name.as_str()).is_some_and(|it| !it.is_empty()),
             Auth::Bearer | Auth::None | Auth::Signed => false,
         };
-        if !needed || own || KEY_HEADERS.iter().any(sent) || query.is_some_and(has_key) {
+        if !needs_key(destination)
+            || own
+            || KEY_HEADERS.iter().any(sent)
+            || query.is_some_and(has_key)
+        {
             return Ok(Self::Client);
         }
-        let message = text::no_credential(&destination.id, destination.env.as_deref());
-        Err(Refusal::new(ErrorCode::NoCredential, message))
+        Err(missing(destination))
+    }
+
+    fn replaced(query: Option<&str>, key_in_query: bool) -> Self {
+        let query_without_key = query.filter(|_| key_in_query).map(without_key);
+        let query_without_key = query_without_key.filter(|it| !it.is_empty());
+        Self::Replaced { query_without_key, key_in_query }
     }
 
     /// The query to send.
     pub(crate) fn query(&self) -> Query<'_> {
         match self {
-            Self::Configured { query_without_key, key_in_query: true } => {
+            Self::Replaced { query_without_key, key_in_query: true } => {
                 Query::Other(query_without_key.as_deref())
             }
-            Self::Client | Self::Configured { key_in_query: false, .. } => Query::Same,
+            Self::Client | Self::Replaced { key_in_query: false, .. } => Query::Same,
         }
     }
 
@@ -81,6 +95,18 @@ impl Credential {
         let own = destination.credential.as_ref().is_some_and(|(own, _)| own == name);
         *self != Self::Client && (own || KEY_HEADERS.contains(name))
     }
+}
+
+fn needs_key(destination: &Destination) -> bool {
+    match &destination.auth {
+        Auth::Bearer | Auth::Header(_) => true,
+        Auth::None | Auth::Signed => false,
+    }
+}
+
+fn missing(destination: &Destination) -> Refusal {
+    let message = text::no_credential(&destination.id, destination.env.as_deref());
+    Refusal::new(ErrorCode::NoCredential, message)
 }
 
 fn takes_key_in_query(destination: &Destination) -> bool {

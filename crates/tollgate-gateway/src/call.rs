@@ -11,15 +11,21 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
 use tokio::time::Instant;
-use tollgate_core::{Format, Operation, call::Timing};
+use tollgate_core::{
+    Format, Operation, Routing, UnixMs,
+    call::Timing,
+    routing::{Attempt, Loss},
+};
 use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
 
 use crate::{
     Connection, Gateway, GatewayEvent, LiveCall,
+    destination::Destination,
     error::Refusal,
     limits::{MODEL_BYTES_MAX, cut},
     live::Handle,
-    route::{Destination, Routed, Routes},
+    model::ServedModel,
+    route::{Asked, Routes},
     settle::{Closed, Delivery, Ending, Reading},
     sink::KeptBodies,
     upstream::LinkInfo,
@@ -41,6 +47,9 @@ pub(crate) struct OpenCall {
     response_bytes: u64,
     retries: u32,
     delivery: Delivery,
+    /// The model that the provider was asked for, where that is not the client's.
+    model_sent: Option<Arc<str>>,
+    routing: Option<Box<Routing>>,
     closed: bool,
 }
 
@@ -89,6 +98,8 @@ impl OpenCall {
             response_bytes: 0,
             retries: 0,
             delivery: Delivery::NotSent,
+            model_sent: None,
+            routing: None,
             closed: false,
         }
     }
@@ -107,6 +118,37 @@ impl OpenCall {
         self.live.format
     }
 
+    pub(crate) fn id(&self) -> String {
+        self.live.id.to_string()
+    }
+
+    pub(crate) fn provider(&self) -> Arc<str> {
+        self.live.provider.as_ref().map_or_else(|| "".into(), Arc::clone)
+    }
+
+    /// The model that the client named.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.live.model_asked.as_deref()
+    }
+
+    /// Whether the provider answered that all is well.
+    pub(crate) fn succeeds(&self) -> bool {
+        matches!(self.delivery, Delivery::Answered(status) if status.is_success())
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn started_at_ms(&self) -> UnixMs {
+        self.live.started_at_ms
+    }
+
+    /// In seconds since 1970.
+    pub(crate) fn started_at_s(&self) -> u64 {
+        u64::try_from(self.live.started_at_ms.0 / 1_000).unwrap_or_default()
+    }
+
     /// Whether the call has to end because the gateway is stopping.
     pub(crate) fn poll_stopped(&self, cx: &Context<'_>) -> bool {
         self.handle.poll_stopped(cx)
@@ -117,28 +159,33 @@ impl OpenCall {
         &self.request_streamed
     }
 
-    /// Notes where the call goes and what its path says.
-    pub(crate) fn routed(&mut self, routed: &Routed) {
-        let destination: &Destination = &routed.destination;
+    /// Notes what the path says.
+    pub(crate) fn asked(&mut self, asked: &Asked) {
+        if let Some(route) = &asked.route {
+            self.live.format = Some(route.format);
+            self.live.operation = route.operation;
+            self.live.model_asked =
+                route.model_in_path.as_deref().map(|it| cut(it, MODEL_BYTES_MAX).into());
+            self.live.streaming = route.streaming_in_path.unwrap_or(false);
+        }
+        if let Ok(home) = asked.home() {
+            self.goes_to(&home.destination);
+        }
+    }
+
+    fn goes_to(&mut self, destination: &Destination) {
         self.live.provider = Some(Arc::clone(&destination.id));
         self.live.simulated = destination.simulated;
-        if let Some(asked) = &routed.asked {
-            self.live.format = Some(asked.format);
-            self.live.operation = asked.operation;
-            self.live.model_asked =
-                asked.model_in_path.as_deref().map(|it| cut(it, MODEL_BYTES_MAX).into());
-            self.live.streaming = asked.streaming_in_path.unwrap_or(false);
-        }
     }
 
     /// Notes that a request of so many bytes has arrived, its body without its content coding, and
     /// what that says, as far as it could be read.
-    pub(crate) fn received(&mut self, bytes: usize, body: &Bytes, facts: Option<RequestFacts>) {
+    pub(crate) fn received(&mut self, bytes: usize, body: &Bytes, facts: Option<&RequestFacts>) {
         self.timing.received_us = Some(self.now_us());
         self.live.request_bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         if let Some(facts) = facts {
-            if let Some(model) = facts.model {
-                self.live.model_asked = Some(cut(&model, MODEL_BYTES_MAX).into());
+            if let Some(model) = &facts.model {
+                self.live.model_asked = Some(cut(model, MODEL_BYTES_MAX).into());
             }
             self.live.streaming |= facts.stream;
         }
@@ -156,9 +203,40 @@ impl OpenCall {
         }
     }
 
-    /// Notes that the request is about to be sent.
-    pub(crate) fn sending(&mut self) {
+    /// Notes that the targets of a configured model are tried.
+    pub(crate) fn routed_by(&mut self, model: &ServedModel) {
+        let routing = self.routing.get_or_insert_default();
+        routing.model = Some(model.name.as_ref().to_owned());
+        routing.strategy = Some(model.strategy);
+        self.live.provider = None;
+        self.live.simulated = false;
+    }
+
+    /// Notes what came of a target.
+    pub(crate) fn attempted(&mut self, attempt: Attempt) {
+        self.routing.get_or_insert_default().attempts.push(attempt);
+    }
+
+    /// Notes what of the request the provider could not be told.
+    pub(crate) fn lost(&mut self, losses: Vec<Loss>) {
+        self.routing.get_or_insert_default().request_losses = losses;
+    }
+
+    /// Notes what of the answer the client could not be told.
+    pub(crate) fn lost_in_answer(&mut self, losses: Vec<Loss>) {
+        self.routing.get_or_insert_default().answer_losses = losses;
+    }
+
+    /// Notes that the request is about to be sent, and with which model's name if not the client's.
+    pub(crate) fn sending(&mut self, destination: &Destination, model: Option<&Arc<str>>) {
+        self.goes_to(destination);
+        self.model_sent = model.map(Arc::clone);
+        let first = self.delivery == Delivery::NotSent && self.retries == 0;
         self.delivery = Delivery::Sent;
+        if !first {
+            self.update();
+            return;
+        }
         let live = Arc::new(self.live.clone());
         self.gateway.desk.live.note(Arc::clone(&live), &self.handle);
         self.gateway.config.observer.event(GatewayEvent::CallStarted(live));
@@ -181,6 +259,7 @@ impl OpenCall {
         headers: &HeaderMap,
         link: Option<LinkInfo>,
         sent_at: Instant,
+        spoken: Option<Format>,
     ) {
         self.delivery = Delivery::Answered(status);
         self.timing.headers_us = Some(self.now_us());
@@ -195,12 +274,16 @@ impl OpenCall {
         let content_encoding = text_of(headers.get(header::CONTENT_ENCODING));
         self.live.status = Some(status.as_u16());
         self.live.headers_us = self.timing.headers_us;
-        self.live.streaming = content_type.is_some_and(is_event_stream);
+        // What is translated streams as the client asked for it.
+        if spoken.is_none() {
+            self.live.streaming = content_type.is_some_and(is_event_stream);
+        }
         self.live.caller = self.connection.caller().cloned();
         if let Some(bodies) = &mut self.bodies {
-            bodies.response_content_encoding = content_encoding.map(str::to_owned);
+            bodies.response_content_encoding =
+                content_encoding.filter(|_| spoken.is_none()).map(str::to_owned);
         }
-        if let Some(format) = self.live.format {
+        if let Some(format) = spoken.or(self.live.format) {
             self.reading = Reading::Tap(Box::new(Tap::new(TapConfig {
                 format,
                 operation: self.live.operation,
@@ -210,9 +293,18 @@ impl OpenCall {
                 content_encoding,
             })));
         }
+        self.update();
+    }
+
+    fn update(&self) {
         let live = Arc::new(self.live.clone());
         self.gateway.desk.live.note(Arc::clone(&live), &self.handle);
         self.gateway.config.observer.event(GatewayEvent::CallUpdated(live));
+    }
+
+    /// The status of a translated answer, which the client gets in place of the provider's.
+    pub(crate) fn told(&mut self, status: StatusCode) {
+        self.live.status = Some(status.as_u16());
     }
 
     /// Whether the answer is an event stream.
@@ -236,6 +328,10 @@ impl OpenCall {
         {
             self.timing.first_token_us = Some(self.now_us());
         }
+    }
+
+    /// Keeps a piece of the answer for the ledger.
+    pub(crate) fn keep(&mut self, piece: &Bytes) {
         if let Some(bodies) = &mut self.bodies {
             bodies.keep(piece, self.gateway.config.limits.body_keep_bytes_max);
         }
@@ -295,11 +391,14 @@ impl OpenCall {
             response_bytes: self.response_bytes,
             retries: self.retries,
             delivery: self.delivery,
+            model_sent: self.model_sent.take(),
+            routing: self.routing.take(),
         };
         self.gateway.settler.settle(closed);
     }
 
-    fn now_us(&self) -> u64 {
+    /// Microseconds since the call's first byte.
+    pub(crate) fn now_us(&self) -> u64 {
         micros(self.started.elapsed())
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong: with the gateway's configuration, and with one request.
 
+use std::time::Duration;
+
 use tollgate_core::call::ErrorCode;
 use tollgate_wire::text;
 
@@ -24,9 +26,12 @@ pub enum GatewayError {
         /// The header's name.
         header: String,
     },
-    /// Two targets have the same id.
+    /// Two providers have the same id.
     #[error("provider `{0}` is given twice")]
     ProviderTwice(String),
+    /// Two models have the same name.
+    #[error("model `{0}` is given twice")]
+    ModelTwice(String),
     /// A format's default names a provider that is not there.
     #[error("the default provider `{0}` is not among the providers")]
     NoSuchDefault(String),
@@ -68,6 +73,12 @@ impl Refusal {
     /// Other requests hold all the memory that requests may have.
     pub(crate) fn overloaded() -> Self {
         Self::new(ErrorCode::Overloaded, text::overloaded())
+    }
+
+    /// The call's time is up, whoever takes it.
+    pub(crate) fn late(model: &str, after: Duration) -> Self {
+        let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        Self::new(ErrorCode::Timeout, text::model_timeout(model, after_ms))
     }
 
     /// The gateway is stopping.

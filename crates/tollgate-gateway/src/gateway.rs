@@ -6,12 +6,12 @@ use arc_swap::ArcSwap;
 use http::{Request, Response, request};
 use hyper::body::Incoming;
 use rustls::pki_types::CertificateDer;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::Instant};
 use tollgate_core::{Clock, call::ErrorCode};
 
 use crate::{
-    CallerLookup, Connection, GatewayError, Limits, LiveCall, Observer, ResponseBody, Sink,
-    Snapshot,
+    CallerLookup, Connection, GatewayError, Limits, LiveCall, ModelStatus, Observer, ResponseBody,
+    Sink, Snapshot,
     call::OpenCall,
     error::Refusal,
     ids::Ids,
@@ -59,7 +59,7 @@ impl Gateway {
     /// When the snapshot contradicts itself or cannot be sent, or the machine's root certificates
     /// cannot be read.
     pub fn new(mut config: GatewayConfig, snapshot: Snapshot) -> Result<Arc<Self>, GatewayError> {
-        let routes = ArcSwap::from_pointee(Routes::new(snapshot)?);
+        let routes = ArcSwap::from_pointee(Routes::new(snapshot, None)?);
         let roots = std::mem::take(&mut config.extra_roots);
         let upstream = Upstream::new(roots, &config.limits)?;
         let observer = Arc::clone(&config.observer);
@@ -75,7 +75,8 @@ impl Gateway {
     /// # Errors
     /// As for [`Self::new`]; the old snapshot then stays.
     pub fn replace(&self, snapshot: Snapshot) -> Result<(), GatewayError> {
-        self.routes.store(Arc::new(Routes::new(snapshot)?));
+        let earlier = self.routes.load();
+        self.routes.store(Arc::new(Routes::new(snapshot, Some(&earlier))?));
         Ok(())
     }
 
@@ -116,8 +117,8 @@ impl Gateway {
         message: &str,
     ) -> Response<ResponseBody> {
         let mut call = OpenCall::begin(self, connection, request);
-        if let Ok(routed) = call.routes().route(request) {
-            call.routed(&routed);
+        if let Ok(asked) = call.routes().ask(request) {
+            call.asked(&asked);
         }
         refuse::refuse(call, request, &Refusal::new(code, message.to_owned()))
     }
@@ -126,6 +127,13 @@ impl Gateway {
     #[must_use]
     pub fn live(&self) -> Vec<Arc<LiveCall>> {
         self.desk.live.list()
+    }
+
+    /// The configured models, in order, as they are at this moment.
+    #[must_use]
+    pub fn models(&self) -> Vec<ModelStatus> {
+        let now = Instant::now();
+        self.routes.load().models().map(|it| it.status(now)).collect()
     }
 
     /// Ends every call under way: answers that have begun break off, the others fail; all are

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{auth::Credential, route::Destination};
+use crate::{auth::Credential, destination::Destination};
 
 /// Headers that belong to one connection.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -44,9 +44,31 @@ pub(crate) enum Framing {
 pub(crate) struct Outbound<'a> {
     pub(crate) destination: &'a Destination,
     pub(crate) credential: &'a Credential,
+    pub(crate) carried: Carried,
     pub(crate) framing: Framing,
     /// Whether the answer must come uncompressed, because a part of it is to be hidden again.
     pub(crate) plain_answer: PlainAnswer,
+}
+
+/// Which of the client's headers go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// All of them.
+    All,
+    /// All but the content coding, which was undone.
+    AllButCoding,
+    /// Those that mean the same in every format: who asks.
+    Translated,
+}
+
+impl Carried {
+    fn leaves_out(self, name: &HeaderName) -> bool {
+        match self {
+            Self::All => false,
+            Self::AllButCoding => name == header::CONTENT_ENCODING,
+            Self::Translated => ![header::USER_AGENT, header::CONTENT_LENGTH].contains(name),
+        }
+    }
 }
 
 /// Whether the answer must come uncompressed.
@@ -60,13 +82,14 @@ pub(crate) enum PlainAnswer {
 
 /// The headers for the provider. `host` is left to the connection.
 pub(crate) fn for_provider(client: &HeaderMap, outbound: Outbound<'_>) -> HeaderMap {
-    let Outbound { destination, credential, framing, plain_answer } = outbound;
+    let Outbound { destination, credential, carried, framing, plain_answer } = outbound;
     let connection = listed(client);
     let mut headers = HeaderMap::with_capacity(client.len() + 4);
     let chunked = client.contains_key(header::TRANSFER_ENCODING);
     for (name, value) in client {
         let value = match name {
             &header::HOST | &header::EXPECT => continue,
+            name if carried.leaves_out(name) => continue,
             &header::CONTENT_LENGTH => match framing {
                 Framing::Whole(bytes) => HeaderValue::from(bytes),
                 Framing::AsItComes => value.clone(),
@@ -96,6 +119,10 @@ pub(crate) fn for_provider(client: &HeaderMap, outbound: Outbound<'_>) -> Header
     if chunked && framing == Framing::AsItComes {
         headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
+    if carried == Carried::Translated {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
     for (name, value) in &destination.headers {
         if !headers.contains_key(name) {
             headers.insert(name, value.clone());
@@ -118,6 +145,17 @@ pub(crate) fn for_client(provider: &mut HeaderMap, length: Length) {
     let kept = provider.iter().filter(|(name, _)| !dropped(name));
     let kept = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
     *provider = kept;
+}
+
+/// The headers for the client of an answer that was translated: the provider's speak of a body that
+/// the client does not get.
+pub(crate) fn of_translated(content_type: &'static str, retry_after_s: Option<u64>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(2);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(seconds) = retry_after_s {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    headers
 }
 
 /// Whether the answer's length can differ from the provider's.

@@ -1,4 +1,4 @@
-//! Fresh call ids.
+//! Fresh call ids, and other choices by chance.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -23,9 +23,14 @@ impl Ids {
         Self { seed: random.hash_one("seed"), tail: [first, second], count: AtomicU64::new(0) }
     }
 
-    pub(crate) fn next(&self, at: UnixMs) -> CallId {
+    /// A number that nobody can rely on, for choices that need no secret.
+    pub(crate) fn random(&self) -> u64 {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let [a, b, c, d, e, f, g, h] = mixed(self.seed.wrapping_add(count)).to_ne_bytes();
+        mixed(self.seed.wrapping_add(count))
+    }
+
+    pub(crate) fn next(&self, at: UnixMs) -> CallId {
+        let [a, b, c, d, e, f, g, h] = self.random().to_ne_bytes();
         let [y, z] = self.tail;
         CallId::new(at, [a, b, c, d, e, f, g, h, y, z])
     }

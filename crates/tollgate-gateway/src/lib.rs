@@ -8,16 +8,22 @@
 //!
 //! The steps of a call stand in order in `pipeline.rs`. Nothing else orders them.
 
+mod aim;
+mod answer;
+mod attempts;
 mod auth;
 mod call;
 mod connection;
+mod destination;
 mod error;
 mod gateway;
 mod headers;
+mod health;
 mod ids;
 mod intake;
 mod limits;
 mod live;
+mod model;
 mod observe;
 mod pipeline;
 mod refuse;
@@ -26,6 +32,7 @@ mod route;
 mod send;
 mod settle;
 mod sink;
+mod slots;
 mod snapshot;
 mod stream;
 mod upstream;
@@ -33,12 +40,15 @@ mod upstream;
 pub use connection::{CallerLookup, Connection, NoLookup};
 pub use error::GatewayError;
 pub use gateway::{Gateway, GatewayConfig};
+pub use health::Condition;
 pub use limits::{
-    BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, ERROR_MESSAGE_BYTES_MAX,
-    FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX, IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT,
-    Limits, POOL_IDLE_TIMEOUT, ROOM_WAIT, STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
+    BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, COOLDOWN, COOLDOWN_AFTER,
+    COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX, FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX,
+    IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, Limits, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX,
+    POOL_IDLE_TIMEOUT, ROOM_WAIT, STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
 };
+pub use model::{ModelStatus, TargetStatus};
 pub use observe::{GatewayEvent, LiveCall, Observer};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
-pub use snapshot::{Snapshot, Target};
+pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};
 pub use stream::{BodyError, ResponseBody};

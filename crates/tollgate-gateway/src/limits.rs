@@ -68,6 +68,45 @@ pub const LEDGER_WAIT: Duration = Duration::from_secs(10);
 /// How many settled calls may wait for the ledger before further ones wait in tasks of their own.
 pub(crate) const SETTLE_QUEUE_MAX: usize = 8192;
 
+/// How many calls may wait for a provider that has as many as it may have at once.
+pub(crate) const SLOT_QUEUE_MAX: usize = 256;
+
+/// How long they wait before they are refused or go to another target.
+pub(crate) const SLOT_WAIT: Duration = Duration::from_secs(30);
+
+/// The most targets of one model.
+pub const MODEL_TARGETS_MAX: usize = 16;
+
+/// The most often one target of a model is tried again.
+pub const MODEL_RETRIES_MAX: u32 = 5;
+
+/// How long a target is waited for before it is tried again, at first; doubled each time. Each wait
+/// is a random part of that, so that calls which failed together do not come back together.
+pub(crate) const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// The longest wait before a target is tried again, also where it asks for a longer one
+/// (`retry-after`): then the client is told, and can wait itself.
+pub(crate) const RETRY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// After how many failures in a row a target is passed over.
+pub const COOLDOWN_AFTER: u32 = 3;
+
+/// How long it is, at first; doubled with each further failure.
+pub const COOLDOWN: Duration = Duration::from_secs(15);
+
+/// The longest that it is passed over, also where it asks for longer.
+pub const COOLDOWN_MAX: Duration = Duration::from_mins(5);
+
+/// How fast old measurements of a target's latency lose their weight: after this time about a third
+/// is left.
+pub(crate) const LATENCY_MEMORY: Duration = Duration::from_mins(2);
+
+/// How many tokens of output targets are compared by when the cheapest is looked for.
+pub(crate) const COST_OUTPUT_TOKENS: u64 = 500;
+
+/// How many bytes of a request count as a token of input there.
+pub(crate) const REQUEST_BYTES_PER_TOKEN: usize = 4;
+
 /// The text, cut to at most `bytes` at the end of a character.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());

@@ -6,17 +6,9 @@ use http::{Request, Response, request};
 use hyper::body::Incoming;
 
 use crate::{
-    Connection, Gateway, ResponseBody,
-    auth::Credential,
-    call::OpenCall,
-    error::Refusal,
-    intake::Upload,
-    live::unless_stopped,
-    refuse::refuse,
-    request::take,
-    route::admit,
-    send::{Answer, send},
-    stream::relay,
+    Connection, Gateway, ResponseBody, answer::Answer, attempts::attempt, call::OpenCall,
+    error::Refusal, intake::Upload, live::unless_stopped, refuse::refuse, request::take,
+    route::admit, stream::relay,
 };
 
 /// Answers one request.
@@ -51,10 +43,8 @@ async fn forward(
     upload: &mut Upload,
 ) -> Result<Answer, Refusal> {
     admit(head)?;
-    let routed = call.routes().route(head)?;
-    call.routed(&routed);
-    let credential = Credential::choose(&routed.destination, &head.headers, head.uri.query())?;
-    let outgoing = take(call, head, &routed, upload, &gateway.room).await?;
-    call.sending();
-    send(gateway, call, head, &routed, &credential, outgoing).await
+    let asked = call.routes().ask(head)?;
+    call.asked(&asked);
+    let request = take(call, head, &asked, upload, &gateway.room).await?;
+    attempt(gateway, call, head, &asked, request).await
 }

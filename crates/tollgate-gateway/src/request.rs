@@ -1,36 +1,54 @@
-//! The request on its way out: what is read of its body, and the one thing that may be added to it.
+//! The request as the client sent it: what is read of its body.
 
 use bytes::Bytes;
 use http::{HeaderValue, header, request};
-use tollgate_core::{Format, Operation, call::ErrorCode};
-use tollgate_wire::{RequestFacts, ask_include_usage, coding::decode, read_request, text};
+use tollgate_core::{Operation, call::ErrorCode};
+use tollgate_wire::{RequestFacts, coding::decode, read_request, text};
 
 use crate::{
     call::OpenCall,
     error::Refusal,
     intake::{Counted, Held, Room, Upload, Uploaded},
     limits::BODY_BYTES_MAX,
-    route::Routed,
+    route::Asked,
 };
 
-/// A request's body, ready to go out.
-pub(crate) enum Outgoing {
+/// A request's body.
+pub(crate) enum Request {
     /// At hand, so that it can be sent once more.
-    Whole {
-        /// As the client sent it.
-        own: Bytes,
-        /// The same, but asking for the usage of the stream, for which the client did not ask.
-        asking: Option<Bytes>,
-        /// The room that they take.
-        held: Held,
-    },
+    Whole(Whole),
     /// Passed on as it comes.
     AsItComes(Counted, Uploaded),
 }
 
-impl Outgoing {
-    const fn own(body: Bytes, held: Held) -> Self {
-        Self::Whole { own: body, asking: None, held }
+/// A body that is at hand.
+pub(crate) struct Whole {
+    /// As the client sent it.
+    pub(crate) own: Bytes,
+    /// The same without its content coding, where it has one that could be undone.
+    pub(crate) decoded: Option<Bytes>,
+    /// Whether it has a content coding.
+    pub(crate) coded: bool,
+    /// What it says, as far as it could be read.
+    pub(crate) facts: Option<RequestFacts>,
+    /// The room that it takes.
+    _held: Held,
+}
+
+impl Whole {
+    /// The body without its content coding; `None` where that could not be undone.
+    pub(crate) fn plain(&self) -> Option<&Bytes> {
+        if self.coded { self.decoded.as_ref() } else { Some(&self.own) }
+    }
+}
+
+impl Request {
+    /// The model that the body names.
+    pub(crate) fn model(&self) -> Option<&str> {
+        match self {
+            Self::Whole(whole) => whole.facts.as_ref()?.model.as_deref(),
+            Self::AsItComes(..) => None,
+        }
     }
 }
 
@@ -38,39 +56,43 @@ impl Outgoing {
 pub(crate) async fn take(
     call: &mut OpenCall,
     head: &request::Parts,
-    routed: &Routed,
+    asked: &Asked,
     upload: &mut Upload,
     room: &Room,
-) -> Result<Outgoing, Refusal> {
-    let asked = routed.asked.as_ref().filter(|it| is_read(it.operation));
-    let Some(asked) = asked else {
+) -> Result<Request, Refusal> {
+    if !asked.route.as_ref().is_some_and(|it| is_read(it.operation)) {
         if let Some((body, uploaded)) = upload.passed_on(call.request_counter()) {
-            return Ok(Outgoing::AsItComes(body, uploaded));
+            return Ok(Request::AsItComes(body, uploaded));
         }
         call.received(0, &Bytes::new(), None);
-        return Ok(Outgoing::own(Bytes::new(), Held::default()));
-    };
-    let (body, held) = upload.whole(room).await?;
+        let nothing = Whole {
+            own: Bytes::new(),
+            decoded: None,
+            coded: false,
+            facts: None,
+            _held: Held::default(),
+        };
+        return Ok(Request::Whole(nothing));
+    }
+    let (own, held) = upload.whole(room).await?;
     let coding = head.headers.get(header::CONTENT_ENCODING);
     if let Some(coding) = coding.filter(|it| !it.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        // What is compressed goes out as it is; only a copy is read.
-        let plain = decoded(&body, coding);
-        let facts = plain.as_ref().and_then(|it| read_request(it).ok());
-        call.received(body.len(), plain.as_ref().unwrap_or(&body), facts);
-        return Ok(Outgoing::own(body, held));
+        // What is compressed goes out as it is where it can; only a copy is read.
+        let decoded = decoded(&own, coding);
+        let facts = decoded.as_ref().and_then(|it| read_request(it).ok());
+        call.received(own.len(), decoded.as_ref().unwrap_or(&own), facts.as_ref());
+        return Ok(Request::Whole(Whole { own, decoded, coded: true, facts, _held: held }));
     }
-    let facts = match read_request(&body) {
+    let facts = match read_request(&own) {
         Ok(facts) => facts,
         Err(error) => {
-            call.received(body.len(), &body, None);
+            call.received(own.len(), &own, None);
             return Err(malformed(&error));
         }
     };
-    let chat = asked.format == Format::OpenaiChat && asked.operation == Operation::Generate;
-    let asks = chat && lacks_usage(&facts) && routed.destination.asks_usage();
-    let asking = if asks { ask_include_usage(&body) } else { None };
-    call.received(body.len(), &body, Some(facts));
-    Ok(Outgoing::Whole { own: body, asking, held })
+    call.received(own.len(), &own, Some(&facts));
+    let facts = Some(facts);
+    Ok(Request::Whole(Whole { own, decoded: None, coded: false, facts, _held: held }))
 }
 
 /// A copy of a compressed body, read as far as a plain one may be long; `None` when that does not
@@ -86,10 +108,6 @@ const fn is_read(operation: Operation) -> bool {
         Operation::Generate | Operation::Embed | Operation::CountTokens => true,
         Operation::ListModels | Operation::Other => false,
     }
-}
-
-fn lacks_usage(facts: &RequestFacts) -> bool {
-    facts.stream && facts.include_usage != Some(true)
 }
 
 fn malformed(error: &tollgate_wire::request::NotAnObject) -> Refusal {

@@ -1,58 +1,41 @@
-//! Which provider answers a request, and at which URL.
+//! What a request asks for, and who answers it unless its model says otherwise.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
-use http::{
-    HeaderName, HeaderValue, Uri,
-    uri::{Authority, PathAndQuery, Scheme},
-};
-use tollgate_core::{Format, call::ErrorCode, price::PriceBook, provider::Auth};
+use tollgate_core::{Format, call::ErrorCode, price::PriceBook};
 use tollgate_wire::{Inbound, Route, detect, detect_suffix, format_row, text};
 
-use crate::{GatewayError, Snapshot, Target, Timeouts, error::Refusal};
+use crate::{
+    GatewayError, Snapshot,
+    destination::{Destination, Way},
+    error::Refusal,
+    model::{Healths, ServedModel},
+};
 
 /// Where `/p/<provider>/…` begins.
 const PROVIDER_PREFIX: &str = "/p/";
 
-/// A [`Snapshot`] made ready for calls: URLs taken apart, headers made.
+/// A [`Snapshot`] made ready for calls.
 pub(crate) struct Routes {
-    targets: HashMap<String, Arc<Destination>>,
+    destinations: HashMap<String, Arc<Destination>>,
     defaults: Vec<(Format, Arc<Destination>)>,
+    models: HashMap<Arc<str>, Arc<ServedModel>>,
+    /// The models' names in the order in which they are configured.
+    model_names: Vec<Arc<str>>,
+    healths: Healths,
     unavailable: HashMap<String, String>,
     /// What the calls cost.
     pub(crate) prices: Arc<PriceBook>,
 }
 
-/// A provider, ready to be called.
-pub(crate) struct Destination {
-    pub(crate) id: Arc<str>,
-    pub(crate) simulated: bool,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) auth: Auth,
-    /// The usual environment variable of its key, for the error that says that none is there.
-    pub(crate) env: Option<String>,
-    /// The header that carries the configured credential.
-    pub(crate) credential: Option<(HeaderName, HeaderValue)>,
-    /// Headers to add where the client left them out.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    endpoints: Vec<Base>,
-    /// Whether a stream may be asked for its usage; found out at the first refusal otherwise.
-    asks_usage: AtomicBool,
-}
-
-/// A base URL, taken apart.
-struct Base {
-    format: Format,
-    scheme: Scheme,
-    authority: Authority,
-    /// Without a slash at its end; empty for an origin.
-    path: String,
+/// What a request asks for.
+pub(crate) struct Asked {
+    /// What the path says; `None` for a path that is passed through without a format.
+    pub(crate) route: Option<Route>,
+    /// Where it goes unless its model says otherwise.
+    home: Result<Way, Refusal>,
+    /// Whether the path names the provider, so that the model has no say.
+    names_provider: bool,
 }
 
 /// Refuses what no route can serve.
@@ -66,47 +49,73 @@ pub(crate) fn admit(request: &http::request::Parts) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What a request is and where it goes.
-pub(crate) struct Routed {
-    pub(crate) destination: Arc<Destination>,
-    /// What the path says; `None` for a path that is passed through without a format.
-    pub(crate) asked: Option<Route>,
-    scheme: Scheme,
-    authority: Authority,
-    path: UpstreamPath,
-}
-
-/// The path to ask for at the provider.
-enum UpstreamPath {
-    /// The client's own.
-    Same,
-    /// Another; the query stays.
-    Other(String),
+impl Asked {
+    /// Where the call goes unless its model says otherwise.
+    pub(crate) fn home(&self) -> Result<&Way, Refusal> {
+        self.home.as_ref().map_err(Clone::clone)
+    }
 }
 
 impl Routes {
-    pub(crate) fn new(snapshot: Snapshot) -> Result<Self, GatewayError> {
-        let mut targets = HashMap::with_capacity(snapshot.targets.len());
-        for target in snapshot.targets {
-            let id = target.provider.id.clone();
-            let destination = Arc::new(Destination::new(target)?);
-            if targets.insert(id.clone(), destination).is_some() {
+    /// `earlier` are the routes that these take the place of: what was learned of targets that are
+    /// in both is kept.
+    pub(crate) fn new(snapshot: Snapshot, earlier: Option<&Self>) -> Result<Self, GatewayError> {
+        let mut destinations = HashMap::with_capacity(snapshot.providers.len());
+        for setup in snapshot.providers {
+            let id = setup.provider.id.clone();
+            let before = earlier.and_then(|it| it.destinations.get(&id));
+            let destination = Arc::new(Destination::new(setup, before.map(|it| &**it))?);
+            if destinations.insert(id.clone(), destination).is_some() {
                 return Err(GatewayError::ProviderTwice(id));
             }
         }
         let mut defaults = Vec::with_capacity(snapshot.defaults.len());
         for (format, id) in snapshot.defaults {
-            let Some(target) = targets.get(&id) else {
+            let Some(destination) = destinations.get(&id) else {
                 return Err(GatewayError::NoSuchDefault(id));
             };
-            defaults.push((format, Arc::clone(target)));
+            defaults.push((format, Arc::clone(destination)));
         }
-        let unavailable = snapshot.unavailable.into_iter().collect();
-        Ok(Self { targets, defaults, unavailable, prices: snapshot.prices })
+        let mut routes = Self {
+            destinations,
+            defaults,
+            models: HashMap::with_capacity(snapshot.models.len()),
+            model_names: Vec::with_capacity(snapshot.models.len()),
+            healths: Healths::new(),
+            unavailable: snapshot.unavailable.into_iter().collect(),
+            prices: snapshot.prices,
+        };
+        let known = earlier.map(|it| it.healths.clone()).unwrap_or_default();
+        for model in snapshot.models {
+            let name: Arc<str> = model.name.as_str().into();
+            let served = routes.served(model, &known);
+            if routes.models.insert(Arc::clone(&name), Arc::new(served)).is_some() {
+                return Err(GatewayError::ModelTwice(name.as_ref().to_owned()));
+            }
+            routes.model_names.push(name);
+        }
+        Ok(routes)
     }
 
-    /// Routes a request by its path and the names of its headers.
-    pub(crate) fn route(&self, request: &http::request::Parts) -> Result<Routed, Refusal> {
+    fn served(&mut self, model: crate::Model, known: &Healths) -> ServedModel {
+        for target in &model.targets {
+            let key = (target.provider.as_str().into(), target.model.as_str().into());
+            if let Some(health) = known.get(&key) {
+                self.healths.insert(key, Arc::clone(health));
+            }
+        }
+        let mut healths = std::mem::take(&mut self.healths);
+        let find = |id: &str| {
+            let there = self.destinations.get(id).map(Arc::clone);
+            there.ok_or_else(|| self.not_there(id).message)
+        };
+        let served = ServedModel::new(model, find, &mut healths);
+        self.healths = healths;
+        served
+    }
+
+    /// Tells what a request asks for, by its path and the names of its headers.
+    pub(crate) fn ask(&self, request: &http::request::Parts) -> Result<Asked, Refusal> {
         let path = request.uri.path();
         match path.strip_prefix(PROVIDER_PREFIX) {
             Some(rest) => self.by_provider(request, rest),
@@ -114,30 +123,35 @@ impl Routes {
         }
     }
 
-    fn by_format(&self, request: &http::request::Parts) -> Result<Routed, Refusal> {
+    fn by_format(&self, request: &http::request::Parts) -> Result<Asked, Refusal> {
         let path = request.uri.path();
-        let asked = detect(inbound(request, path), has_header(request)).ok_or_else(|| {
+        let route = detect(inbound(request, path), has_header(request)).ok_or_else(|| {
             Refusal::new(ErrorCode::UnknownPath, text::unknown_path(request.method.as_str(), path))
         })?;
-        let provider = format_row(asked.format).default_provider;
-        let found = self.defaults.iter().find(|(format, _)| *format == asked.format);
-        let unknown = || self.not_there(provider);
-        let (_, destination) = found.ok_or_else(unknown)?;
-        let base = destination.base(asked.format).ok_or_else(unknown)?;
-        let prefix = format_row(asked.format).base_path;
-        let rest = path.strip_prefix(prefix).unwrap_or(path);
-        let path = if base.path == prefix {
-            UpstreamPath::Same
-        } else {
-            UpstreamPath::Other(format!("{}{rest}", base.path))
-        };
-        Ok(Routed {
-            scheme: base.scheme.clone(),
-            authority: base.authority.clone(),
-            path,
-            destination: Arc::clone(destination),
-            asked: Some(asked),
-        })
+        let found = self.defaults.iter().find(|(format, _)| *format == route.format);
+        let home = found.and_then(|(_, destination)| destination.way(route.format, path, None));
+        let home = home.ok_or_else(|| self.not_there(format_row(route.format).default_provider));
+        Ok(Asked { route: Some(route), home, names_provider: false })
+    }
+
+    fn by_provider(&self, request: &http::request::Parts, rest: &str) -> Result<Asked, Refusal> {
+        let (id, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
+        let destination = self.destinations.get(id);
+        let home = destination.and_then(|it| it.way_by_name(path));
+        let home = home.ok_or_else(|| self.not_there(id))?;
+        let route = detect_suffix(inbound(request, path), has_header(request));
+        Ok(Asked { route, home: Ok(home), names_provider: true })
+    }
+
+    /// The configured model of this name, if a request may ask for one.
+    pub(crate) fn model(&self, asked: &Asked, name: &str) -> Option<&Arc<ServedModel>> {
+        let free = !asked.names_provider;
+        free.then(|| self.models.get(name)).flatten()
+    }
+
+    /// The configured models, in order.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<ServedModel>> {
+        self.model_names.iter().filter_map(|it| self.models.get(it))
     }
 
     /// Why a provider cannot be called: its credential is missing, or nobody knows it.
@@ -146,143 +160,6 @@ impl Routes {
             Some(reason) => Refusal::new(ErrorCode::NoCredential, reason.clone()),
             None => Refusal::new(ErrorCode::UnknownProvider, text::unknown_provider(id)),
         }
-    }
-
-    fn by_provider(&self, request: &http::request::Parts, rest: &str) -> Result<Routed, Refusal> {
-        let (id, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-        let unknown = || self.not_there(id);
-        let destination = self.targets.get(id).ok_or_else(unknown)?;
-        let origin = destination.endpoints.first().ok_or_else(unknown)?;
-        Ok(Routed {
-            destination: Arc::clone(destination),
-            asked: detect_suffix(inbound(request, path), has_header(request)),
-            scheme: origin.scheme.clone(),
-            authority: origin.authority.clone(),
-            path: UpstreamPath::Other(path.to_owned()),
-        })
-    }
-}
-
-impl Routed {
-    /// The URL to ask for. `query` is the client's, possibly without its key.
-    pub(crate) fn uri(&self, client: &Uri, query: Query<'_>) -> Result<Uri, http::Error> {
-        let path_and_query = match (&self.path, query) {
-            (UpstreamPath::Same, Query::Same) => {
-                client.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
-            }
-            (path, query) => {
-                let path = match path {
-                    UpstreamPath::Same => client.path(),
-                    UpstreamPath::Other(path) => path,
-                };
-                let query = match query {
-                    Query::Same => client.query(),
-                    Query::Other(query) => query,
-                };
-                let text = query.map_or_else(|| path.to_owned(), |it| format!("{path}?{it}"));
-                PathAndQuery::try_from(text)?
-            }
-        };
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path_and_query)
-            .build()
-    }
-}
-
-/// The query to send.
-#[derive(Clone, Copy)]
-pub(crate) enum Query<'a> {
-    /// The client's own.
-    Same,
-    /// Another, or none.
-    Other(Option<&'a str>),
-}
-
-impl Destination {
-    fn new(target: Target) -> Result<Self, GatewayError> {
-        let Target { provider, credential, simulated, timeouts } = target;
-        let header = |name: &str, value: &str| {
-            let pair = name.parse::<HeaderName>().ok().zip(value.parse::<HeaderValue>().ok());
-            pair.ok_or_else(|| GatewayError::Header {
-                provider: provider.id.clone(),
-                header: name.to_owned(),
-            })
-        };
-        let credential = match (&provider.auth, &credential) {
-            (Auth::Bearer, Some(key)) => {
-                Some(header("authorization", &format!("Bearer {}", key.expose()))?)
-            }
-            (Auth::Header(name), Some(key)) => Some(header(name, key.expose())?),
-            (Auth::None | Auth::Signed, _) | (_, None) => None,
-        };
-        let credential = credential.map(|(name, mut value)| {
-            value.set_sensitive(true);
-            (name, value)
-        });
-        let headers = provider.headers.iter().map(|(name, value)| header(name, value));
-        let headers = headers.collect::<Result<_, _>>()?;
-        // A URL with a blank in it cannot be called until the configuration fills the blank.
-        let callable = provider.endpoints.iter().filter(|it| !it.is_template());
-        let bases = callable.map(|endpoint| {
-            Base::parse(endpoint.format, &endpoint.base_url).ok_or_else(|| GatewayError::BaseUrl {
-                provider: provider.id.clone(),
-                base_url: endpoint.base_url.clone(),
-            })
-        });
-        let endpoints = bases.collect::<Result<_, _>>()?;
-        Ok(Self {
-            id: provider.id.as_str().into(),
-            simulated,
-            timeouts,
-            env: provider.env.first().cloned(),
-            auth: provider.auth,
-            credential,
-            headers,
-            endpoints,
-            asks_usage: AtomicBool::new(provider.ask_usage),
-        })
-    }
-
-    /// Whether a streaming chat may be asked for its usage.
-    pub(crate) fn asks_usage(&self) -> bool {
-        self.asks_usage.load(Ordering::Relaxed)
-    }
-
-    /// Notes that the provider takes the client's own request, but not one that asks for usage.
-    pub(crate) fn refuses_usage(&self) {
-        self.asks_usage.store(false, Ordering::Relaxed);
-    }
-
-    /// Where a format is served. OpenAI's paths share one base, so that an endpoint of another
-    /// OpenAI format serves too.
-    fn base(&self, format: Format) -> Option<&Base> {
-        let exact = self.endpoints.iter().find(|it| it.format == format);
-        exact.or_else(|| {
-            let openai = |it: &&Base| is_openai(it.format) && is_openai(format);
-            self.endpoints.iter().find(openai)
-        })
-    }
-}
-
-const fn is_openai(format: Format) -> bool {
-    match format {
-        Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings => true,
-        Format::AnthropicMessages | Format::Gemini => false,
-    }
-}
-
-impl Base {
-    fn parse(format: Format, url: &str) -> Option<Self> {
-        let parts = url.parse::<Uri>().ok()?.into_parts();
-        let scheme = parts.scheme?;
-        let known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
-        let path_and_query = parts.path_and_query?;
-        let usable = known && path_and_query.query().is_none();
-        let path = path_and_query.path().trim_end_matches('/').to_owned();
-        let authority = parts.authority?;
-        usable.then_some(Self { format, scheme, authority, path })
     }
 }
 
@@ -306,26 +183,31 @@ fn has_header(request: &http::request::Parts) -> impl Fn(&str) -> bool + '_ {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-    use tollgate_core::provider::{Catalogue, Endpoint};
+    use http::{Request, Uri};
+    use tollgate_core::provider::{Catalogue, Endpoint, Provider};
 
     use super::*;
+    use crate::{ProviderSetup, Timeouts, destination::Query};
 
-    fn routes() -> Routes {
-        let catalogue = Catalogue::embedded().unwrap();
-        let target = |provider: tollgate_core::provider::Provider| Target {
+    fn setup(provider: Provider) -> ProviderSetup {
+        ProviderSetup {
             provider,
             credential: None,
             simulated: false,
             timeouts: Timeouts::default(),
-        };
-        let mut targets: Vec<_> = catalogue.iter().cloned().map(target).collect();
+            concurrent_max: None,
+        }
+    }
+
+    fn routes() -> Routes {
+        let catalogue = Catalogue::embedded().unwrap();
+        let mut providers: Vec<_> = catalogue.iter().cloned().map(setup).collect();
         // OpenAI is moved to another server under a path of its own.
-        let openai = targets.iter_mut().find(|it| it.provider.id == "openai").unwrap();
+        let openai = providers.iter_mut().find(|it| it.provider.id == "openai").unwrap();
         for endpoint in &mut openai.provider.endpoints {
             "http://127.0.0.1:9/lab/v1".clone_into(&mut endpoint.base_url);
         }
-        Routes::new(Snapshot::new(targets, Arc::default())).unwrap()
+        Routes::new(Snapshot::new(providers, Arc::default()), None).unwrap()
     }
 
     #[test]
@@ -333,8 +215,8 @@ mod tests {
         let routes = routes();
         let check = |path: &str, url: &str| {
             let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
-            let routed = routes.route(&head).unwrap_or_else(|it| panic!("{path}: {it:?}"));
-            assert_eq!(routed.uri(&head.uri, Query::Same).unwrap(), url, "{path}");
+            let asked = routes.ask(&head).unwrap_or_else(|it| panic!("{path}: {it:?}"));
+            assert_eq!(asked.home().unwrap().uri(&head.uri, Query::Same).unwrap(), url, "{path}");
         };
         check("/v1/chat/completions?x=%2f", "http://127.0.0.1:9/lab/v1/chat/completions?x=%2f");
         check("/v1/images/generations", "http://127.0.0.1:9/lab/v1/images/generations");
@@ -364,40 +246,49 @@ mod tests {
             let path = format!("{}/chat/completions", base.path().trim_end_matches('/'));
             let asked = format!("/p/{}{path}", provider.id);
             let (head, ()) = Request::post(asked.as_str()).body(()).unwrap().into_parts();
-            let routed = routes.route(&head).unwrap();
-            let url = routed.uri(&head.uri, Query::Same).unwrap();
+            let asked = routes.ask(&head).unwrap();
+            let url = asked.home().unwrap().uri(&head.uri, Query::Same).unwrap();
             assert_eq!(url.authority(), base.authority(), "{}", provider.id);
             assert_eq!(url.path(), path, "{}", provider.id);
-            assert_eq!(routed.asked.unwrap().format, Format::OpenaiChat, "{}", provider.id);
+            assert_eq!(asked.route.unwrap().format, Format::OpenaiChat, "{}", provider.id);
         }
     }
 
     #[test]
     fn a_snapshot_that_contradicts_itself_is_not_taken() {
         let catalogue = Catalogue::embedded().unwrap();
-        let target = |base_url: &str| {
+        let at = |base_url: &str| {
             let mut provider = catalogue.get("openai").unwrap().clone();
             let base_url = base_url.to_owned();
             provider.endpoints = vec![Endpoint { format: Format::OpenaiChat, base_url }];
-            let timeouts = Timeouts::default();
-            Target { provider, credential: None, simulated: false, timeouts }
+            setup(provider)
         };
-        let refused = |snapshot: Snapshot| match Routes::new(snapshot) {
+        let refused = |snapshot: Snapshot| match Routes::new(snapshot, None) {
             Ok(_) => panic!("it must be refused"),
             Err(error) => error,
         };
         for url in ["", "api.openai.com", "ftp://h/v1", "http://h/v1?x=1", "/v1"] {
-            let snapshot = Snapshot::new(vec![target(url)], Arc::default());
+            let snapshot = Snapshot::new(vec![at(url)], Arc::default());
             assert!(matches!(refused(snapshot), GatewayError::BaseUrl { .. }), "{url}");
         }
-        let good = || target("http://h/v1");
+        let good = || at("http://h/v1");
         let twice = Snapshot::new(vec![good(), good()], Arc::default());
         assert!(matches!(refused(twice), GatewayError::ProviderTwice(_)));
         let mut missing = Snapshot::new(vec![good()], Arc::default());
         missing.defaults.push((Format::Gemini, "google".to_owned()));
         assert!(matches!(refused(missing), GatewayError::NoSuchDefault(_)));
+        let mut models = Snapshot::new(vec![good()], Arc::default());
+        let model = crate::Model {
+            name: "fast".to_owned(),
+            strategy: tollgate_core::routing::Strategy::Fallback,
+            targets: Vec::new(),
+            retries: 0,
+            patience: crate::ModelPatience::default(),
+        };
+        models.models = vec![model.clone(), model];
+        assert!(matches!(refused(models), GatewayError::ModelTwice(_)));
         let key = tollgate_core::Secret::new("sk\nsecret".to_owned());
-        let keyed = Target { credential: Some(key), ..good() };
+        let keyed = ProviderSetup { credential: Some(key), ..good() };
         let error = refused(Snapshot::new(vec![keyed], Arc::default()));
         assert!(matches!(error, GatewayError::Header { .. }));
         assert!(!format!("{error} {error:?}").contains("secret"));

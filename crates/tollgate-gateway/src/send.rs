@@ -1,104 +1,92 @@
-//! The request goes out: once; again over another connection where one turned out to be dead; and as
-//! the client wrote it where the provider refuses what the gateway adds.
+//! A request goes out to one provider: once; again over another connection where one turned out to
+//! be dead; and as the client wrote it where the provider refuses what the gateway adds.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, header, request};
+use http::{Request, Response, StatusCode, Uri, request};
 use http_body_util::{Either, Full};
-use hyper::{body::Incoming, ext::ReasonPhrase};
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use crate::{
     Gateway,
     auth::Credential,
     call::OpenCall,
+    destination::Way,
     error::Refusal,
-    headers::{self, Framing, Length, Outbound, PlainAnswer},
+    headers::{self, Carried, Framing, Outbound, PlainAnswer},
     intake::{Counted, Uploaded},
-    request::Outgoing,
-    route::Routed,
-    upstream::{LinkInfo, RequestBody, SendError},
+    upstream::{RequestBody, SendError},
 };
 
-/// The head of a provider's answer, ready for the client, and the body to come.
-pub(crate) struct Answer {
-    pub(crate) head: Response<()>,
-    pub(crate) body: Incoming,
-    pub(crate) provider: Arc<str>,
-    pub(crate) idle: Duration,
-    /// Whether usage is to be hidden from the client.
-    pub(crate) hide_usage: bool,
+/// A request for one provider, all but its body.
+pub(crate) struct Outgoing {
+    pub(crate) way: Way,
+    pub(crate) uri: Uri,
+    pub(crate) credential: Credential,
+    pub(crate) carried: Carried,
+    /// How long the provider may take for its status line.
+    pub(crate) first_byte: Duration,
 }
 
-/// An answer's head with the moment at which its request was sent.
-type Answered = (Response<Incoming>, Instant);
-
-/// Sends the request and waits for the head of the answer.
-pub(crate) async fn send(
-    gateway: &Gateway,
-    call: &mut OpenCall,
-    head: &request::Parts,
-    routed: &Routed,
-    credential: &Credential,
-    outgoing: Outgoing,
-) -> Result<Answer, Refusal> {
-    let uri = routed
-        .uri(&head.uri, credential.query())
-        .map_err(|_| Refusal::bad_url(head.method.as_str(), head.uri.path()))?;
-    let mut sending = Sending { gateway, call, head, routed, credential, uri };
-    let (answered, asked_usage) = match outgoing {
-        Outgoing::AsItComes(body, uploaded) => (sending.upload(body, uploaded).await?, false),
-        Outgoing::Whole { own, asking: None, held: _held } => {
-            (sending.whole(&own, PlainAnswer::AsAsked).await?, false)
-        }
-        Outgoing::Whole { own, asking: Some(asking), held: _held } => {
-            sending.asking(&own, &asking).await?
-        }
-    };
-    Ok(answer(call, routed, answered, asked_usage))
+/// A provider's answer, of which the head has come.
+pub(crate) struct Reply {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) sent_at: Instant,
+    /// Whether the gateway asked for usage beside what the client asked for.
+    pub(crate) asked_usage: bool,
 }
 
 /// A request under way.
-struct Sending<'a> {
-    gateway: &'a Gateway,
-    call: &'a mut OpenCall,
-    head: &'a request::Parts,
-    routed: &'a Routed,
-    credential: &'a Credential,
-    uri: Uri,
+pub(crate) struct Sending<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) call: &'a mut OpenCall,
+    pub(crate) head: &'a request::Parts,
+    pub(crate) outgoing: &'a Outgoing,
 }
 
 impl Sending<'_> {
-    /// Asks for usage beside what the client asks for. A provider that refuses this has made
-    /// nothing that could be billed yet: it is sent the client's own request. The answer, and
-    /// whether it is one to a request that asks for usage.
-    async fn asking(&mut self, own: &Bytes, asking: &Bytes) -> Result<(Answered, bool), Refusal> {
-        let answered = self.whole(asking, PlainAnswer::Needed).await?;
-        match answered.0.status() {
-            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {}
-            _ => return Ok((answered, true)),
+    /// Sends a body that is at hand; `asking` is the same, but asks for the usage of the stream.
+    pub(crate) async fn whole(
+        &mut self,
+        own: &Bytes,
+        asking: Option<&Bytes>,
+    ) -> Result<Reply, Refusal> {
+        match asking {
+            Some(asking) => self.asking(own, asking).await,
+            None => self.once(own, self.plain_answer()).await,
         }
-        drop(answered);
-        self.call.retrying();
-        let answered = self.whole(own, PlainAnswer::AsAsked).await?;
-        if answered.0.status().is_success() {
-            self.routed.destination.refuses_usage();
-        }
-        Ok((answered, false))
     }
 
-    /// Sends a body that is at hand, again for every pooled connection that turns out to be dead.
-    /// That ends with the first fresh connection.
-    async fn whole(&mut self, bytes: &Bytes, plain: PlainAnswer) -> Result<Answered, Refusal> {
-        let bound = self.routed.destination.timeouts.first_byte;
+    /// Asks for usage beside what the client asks for. A provider that refuses this has made
+    /// nothing that could be billed yet: it is sent the client's own request.
+    async fn asking(&mut self, own: &Bytes, asking: &Bytes) -> Result<Reply, Refusal> {
+        let reply = self.once(asking, PlainAnswer::Needed).await?;
+        match reply.response.status() {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {}
+            _ => return Ok(Reply { asked_usage: true, ..reply }),
+        }
+        drop(reply);
+        self.call.retrying();
+        let reply = self.once(own, self.plain_answer()).await?;
+        if reply.response.status().is_success() {
+            self.outgoing.way.destination.refuses_usage();
+        }
+        Ok(reply)
+    }
+
+    /// Sends a body, again for every pooled connection that turns out to be dead. That ends with the
+    /// first fresh connection.
+    async fn once(&mut self, bytes: &Bytes, plain: PlainAnswer) -> Result<Reply, Refusal> {
+        let bound = self.outgoing.first_byte;
         loop {
             let body = Either::Left(Full::new(bytes.clone()));
             let request = self.request(Framing::Whole(bytes.len()), plain, body);
             let sent_at = Instant::now();
             let sent = timeout(bound, self.gateway.upstream.send(request)).await;
             match sent.unwrap_or(Err(SendError::Silent(bound))) {
-                Ok(answer) => return Ok((answer, sent_at)),
+                Ok(response) => return Ok(Reply { response, sent_at, asked_usage: false }),
                 Err(SendError::Broke { stale: true }) => self.call.retrying(),
                 Err(error) => return Err(self.unanswered(&error)),
             }
@@ -106,9 +94,13 @@ impl Sending<'_> {
     }
 
     /// Passes a body on as it comes. The provider's time to answer begins when it has it all.
-    async fn upload(&mut self, body: Counted, uploaded: Uploaded) -> Result<Answered, Refusal> {
+    pub(crate) async fn upload(
+        &mut self,
+        body: Counted,
+        uploaded: Uploaded,
+    ) -> Result<Reply, Refusal> {
         let request = self.request(Framing::AsItComes, PlainAnswer::AsAsked, Either::Right(body));
-        let bound = self.routed.destination.timeouts.first_byte;
+        let bound = self.outgoing.first_byte;
         let sent_at = Instant::now();
         let mut uploaded = pin!(uploaded);
         let gateway = self.gateway;
@@ -123,7 +115,7 @@ impl Sending<'_> {
                 }
             },
             sent = &mut sending => match sent {
-                Ok(answer) => Ok(answer),
+                Ok(response) => Ok(response),
                 // The client's failure is told before the connection's, which follows from it.
                 Err(error) => match uploaded.try_recv() {
                     Ok(refusal) => return Err(refusal),
@@ -131,7 +123,18 @@ impl Sending<'_> {
                 },
             },
         };
-        sent.map(|answer| (answer, sent_at)).map_err(|error| self.unanswered(&error))
+        match sent {
+            Ok(response) => Ok(Reply { response, sent_at, asked_usage: false }),
+            Err(error) => Err(self.unanswered(&error)),
+        }
+    }
+
+    /// A translated answer is read by the gateway and must not be compressed.
+    fn plain_answer(&self) -> PlainAnswer {
+        match self.outgoing.carried {
+            Carried::All | Carried::AllButCoding => PlainAnswer::AsAsked,
+            Carried::Translated => PlainAnswer::Needed,
+        }
     }
 
     fn request(
@@ -140,11 +143,17 @@ impl Sending<'_> {
         plain_answer: PlainAnswer,
         body: RequestBody,
     ) -> Request<RequestBody> {
-        let (destination, credential) = (&*self.routed.destination, self.credential);
+        let outgoing = self.outgoing;
         let mut request = Request::new(body);
         *request.method_mut() = self.head.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        let outbound = Outbound { destination, credential, framing, plain_answer };
+        *request.uri_mut() = outgoing.uri.clone();
+        let outbound = Outbound {
+            destination: &outgoing.way.destination,
+            credential: &outgoing.credential,
+            carried: outgoing.carried,
+            framing,
+            plain_answer,
+        };
         *request.headers_mut() = headers::for_provider(&self.head.headers, outbound);
         request
     }
@@ -153,31 +162,6 @@ impl Sending<'_> {
         if error.nothing_arrived() {
             self.call.not_delivered();
         }
-        Refusal::unanswered(&self.routed.destination.id, error)
+        Refusal::unanswered(&self.outgoing.way.destination.id, error)
     }
-}
-
-/// Makes the answer's head ready for the client.
-fn answer(
-    call: &mut OpenCall,
-    routed: &Routed,
-    (answer, sent_at): Answered,
-    asked_usage: bool,
-) -> Answer {
-    let destination = &routed.destination;
-    let (mut parts, body) = answer.into_parts();
-    let link = parts.extensions.get::<LinkInfo>().copied();
-    call.answered(parts.status, &parts.headers, link, sent_at);
-    let hide_usage =
-        asked_usage && call.streams() && !parts.headers.contains_key(header::CONTENT_ENCODING);
-    let length = if hide_usage { Length::Changes } else { Length::Stays };
-    headers::for_client(&mut parts.headers, length);
-    let mut head = Response::new(());
-    *head.status_mut() = parts.status;
-    *head.headers_mut() = parts.headers;
-    if let Some(reason) = parts.extensions.remove::<ReasonPhrase>() {
-        head.extensions_mut().insert(reason);
-    }
-    let (provider, idle) = (Arc::clone(&destination.id), destination.timeouts.idle);
-    Answer { head, body, provider, idle, hide_usage }
 }

@@ -15,7 +15,7 @@ use tokio::{
     sync::{Notify, mpsc},
 };
 use tollgate_core::{
-    Call, Caller, Operation, PicoUsd, Usage,
+    Call, Caller, Operation, PicoUsd, Routing, Usage,
     call::{CostUnknown, ErrorCode, Outcome, Timing},
     cost,
 };
@@ -72,6 +72,9 @@ pub(crate) struct Closed {
     pub(crate) response_bytes: u64,
     pub(crate) retries: u32,
     pub(crate) delivery: Delivery,
+    /// The model that the provider was asked for, where that is not the client's.
+    pub(crate) model_sent: Option<Arc<str>>,
+    pub(crate) routing: Option<Box<Routing>>,
 }
 
 /// How far the call came on the provider's side.
@@ -198,6 +201,7 @@ fn outcome(ending: &Ending, report: Option<&Report>, status: Option<u16>) -> Out
 fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
     let Closed { live, routes, ending, reading, timing, bodies, response_bytes, retries, .. } =
         closed;
+    let (delivery, model_sent, routing) = (closed.delivery, closed.model_sent, closed.routing);
     let report = match reading {
         Reading::Nothing => None,
         Reading::Report(report) => Some(*report),
@@ -208,7 +212,7 @@ fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
     };
     let outcome = outcome(&ending, report.as_ref(), live.status);
     let report = report.unwrap_or_default();
-    let bill = Bill::of(&live, &report, closed.delivery, &routes);
+    let bill = Bill::of(&live, &report, model_sent.as_deref(), delivery, &routes);
     let message = match &ending {
         Ending::Error(_, message) => Some(message.clone()),
         Ending::Complete | Ending::Dropped => report.error.map(|it| it.message),
@@ -243,7 +247,7 @@ fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
         client_cookie: live.client_cookie,
         upstream_cookie: live.upstream_cookie,
     };
-    Settled { call: Arc::new(call), bodies }
+    Settled { call: Arc::new(call), bodies, routing }
 }
 
 /// What a call cost, or why that is not known.
@@ -255,11 +259,19 @@ struct Bill {
 }
 
 impl Bill {
-    fn of(live: &LiveCall, report: &Report, delivery: Delivery, routes: &Routes) -> Self {
+    /// `model_sent` is the model that the provider was asked for, where that is not the client's.
+    fn of(
+        live: &LiveCall,
+        report: &Report,
+        model_sent: Option<&str>,
+        delivery: Delivery,
+        routes: &Routes,
+    ) -> Self {
         if !is_billed(live, &report.usage, delivery) {
             return Self::default();
         }
-        let model = report.model_served.as_deref().or(live.model_asked.as_deref());
+        let asked = model_sent.or(live.model_asked.as_deref());
+        let model = report.model_served.as_deref().or(asked);
         let find =
             |provider| routes.prices.find(provider, model.unwrap_or_default(), live.started_at_ms);
         let row = live.provider.as_deref().and_then(find);

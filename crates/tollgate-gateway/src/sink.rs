@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use tollgate_core::Call;
+use tollgate_core::{Call, Routing};
 use tollgate_ledger::{Bodies, Writer};
 
 use crate::limits::LEDGER_WAIT;
@@ -27,6 +27,8 @@ pub struct Settled {
     /// Its bodies; `None` when none are kept, and for a request whose body was passed on as it came
     /// (uploads, unknown paths).
     pub bodies: Option<KeptBodies>,
+    /// What the gateway decided, where there was something to decide.
+    pub routing: Option<Box<Routing>>,
 }
 
 /// The bodies of a call as they went over the wire, each cut to
@@ -37,7 +39,7 @@ pub struct KeptBodies {
     pub request: Bytes,
     /// Whether the request's was longer.
     pub request_cut: bool,
-    /// The answer's, in the pieces that the provider sent.
+    /// The answer's, in the pieces that the provider sent; of a translated one, as the client got it.
     pub response: Vec<Bytes>,
     /// The bytes in `response`.
     pub response_bytes: usize,
@@ -92,7 +94,8 @@ impl From<Settled> for tollgate_ledger::Settled {
             response_truncated: kept.response_cut,
             response_content_encoding: kept.response_content_encoding,
         });
-        Self { call: Arc::unwrap_or_clone(settled.call), bodies }
+        let routing = settled.routing.map(|it| *it);
+        Self { call: Arc::unwrap_or_clone(settled.call), bodies, routing }
     }
 }
 

@@ -9,15 +9,22 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, header};
+use http::{Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 use tollgate_core::call::ErrorCode;
-use tollgate_wire::{End, HideUsage, stream_error_event, text};
+use tollgate_wire::{End, stream_error_event, text, translate::Finished};
 
-use crate::{call::OpenCall, error::Refusal, send::Answer, settle::Ending};
+use crate::{
+    answer::{Answer, Patience, Shape},
+    call::OpenCall,
+    error::Refusal,
+    headers,
+    settle::Ending,
+    slots::Slot,
+};
 
 /// Why an answer broke off; the server then closes the connection, so that the client sees it.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +38,9 @@ pub enum BodyError {
     /// The provider fell silent for too long.
     #[error("the provider sent nothing for {} ms", .0.as_millis())]
     Silent(Duration),
+    /// The call took longer than its model may take.
+    #[error("the call took too long")]
+    Late,
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopped,
@@ -73,14 +83,20 @@ pub(crate) async fn relay(
         call,
         upstream: answer.body,
         first: None,
-        veil: answer.hide_usage.then(HideUsage::new),
-        quiet: Quiet { limit: answer.idle, last: Instant::now(), alarm: None },
+        shape: answer.shape,
+        quiet: Quiet::new(answer.patience),
         may_append: streams && !sized && !coded,
         tail: None,
         failed: None,
         over: false,
         provider: answer.provider,
+        _slot: answer.slot,
     });
+    if let Shape::Translated(translator) = &relay.shape
+        && translator.head().is_none()
+    {
+        return relay.gather().await;
+    }
     if relay.upstream.is_end_stream() {
         relay.finish();
         return Ok(Response::from_parts(head, ResponseBody(Inner::Relay(relay))));
@@ -101,7 +117,7 @@ struct Relay {
     upstream: Incoming,
     /// What came before the head was sent on.
     first: Option<Next>,
-    veil: Option<HideUsage>,
+    shape: Shape,
     quiet: Quiet,
     /// Whether an error event can be put behind what was sent.
     may_append: bool,
@@ -112,6 +128,8 @@ struct Relay {
     /// Whether the call is settled.
     over: bool,
     provider: Arc<str>,
+    /// Held until the answer is over.
+    _slot: Slot,
 }
 
 impl Relay {
@@ -148,8 +166,8 @@ impl Relay {
                 Poll::Ready(Some(Err(BodyError::Stopped)))
             }
             Poll::Pending => {
-                let silent = ready!(self.quiet.poll(cx));
-                Poll::Ready(Some(Err(BodyError::Silent(silent))))
+                let error = ready!(self.quiet.poll(cx));
+                Poll::Ready(Some(Err(error)))
             }
         }
     }
@@ -177,11 +195,7 @@ impl Relay {
                     None => continue,
                 },
             };
-            self.call.piece(&piece);
-            let piece = match &mut self.veil {
-                Some(veil) => veil.push(&piece),
-                None => piece,
-            };
+            let piece = self.shaped(piece);
             self.call.forwarded(piece.len());
             if self.upstream.is_end_stream() {
                 self.failed = self.finish();
@@ -190,6 +204,80 @@ impl Relay {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
         }
+    }
+
+    /// What goes to the client of a piece.
+    fn shaped(&mut self, piece: Bytes) -> Bytes {
+        self.call.piece(&piece);
+        match &mut self.shape {
+            Shape::AsIs => {
+                self.call.keep(&piece);
+                piece
+            }
+            Shape::Hiding(veil) => {
+                self.call.keep(&piece);
+                veil.push(&piece)
+            }
+            Shape::Translated(translator) => {
+                let piece = translator.push(&piece);
+                self.call.keep(&piece);
+                piece
+            }
+        }
+    }
+
+    /// Makes the last piece: what the shape still holds, and what it takes to end the answer in its
+    /// format.
+    fn send_last_of_shape(&mut self, end: End) {
+        match std::mem::replace(&mut self.shape, Shape::AsIs) {
+            Shape::AsIs => {}
+            Shape::Hiding(veil) => self.send_last(veil.finish()),
+            Shape::Translated(translator) => {
+                let Finished { bytes, losses, .. } = translator.finish(end);
+                self.call.keep(&bytes);
+                self.call.lost_in_answer(losses);
+                self.send_last(bytes);
+            }
+        }
+    }
+
+    /// The whole answer, translated, whose head is known only at its end. Settles the call.
+    async fn gather(mut self: Box<Self>) -> Result<Response<ResponseBody>, (OpenCall, Refusal)> {
+        loop {
+            match self.first().await {
+                None => break,
+                Some(Ok(frame)) => {
+                    if let Ok(piece) = frame.into_data() {
+                        self.shaped(piece);
+                    }
+                }
+                Some(Err(error)) => {
+                    let refusal = self.refusal(&error);
+                    return Err((self.call, refusal));
+                }
+            }
+        }
+        let Shape::Translated(translator) = std::mem::replace(&mut self.shape, Shape::AsIs) else {
+            let refusal = self.refusal(&BodyError::Unfinished);
+            return Err((self.call, refusal));
+        };
+        let Finished { bytes, head, retry_after_s, losses } = translator.finish(End::Complete);
+        let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let unreadable = status.is_server_error() && self.call.succeeds();
+        self.call.lost_in_answer(losses);
+        self.call.keep(&bytes);
+        self.call.told(status);
+        self.call.forwarded(bytes.len());
+        let refusal = self.refusal(&BodyError::Unfinished);
+        self.call.close(if unreadable {
+            Ending::Error(refusal.code, refusal.message)
+        } else {
+            Ending::Complete
+        });
+        let mut response = Response::new(ResponseBody::whole(bytes));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers::of_translated(head.content_type, retry_after_s);
+        Ok(response)
     }
 
     /// The provider's body has ended as HTTP says it should. Settles the call.
@@ -201,9 +289,7 @@ impl Relay {
                 return self.break_off(BodyError::Unfinished);
             }
         }
-        if let Some(veil) = self.veil.take() {
-            self.send_last(veil.finish());
-        }
+        self.send_last_of_shape(End::Complete);
         self.over = true;
         self.call.close(Ending::Complete);
         None
@@ -218,16 +304,19 @@ impl Relay {
         self.over = true;
         if ended && self.may_append {
             // All that the format promises has arrived.
-            if let Some(veil) = self.veil.take() {
-                self.send_last(veil.finish());
-            }
+            self.send_last_of_shape(End::Broken);
             self.call.close(Ending::Complete);
             return None;
         }
         let refusal = self.refusal(&error);
+        if matches!(self.shape, Shape::Translated(_)) {
+            self.send_last_of_shape(End::Broken);
+            self.call.close(Ending::Error(refusal.code, refusal.message));
+            return None;
+        }
         // Half an event cannot be taken back: a blank line behind it would hand clients broken
         // JSON, which the SDKs do not turn into errors of their own. The veil holds it back.
-        let cut = inside_event && self.veil.is_none();
+        let cut = inside_event && matches!(self.shape, Shape::AsIs);
         let format = self.call.format().filter(|_| self.may_append && !cut);
         if let Some(format) = format {
             self.send_last(stream_error_event(format, refusal.code, &refusal.message));
@@ -252,27 +341,37 @@ impl Relay {
                 let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                 Refusal::new(ErrorCode::Timeout, text::timeout(&self.provider, after_ms))
             }
+            BodyError::Late => {
+                Refusal::late(self.call.model().unwrap_or_default(), self.call.started().elapsed())
+            }
             BodyError::Stopped => Refusal::stopping(),
         }
     }
 }
 
-/// Notices when nothing comes for too long. Its timer is set only when the answer pauses, and moved
+/// Notices when nothing comes for too long, or the whole takes too long. Its timer is set only when the answer pauses, and moved
 /// only when it rings, not with every piece.
 struct Quiet {
-    limit: Duration,
+    patience: Patience,
     last: Instant,
     alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Quiet {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
-        let due = self.last + self.limit;
+    fn new(patience: Patience) -> Self {
+        Self { patience, last: Instant::now(), alarm: None }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let Patience { idle, deadline } = self.patience;
+        let silent = self.last + idle;
+        let due = deadline.map_or(silent, |it| it.min(silent));
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         loop {
             ready!(alarm.as_mut().poll(cx));
             if Instant::now() >= due {
-                return Poll::Ready(self.limit);
+                let late = deadline.is_some_and(|it| it <= silent);
+                return Poll::Ready(if late { BodyError::Late } else { BodyError::Silent(idle) });
             }
             alarm.as_mut().reset(due);
         }
@@ -303,7 +402,9 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Whole(body) => body.size_hint(),
-            Inner::Relay(relay) if relay.may_append || relay.veil.is_some() => SizeHint::default(),
+            Inner::Relay(relay) if relay.may_append || !matches!(relay.shape, Shape::AsIs) => {
+                SizeHint::default()
+            }
             Inner::Relay(relay) => relay.size_hint(),
         }
     }

@@ -80,6 +80,9 @@ pub enum LedgerError {
     /// A stored body could not be unpacked.
     #[error("cannot unpack a stored body")]
     Unpack(#[source] io::Error),
+    /// What is stored of a call's routing could not be read.
+    #[error("cannot read how a call was routed")]
+    Routing(#[source] serde_json::Error),
     /// Recorded calls are not on disk (it may be full). The writer keeps them and tries again,
     /// unless the ledger is being closed.
     #[error("cannot commit {calls} calls to the ledger")]

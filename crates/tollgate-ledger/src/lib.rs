@@ -31,7 +31,7 @@ mod writer;
 use std::{path::Path, thread::JoinHandle, time::Duration};
 
 use bytes::Bytes;
-use tollgate_core::Call;
+use tollgate_core::{Call, Routing};
 
 pub use self::{
     error::LedgerError,
@@ -92,6 +92,8 @@ pub struct Settled {
     pub call: Call,
     /// Its bodies, unless they are not to be kept.
     pub bodies: Option<Bodies>,
+    /// How it came to its provider, where there was something to decide.
+    pub routing: Option<Routing>,
 }
 
 /// What was said in a call, as the bytes on the wire.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tollgate_core::{Call, CallId, UnixMs};
+use tollgate_core::{Call, CallId, Routing, UnixMs};
 
 use self::spans::{Buckets, Level, spans};
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     tables::{
         STATEMENTS_MAX, bodies, callers, calls,
         dimensions::{self, Dimension},
+        routings,
         sums::{DAY_MS, Table},
     },
 };
@@ -84,6 +85,17 @@ impl Reader {
     pub fn bodies(&self, id: CallId) -> Result<Option<Bodies>, LedgerError> {
         self.ask(|connection| match calls::seq_of(connection, id)? {
             Some(seq) => bodies::get(connection, seq),
+            None => Ok(None),
+        })
+    }
+
+    /// How a call came to its provider; `None` when there was nothing to decide.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn routing(&self, id: CallId) -> Result<Option<Routing>, LedgerError> {
+        self.ask(|connection| match calls::seq_of(connection, id)? {
+            Some(seq) => routings::get(connection, seq),
             None => Ok(None),
         })
     }

@@ -4,6 +4,7 @@ pub(crate) mod bodies;
 pub(crate) mod callers;
 pub(crate) mod calls;
 pub(crate) mod dimensions;
+pub(crate) mod routings;
 pub(crate) mod sums;
 
 use rusqlite::{

@@ -23,7 +23,7 @@ pub struct ErrorBody {
 #[must_use]
 pub const fn error_status(code: ErrorCode) -> u16 {
     match code {
-        ErrorCode::MalformedBody => 400,
+        ErrorCode::MalformedBody | ErrorCode::NotTranslatable => 400,
         ErrorCode::NoCredential => 401,
         ErrorCode::Forbidden => 403,
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
@@ -52,6 +52,7 @@ pub const fn error_name(code: ErrorCode) -> &'static str {
         ErrorCode::ProviderBroke => "provider-broke",
         ErrorCode::SlowUpload => "slow-upload",
         ErrorCode::NotSupported => "not-supported",
+        ErrorCode::NotTranslatable => "not-translatable",
         ErrorCode::Overloaded => "overloaded",
         ErrorCode::Stopping => "stopping",
     }
@@ -146,7 +147,8 @@ impl<'a> OpenaiError<'a> {
             | ErrorCode::UnknownPath
             | ErrorCode::UnknownProvider
             | ErrorCode::SlowUpload
-            | ErrorCode::NotSupported => "invalid_request_error",
+            | ErrorCode::NotSupported
+            | ErrorCode::NotTranslatable => "invalid_request_error",
             ErrorCode::ProviderUnreachable
             | ErrorCode::TlsFailure
             | ErrorCode::Timeout
@@ -183,7 +185,9 @@ struct AnthropicError<'a> {
 impl<'a> AnthropicEnvelope<'a> {
     const fn new(code: ErrorCode, message: &'a str) -> Self {
         let r#type = match code {
-            ErrorCode::MalformedBody | ErrorCode::NotSupported => "invalid_request_error",
+            ErrorCode::MalformedBody | ErrorCode::NotSupported | ErrorCode::NotTranslatable => {
+                "invalid_request_error"
+            }
             ErrorCode::NoCredential => "authentication_error",
             ErrorCode::Forbidden => "permission_error",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
@@ -223,7 +227,9 @@ struct GoogleErrorInfo {
 impl<'a> GoogleError<'a> {
     fn new(code: ErrorCode, message: &'a str) -> Self {
         let status = match code {
-            ErrorCode::MalformedBody | ErrorCode::BodyTooLarge => "INVALID_ARGUMENT",
+            ErrorCode::MalformedBody | ErrorCode::BodyTooLarge | ErrorCode::NotTranslatable => {
+                "INVALID_ARGUMENT"
+            }
             ErrorCode::NoCredential => "UNAUTHENTICATED",
             ErrorCode::Forbidden => "PERMISSION_DENIED",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",

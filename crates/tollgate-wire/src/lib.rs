@@ -51,9 +51,9 @@ pub mod translate;
 
 pub use conversation::{Bodies, Conversation, conversation};
 pub use detect::{Inbound, Route, detect, detect_suffix};
-pub use error::{ErrorBody, error_body, stream_error_event};
+pub use error::{ErrorBody, error_body, error_name, stream_error_event};
 pub use format::{FORMATS, FormatRow, format_row};
 pub use hide_usage::HideUsage;
 pub use loss::{Loss, Refused};
-pub use request::{RequestFacts, ask_include_usage, read_request};
+pub use request::{RequestFacts, ask_include_usage, read_request, rename_model};
 pub use tap::{End, Report, Tap, TapConfig, TapEvent};

@@ -2,17 +2,10 @@
 
 use std::fmt;
 
+pub use tollgate_core::routing::Loss;
+
 /// The most losses that are told of one call: a body may hold as many unknown members as it likes.
 pub const LOSSES_MAX: usize = 64;
-
-/// One thing of a body that the other side's format has no place for.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Loss {
-    /// Where it stood: a JSON path in the body as it was received (`messages[2].content[0].detail`).
-    pub field: String,
-    /// Why it was left out, or what was done in its place.
-    pub why: String,
-}
 
 /// A body that is not translated, because leaving something out would change what it means. The
 /// gateway answers 400 with this text.

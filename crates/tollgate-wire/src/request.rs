@@ -1,4 +1,4 @@
-//! What the gateway must know of a request's body, and the one thing it may add to it.
+//! What the gateway must know of a request's body, and the two things it may change in it.
 
 use bytes::Bytes;
 
@@ -70,9 +70,20 @@ pub fn ask_include_usage(body: &Bytes) -> Option<Bytes> {
     Some(spliced(body, &edits))
 }
 
-type Edit = (std::ops::Range<usize>, &'static [u8]);
+/// The body with another model's name in place of each `model`, every other byte as it was. `None`:
+/// the body is not an object or names no model.
+#[must_use]
+pub fn rename_model(body: &Bytes, model: &str) -> Option<Bytes> {
+    let Members(members) = serde_json::from_slice(body).ok()?;
+    let name = serde_json::to_vec(model).ok()?;
+    let named = members.iter().filter(|it| it.name == "model");
+    let edits: Vec<_> = named.map(|it| (place(body, it.value), name.as_slice())).collect();
+    (!edits.is_empty()).then(|| spliced(body, &edits))
+}
 
-fn edit_options(body: &[u8], options: &str, edits: &mut Vec<Edit>) -> Option<()> {
+type Edit<'a> = (std::ops::Range<usize>, &'a [u8]);
+
+fn edit_options(body: &[u8], options: &str, edits: &mut Vec<Edit<'_>>) -> Option<()> {
     let at = place(body, options);
     if options == "null" {
         edits.push((at, br#"{"include_usage":true}"#));
@@ -95,7 +106,7 @@ fn edit_options(body: &[u8], options: &str, edits: &mut Vec<Edit>) -> Option<()>
 }
 
 /// `body` with each range replaced; the ranges are in order and do not overlap.
-fn spliced(body: &[u8], edits: &[Edit]) -> Bytes {
+fn spliced(body: &[u8], edits: &[Edit<'_>]) -> Bytes {
     let added: usize = edits.iter().map(|(_, text)| text.len()).sum();
     let mut out = Vec::with_capacity(body.len() + added);
     let mut kept = 0;
@@ -140,6 +151,25 @@ mod tests {
         for body in ["", "[]", "null", "\"x\"", "{", "{} {}", "{\"a\":}", "{'a':1}", "\u{feff}{}"] {
             assert!(read_request(body.as_bytes()).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn renames_the_model_and_changes_nothing_else() {
+        let check = |body: &str, expected: Option<&str>| {
+            let renamed = rename_model(&Bytes::copy_from_slice(body.as_bytes()), "a\"b");
+            let renamed = renamed.as_deref().map(|it| std::str::from_utf8(it).unwrap());
+            assert_eq!(renamed, expected, "{body}");
+        };
+        check("[]", None);
+        check("{\"messages\":[{\"model\":\"x\"}]}", None);
+        check(
+            "\t{ \"f\": 1.50, \"model\" : \"fast\" ,\n\"x\":{\"model\":\"fast\"}}\n",
+            Some("\t{ \"f\": 1.50, \"model\" : \"a\\\"b\" ,\n\"x\":{\"model\":\"fast\"}}\n"),
+        );
+        check(
+            r#"{"mod\u0065l":"x","é":"\ud83d\ude00","model":null}"#,
+            Some(r#"{"mod\u0065l":"a\"b","é":"\ud83d\ude00","model":"a\"b"}"#),
+        );
     }
 
     #[test]

@@ -91,3 +91,36 @@ pub fn timeout(provider: &str, after_ms: u64) -> String {
 pub fn provider_broke(provider: &str) -> String {
     format!("The answer of `{provider}` broke off before its end.")
 }
+
+/// A provider has as many calls under way as it may have.
+#[must_use]
+pub fn provider_busy(provider: &str, most: usize) -> String {
+    format!("`{provider}` has the {most} calls that it may have at once, and too many wait.")
+}
+
+/// A model's target cools down after failures; `for_ms` more, or until a call that tries it is done.
+#[must_use]
+pub fn cools_down(for_ms: u64) -> String {
+    match for_ms {
+        0 => "another call finds out whether it has recovered".to_owned(),
+        for_ms => format!("it cools down for {for_ms} ms more"),
+    }
+}
+
+/// The call took longer than its model may take.
+#[must_use]
+pub fn model_timeout(model: &str, after_ms: u64) -> String {
+    format!("The call of the model `{model}` was not done within {after_ms} ms.")
+}
+
+/// A provider of another format would get another request; `why` names the field.
+#[must_use]
+pub fn not_translatable(provider: &str, why: &str) -> String {
+    format!("`{provider}` speaks another format: {why}.")
+}
+
+/// What is asked for exists only in the client's format, which the provider does not speak.
+#[must_use]
+pub fn no_counterpart(provider: &str) -> String {
+    format!("`{provider}` speaks another format, which has no counterpart of this request.")
+}

@@ -110,6 +110,8 @@ pub struct RequestConfig<'a> {
 pub struct Capabilities {
     /// OpenAI chat: the server knows `max_tokens` and not `max_completion_tokens`.
     pub old_max_tokens: bool,
+    /// OpenAI chat: the server refuses to be asked for the usage of a stream.
+    pub no_stream_usage: bool,
     /// OpenAI chat: a message's content must be a text. Texts are joined; pictures are sent as they
     /// are, and the provider will say what it thinks of them.
     pub text_only_content: bool,
@@ -324,12 +326,35 @@ fn path(provider: Dialect, model: &str, stream: bool) -> String {
         Dialect::Anthropic => "/messages".to_owned(),
         Dialect::Responses => "/responses".to_owned(),
         Dialect::Gemini => {
-            let model = model.strip_prefix("models/").unwrap_or(model);
-            let folder = if model.starts_with("tunedModels/") { "" } else { "models/" };
             let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            format!("/v1beta/{folder}{}:{method}", in_path(model))
+            format!("/v1beta/{}:{method}", gemini_model(model))
         }
     }
+}
+
+/// The path of a Gemini request with another model in it; `None` when it names none.
+///
+/// ```
+/// # use tollgate_wire::translate::rename_in_path;
+/// let renamed = rename_in_path("/v1beta/models/fast:generateContent", "gemini-2.5-flash");
+/// assert_eq!(renamed.as_deref(), Some("/v1beta/models/gemini-2.5-flash:generateContent"));
+/// ```
+#[must_use]
+pub fn rename_in_path(path: &str, model: &str) -> Option<String> {
+    let (before, verb) = path.rsplit_once(':').or_else(|| {
+        let at = path.to_ascii_lowercase().rfind("%3a")?;
+        Some((path.get(..at)?, path.get(at + 3..)?))
+    })?;
+    let (version, _) =
+        before.split_once("/models/").or_else(|| before.split_once("/tunedModels/"))?;
+    Some(format!("{version}/{}:{verb}", gemini_model(model)))
+}
+
+/// A Gemini model's place below the version.
+fn gemini_model(model: &str) -> String {
+    let model = model.strip_prefix("models/").unwrap_or(model);
+    let folder = if model.starts_with("tunedModels/") { "" } else { "models/" };
+    format!("{folder}{}", in_path(model))
 }
 
 /// A model's name in a path, with what has a meaning there percent-encoded.

@@ -6,7 +6,7 @@ use tollgate_core::call::{ErrorCode, Outcome};
 
 use super::{
     cases::ASKS,
-    harness::{CLIENT_KEY, Door, House, ask, keyed, post, priced, simulator, target},
+    harness::{CLIENT_KEY, Door, House, ask, keyed, post, priced, setup, simulator},
 };
 
 const OURS: &str = "sk-configured";
@@ -118,7 +118,7 @@ async fn without_any_key_the_provider_is_not_called() {
 #[tokio::test]
 async fn a_server_on_this_machine_needs_no_key() {
     let simulator = simulator().await;
-    let door = Door::open(priced(vec![target("ollama", &simulator.base_url())])).await;
+    let door = Door::open(priced(vec![setup("ollama", &simulator.base_url())])).await;
     let body = r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"x"}]}"#;
     let mut request = post("/p/ollama/v1/chat/completions", body);
     request.headers_mut().remove("authorization");

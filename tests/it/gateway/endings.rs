@@ -12,13 +12,13 @@ use tokio::{
     net::TcpListener,
 };
 use tollgate_core::call::{CostUnknown, ErrorCode, Outcome};
-use tollgate_gateway::{Target, Timeouts};
+use tollgate_gateway::{ProviderSetup, Timeouts};
 
 use super::{
     cases::{ASKS, Ask},
     harness::{
         Door, House, PATIENCE, Whole, ask, begin, connect, controlled, hosted, post, priced, read,
-        simulator, snapshot, target,
+        setup, simulator, snapshot,
     },
 };
 
@@ -227,9 +227,9 @@ async fn a_stream_that_falls_silent_ends_with_the_formats_error_event() {
         let simulator = simulator().await;
         let timeouts = Timeouts { first_byte: PATIENCE, idle: Duration::from_millis(50) };
         let origin = simulator.base_url();
-        let targets = ["openai", "anthropic", "google"];
-        let targets = targets.map(|id| Target { timeouts, ..target(id, &origin) });
-        let door = Door::open(priced(targets.to_vec())).await;
+        let providers = ["openai", "anthropic", "google"];
+        let providers = providers.map(|id| ProviderSetup { timeouts, ..setup(id, &origin) });
+        let door = Door::open(priced(providers.to_vec())).await;
         let whole = ask(origin.trim_start_matches("http://").parse().unwrap(), case.request());
         let controls = format!("hang={}", first_event(&whole.await.body));
         simulator.log().clear();
@@ -435,7 +435,7 @@ async fn an_upload_that_falls_silent_is_refused() {
 async fn the_providers_time_to_answer_begins_when_it_has_the_whole_upload() {
     let simulator = simulator().await;
     let timeouts = Timeouts { first_byte: Duration::ZERO, idle: PATIENCE };
-    let openai = Target { timeouts, ..target("openai", &simulator.base_url()) };
+    let openai = ProviderSetup { timeouts, ..setup("openai", &simulator.base_url()) };
     let door = Door::open(priced(vec![openai])).await;
     let mut client = tokio::net::TcpStream::connect(door.addr).await.unwrap();
     let head = UPLOAD.replace("host: x", "host: x\r\nx-simulate: hang");

@@ -6,7 +6,7 @@ use tollgate_core::call::Outcome;
 
 use super::{
     cases::ASKS,
-    harness::{Door, House, ask, controlled, hosted, post, priced, read, simulator, target},
+    harness::{Door, House, ask, controlled, hosted, post, priced, read, setup, simulator},
 };
 
 /// How the provider may send an answer.
@@ -208,7 +208,7 @@ async fn a_request_that_is_wrong_in_itself_says_nothing_of_usage() {
 #[tokio::test]
 async fn a_provider_that_the_catalogue_marks_is_never_asked_for_usage() {
     let simulator = simulator().await;
-    let mistral = target("mistral", &simulator.base_url());
+    let mistral = setup("mistral", &simulator.base_url());
     let door = Door::open(priced(vec![mistral])).await;
     let path = "/p/mistral/v1/chat/completions";
     let got = ask(door.addr, controlled(post(path, STREAM), "no_stream_options")).await;

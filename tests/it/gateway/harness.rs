@@ -23,8 +23,8 @@ use tollgate_core::{
     provider::{Catalogue, Provider},
 };
 use tollgate_gateway::{
-    Gateway, GatewayConfig, GatewayEvent, Limits, NoLookup, Observer, Settled, Sink, Snapshot,
-    Target, Timeouts,
+    Gateway, GatewayConfig, GatewayEvent, Limits, NoLookup, Observer, ProviderSetup, Settled, Sink,
+    Snapshot, Timeouts,
 };
 use tollgate_simulator::{Simulator, SimulatorConfig};
 
@@ -181,29 +181,30 @@ pub(crate) fn moved(id: &str, origin: &str) -> Provider {
 }
 
 /// A provider at `origin` that takes the client's own key.
-pub(crate) fn target(id: &str, origin: &str) -> Target {
-    Target {
+pub(crate) fn setup(id: &str, origin: &str) -> ProviderSetup {
+    ProviderSetup {
         provider: moved(id, origin),
         credential: None,
         simulated: true,
         timeouts: Timeouts { first_byte: PATIENCE, idle: PATIENCE },
+        concurrent_max: None,
     }
 }
 
 /// A provider at `origin` with a configured key.
-pub(crate) fn keyed(id: &str, origin: &str, key: &str) -> Target {
-    Target { credential: Some(Secret::new(key.to_owned())), ..target(id, origin) }
+pub(crate) fn keyed(id: &str, origin: &str, key: &str) -> ProviderSetup {
+    ProviderSetup { credential: Some(Secret::new(key.to_owned())), ..setup(id, origin) }
 }
 
 /// OpenAI, Anthropic, Google and Groq at `origin`, and the embedded prices.
 pub(crate) fn snapshot(origin: &str) -> Snapshot {
-    let targets = ["openai", "anthropic", "google", "groq"].map(|id| target(id, origin));
-    priced(targets.to_vec())
+    let providers = ["openai", "anthropic", "google", "groq"].map(|id| setup(id, origin));
+    priced(providers.to_vec())
 }
 
 /// A snapshot with the embedded prices.
-pub(crate) fn priced(targets: Vec<Target>) -> Snapshot {
-    Snapshot::new(targets, Arc::new(PriceBook::embedded().unwrap()))
+pub(crate) fn priced(providers: Vec<ProviderSetup>) -> Snapshot {
+    Snapshot::new(providers, Arc::new(PriceBook::embedded().unwrap()))
 }
 
 /// A gateway in front of a simulated provider.

@@ -20,8 +20,8 @@ use tollgate_ledger::{CallQuery, Ledger, LedgerConfig};
 use super::{
     cases::ASKS,
     harness::{
-        Door, House, TODAY, ask, begin, connect, controlled, hosted, post, priced, read, simulator,
-        snapshot, target,
+        Door, House, TODAY, ask, begin, connect, controlled, hosted, post, priced, read, setup,
+        simulator, snapshot,
     },
 };
 
@@ -131,7 +131,7 @@ async fn a_tier_without_a_price_is_unknown_and_not_the_standard_price() {
 async fn a_call_to_a_server_on_this_machine_is_known_to_be_free() {
     let simulator = simulator().await;
     for controls in ["", "no_usage"] {
-        let door = Door::open(priced(vec![target("ollama", &simulator.base_url())])).await;
+        let door = Door::open(priced(vec![setup("ollama", &simulator.base_url())])).await;
         let body = r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"x"}]}"#;
         ask(door.addr, controlled(post("/p/ollama/v1/chat/completions", body), controls)).await;
         let call = door.seen.calls(1).await.remove(0);

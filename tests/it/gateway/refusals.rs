@@ -8,11 +8,10 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tollgate_core::call::{CostUnknown, ErrorCode, Outcome};
-use tollgate_gateway::{Target, Timeouts};
+use tollgate_gateway::{ProviderSetup, Timeouts};
 
 use super::harness::{
-    Door, House, PATIENCE, Whole, ask, controlled, hosted, post, priced, simulator, snapshot,
-    target,
+    Door, House, PATIENCE, Whole, ask, controlled, hosted, post, priced, setup, simulator, snapshot,
 };
 
 const CHAT: &str = r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"hi"}]}"#;
@@ -117,7 +116,7 @@ async fn unknown_paths_and_providers_are_not_found() {
 #[tokio::test]
 async fn a_format_without_a_provider_is_refused() {
     let simulator = simulator().await;
-    let door = Door::open(priced(vec![target("openai", &simulator.base_url())])).await;
+    let door = Door::open(priced(vec![setup("openai", &simulator.base_url())])).await;
     let got = ask(door.addr, post("/v1/messages", MESSAGES)).await;
     check(&door, "/v1/messages", got, 404, ErrorCode::UnknownProvider).await;
 }
@@ -171,10 +170,12 @@ async fn a_provider_that_cannot_be_reached_is_a_bad_gateway() {
     }
 }
 
-fn hasty(origin: &str) -> Vec<Target> {
+fn hasty(origin: &str) -> Vec<ProviderSetup> {
     let timeouts =
         Timeouts { first_byte: Duration::from_millis(50), idle: Duration::from_millis(50) };
-    ["openai", "anthropic", "google"].map(|id| Target { timeouts, ..target(id, origin) }).to_vec()
+    ["openai", "anthropic", "google"]
+        .map(|id| ProviderSetup { timeouts, ..setup(id, origin) })
+        .to_vec()
 }
 
 #[tokio::test]

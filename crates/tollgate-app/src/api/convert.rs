@@ -2,7 +2,7 @@
 
 use tollgate_core::{
     Call, Caller, PicoUsd, UnixMs, Usage,
-    call::{CostUnknown, ErrorCode, Outcome, Timing},
+    call::{CostUnknown, Outcome, Timing},
     caller::CallerSource,
     cost::{CostKind, CostLine},
     price::PriceRow,
@@ -13,7 +13,10 @@ use tollgate_flows::{
 };
 use tollgate_gateway::LiveCall;
 use tollgate_ledger::{Sums, TokenSums};
-use tollgate_wire::conversation::{Conversation, Part, Role};
+use tollgate_wire::{
+    conversation::{Conversation, Part, Role},
+    error_name,
+};
 
 use super::view::{
     AncestorView, CallState, CallView, CallerDetail, CallerView, ConversationView, CostLineView,
@@ -135,7 +138,7 @@ impl From<&Call> for CallView {
             model_served: it.model_served.clone(),
             streaming: it.streaming,
             status: it.status,
-            error_code: it.error_code.map(|it| error_code(it).to_owned()),
+            error_code: it.error_code.map(|it| error_name(it).to_owned()),
             error_message: it.error_message.clone(),
             stop_reason: it.stop_reason.clone(),
             usage: UsageView::from(&it.usage),
@@ -169,7 +172,7 @@ pub fn live_call(it: &LiveCall, now: UnixMs) -> CallView {
         model_served: None,
         streaming: it.streaming,
         status: it.status,
-        error_code: it.error_code.map(|it| error_code(it).to_owned()),
+        error_code: it.error_code.map(|it| error_name(it).to_owned()),
         error_message: None,
         stop_reason: None,
         usage: UsageView::default(),
@@ -330,25 +333,6 @@ pub fn flow(it: &FlowRow, boot_to_unix_us: i64) -> FlowView {
         first_at_us: micros(it.first_at_ns),
         last_at_us: micros(it.last_at_ns),
         closed: it.closed_at_ns.is_some(),
-    }
-}
-
-const fn error_code(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::MalformedBody => "malformed-body",
-        ErrorCode::BodyTooLarge => "body-too-large",
-        ErrorCode::UnknownPath => "unknown-path",
-        ErrorCode::UnknownProvider => "unknown-provider",
-        ErrorCode::NoCredential => "no-credential",
-        ErrorCode::Forbidden => "forbidden",
-        ErrorCode::ProviderUnreachable => "provider-unreachable",
-        ErrorCode::TlsFailure => "tls-failure",
-        ErrorCode::Timeout => "timeout",
-        ErrorCode::ProviderBroke => "provider-broke",
-        ErrorCode::SlowUpload => "slow-upload",
-        ErrorCode::NotSupported => "not-supported",
-        ErrorCode::Overloaded => "overloaded",
-        ErrorCode::Stopping => "stopping",
     }
 }
 

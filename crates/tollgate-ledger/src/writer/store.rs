@@ -13,6 +13,7 @@ use crate::{
         bodies::{self, Packer},
         callers, calls,
         dimensions::Dimension,
+        routings,
         sums::Table,
     },
 };
@@ -140,6 +141,9 @@ fn add(
         Some(said) => bodies::insert(connection, packer, seq, said)?,
         None => 0,
     };
+    if let Some(routing) = &settled.routing {
+        routings::insert(connection, seq, routing)?;
+    }
     Ok(Added { dimension_id, sums: Counted::of(call, usage).sums(), bodies_bytes })
 }
 

@@ -1,6 +1,10 @@
 //! Calls and bodies: round trips, pages and filters.
 
-use tollgate_core::{Call, Format, call::Outcome};
+use tollgate_core::{
+    Call, Format, Routing,
+    call::Outcome,
+    routing::{Attempt, AttemptResult, Strategy},
+};
 use tollgate_ledger::{
     Bodies, COUNT_MAX, CallFilter, CallQuery, Ledger, LedgerConfig, Settled, Simulated,
 };
@@ -45,7 +49,7 @@ fn bodies_come_back_and_a_call_without_them_has_none() {
     let said = bodies(r#"{"model":"gpt-5-mini"}"#, &"data: {}\n\n".repeat(10_000));
     let empty = Bodies::default();
     for (number, bodies) in [(0, Some(said.clone())), (1, Some(empty.clone())), (2, None)] {
-        ledger.writer().record(Settled { call: bare(number), bodies }).unwrap();
+        ledger.writer().record(Settled { call: bare(number), bodies, routing: None }).unwrap();
     }
     ledger.writer().flush_blocking().unwrap();
     let read = |number| ledger.reader().bodies(bare(number).id).unwrap();
@@ -72,7 +76,7 @@ fn the_oldest_bodies_go_first_when_they_take_too_much() {
     };
     for number in 0..100 {
         let bodies = Some(bodies("", &noise()));
-        ledger.writer().record(Settled { call: bare(number), bodies }).unwrap();
+        ledger.writer().record(Settled { call: bare(number), bodies, routing: None }).unwrap();
         ledger.writer().flush_blocking().unwrap();
     }
     let kept: Vec<u32> =
@@ -101,7 +105,7 @@ fn bodies_that_are_too_many_already_go_without_a_further_one() {
     for number in 0..9 {
         ledger
             .writer()
-            .record(Settled { call: bare(number), bodies: Some(bodies("a", "b")) })
+            .record(Settled { call: bare(number), bodies: Some(bodies("a", "b")), routing: None })
             .unwrap();
     }
     ledger.close().unwrap();
@@ -240,4 +244,31 @@ fn filtered_pages_are_merged_in_the_order_of_time() {
         let expected: Vec<Call> = calls[10..].iter().rev().filter(wanted).cloned().collect();
         assert_eq!(seen, expected);
     }
+}
+
+#[test]
+fn how_a_call_was_routed_is_read_back_for_the_calls_that_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let routing = Routing {
+        model: Some("fast".to_owned()),
+        strategy: Some(Strategy::Fallback),
+        attempts: vec![Attempt {
+            provider: "openai".to_owned(),
+            model: "gpt-5-mini".to_owned(),
+            translated_to: None,
+            waited_us: 0,
+            began_us: 1,
+            took_us: 2,
+            result: AttemptResult::Answered(200),
+        }],
+        ..Routing::default()
+    };
+    let routed = Settled { call: bare(0), bodies: None, routing: Some(routing.clone()) };
+    ledger.writer().record(routed).unwrap();
+    ledger.writer().record(settled(bare(1))).unwrap();
+    ledger.writer().flush_blocking().unwrap();
+    assert_eq!(ledger.reader().routing(bare(0).id).unwrap(), Some(routing));
+    assert_eq!(ledger.reader().routing(bare(1).id).unwrap(), None);
+    assert_eq!(ledger.reader().routing(bare(2).id).unwrap(), None);
 }

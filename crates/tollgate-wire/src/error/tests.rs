@@ -9,7 +9,7 @@ use crate::{
     text,
 };
 
-const CODES: [ErrorCode; 14] = [
+const CODES: [ErrorCode; 15] = [
     ErrorCode::MalformedBody,
     ErrorCode::BodyTooLarge,
     ErrorCode::UnknownPath,
@@ -22,6 +22,7 @@ const CODES: [ErrorCode; 14] = [
     ErrorCode::ProviderBroke,
     ErrorCode::SlowUpload,
     ErrorCode::NotSupported,
+    ErrorCode::NotTranslatable,
     ErrorCode::Overloaded,
     ErrorCode::Stopping,
 ];

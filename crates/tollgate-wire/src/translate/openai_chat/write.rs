@@ -40,7 +40,9 @@ pub(in crate::translate) fn request(
     if prompt.stream {
         body.insert("stream".to_owned(), true.into());
         // Whether or not the client's format lets it ask: without it nobody knows what a stream cost.
-        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+        if !provider.no_stream_usage {
+            body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+        }
     }
     if !prompt.tools.is_empty() {
         let tools: Vec<Value> = prompt.tools.iter().map(|it| tool(it, losses)).collect();

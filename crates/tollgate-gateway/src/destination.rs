@@ -1,0 +1,243 @@
+//! A provider, ready to be called: URLs taken apart, headers made.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use http::{
+    HeaderName, HeaderValue, Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use tollgate_core::{Format, provider::Auth};
+use tollgate_wire::{format_row, translate::Capabilities};
+
+use crate::{GatewayError, ProviderSetup, Timeouts, limits::SLOT_WAIT, slots::Slots};
+
+/// The formats that a call is translated to, the most telling first.
+const TRANSLATED_TO: [Format; 4] =
+    [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini, Format::OpenaiResponses];
+
+/// A provider, ready to be called.
+pub(crate) struct Destination {
+    pub(crate) id: Arc<str>,
+    pub(crate) simulated: bool,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) auth: Auth,
+    /// The usual environment variable of its key, for the error that says that none is there.
+    pub(crate) env: Option<String>,
+    /// The header that carries the configured credential.
+    pub(crate) credential: Option<(HeaderName, HeaderValue)>,
+    /// Headers to add where the client left them out.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Its places for calls that are under way at once.
+    pub(crate) slots: Arc<Slots>,
+    endpoints: Vec<Base>,
+    /// Whether a stream may be asked for its usage; found out at the first refusal otherwise.
+    asks_usage: AtomicBool,
+}
+
+/// A base URL, taken apart.
+struct Base {
+    format: Format,
+    scheme: Scheme,
+    authority: Authority,
+    /// Without a slash at its end; empty for an origin.
+    path: String,
+}
+
+/// Where a call goes.
+#[derive(Clone)]
+pub(crate) struct Way {
+    pub(crate) destination: Arc<Destination>,
+    scheme: Scheme,
+    authority: Authority,
+    path: UpstreamPath,
+}
+
+/// The path to ask for at the provider.
+#[derive(Clone)]
+enum UpstreamPath {
+    /// The client's own.
+    Same,
+    /// Another; the query stays.
+    Other(String),
+}
+
+/// The query to send.
+#[derive(Clone, Copy)]
+pub(crate) enum Query<'a> {
+    /// The client's own.
+    Same,
+    /// Another, or none.
+    Other(Option<&'a str>),
+}
+
+impl Destination {
+    /// `earlier` is the same provider as an earlier snapshot had it: calls under way keep their
+    /// places.
+    pub(crate) fn new(setup: ProviderSetup, earlier: Option<&Self>) -> Result<Self, GatewayError> {
+        let ProviderSetup { provider, credential, simulated, timeouts, concurrent_max } = setup;
+        let header = |name: &str, value: &str| {
+            let pair = name.parse::<HeaderName>().ok().zip(value.parse::<HeaderValue>().ok());
+            pair.ok_or_else(|| GatewayError::Header {
+                provider: provider.id.clone(),
+                header: name.to_owned(),
+            })
+        };
+        let credential = match (&provider.auth, &credential) {
+            (Auth::Bearer, Some(key)) => {
+                Some(header("authorization", &format!("Bearer {}", key.expose()))?)
+            }
+            (Auth::Header(name), Some(key)) => Some(header(name, key.expose())?),
+            (Auth::None | Auth::Signed, _) | (_, None) => None,
+        };
+        let credential = credential.map(|(name, mut value)| {
+            value.set_sensitive(true);
+            (name, value)
+        });
+        let headers = provider.headers.iter().map(|(name, value)| header(name, value));
+        let headers = headers.collect::<Result<_, _>>()?;
+        // A URL with a blank in it cannot be called until the configuration fills the blank.
+        let callable = provider.endpoints.iter().filter(|it| !it.is_template());
+        let bases = callable.map(|endpoint| {
+            Base::parse(endpoint.format, &endpoint.base_url).ok_or_else(|| GatewayError::BaseUrl {
+                provider: provider.id.clone(),
+                base_url: endpoint.base_url.clone(),
+            })
+        });
+        let endpoints = bases.collect::<Result<_, _>>()?;
+        let slots = earlier.map(|it| &it.slots).filter(|it| it.most() == concurrent_max);
+        let slots =
+            slots.map_or_else(|| Arc::new(Slots::new(concurrent_max, SLOT_WAIT)), Arc::clone);
+        Ok(Self {
+            id: provider.id.as_str().into(),
+            simulated,
+            timeouts,
+            env: provider.env.first().cloned(),
+            auth: provider.auth,
+            credential,
+            headers,
+            slots,
+            endpoints,
+            asks_usage: AtomicBool::new(provider.ask_usage),
+        })
+    }
+
+    /// Whether a streaming chat may be asked for its usage.
+    pub(crate) fn asks_usage(&self) -> bool {
+        self.asks_usage.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the provider takes the client's own request, but not one that asks for usage.
+    pub(crate) fn refuses_usage(&self) {
+        self.asks_usage.store(false, Ordering::Relaxed);
+    }
+
+    /// What is special about it, or about one of its models, for a translation.
+    pub(crate) fn capabilities(&self, _model: &str) -> Capabilities {
+        Capabilities { no_stream_usage: !self.asks_usage(), ..Capabilities::default() }
+    }
+
+    /// Whether it is known to serve a format.
+    pub(crate) fn speaks(&self, format: Format) -> bool {
+        self.endpoints.iter().any(|it| it.format == format)
+    }
+
+    /// The format that a call is translated to; `None` when it serves none of those.
+    pub(crate) fn translated_to(&self) -> Option<Format> {
+        TRANSLATED_TO.into_iter().find(|it| self.speaks(*it))
+    }
+
+    /// The way for a request that keeps its own path, or a `renamed` one, whose format's own prefix
+    /// is replaced by the base URL's. OpenAI's paths share one base, so that an endpoint of another
+    /// OpenAI format serves too.
+    pub(crate) fn way(
+        self: &Arc<Self>,
+        format: Format,
+        client_path: &str,
+        renamed: Option<&str>,
+    ) -> Option<Way> {
+        let exact = self.endpoints.iter().find(|it| it.format == format);
+        let openai = |it: &&Base| is_openai(it.format) && is_openai(format);
+        let base = exact.or_else(|| self.endpoints.iter().find(openai))?;
+        let prefix = format_row(format).base_path;
+        let path = if renamed.is_none() && base.path == prefix {
+            UpstreamPath::Same
+        } else {
+            let path = renamed.unwrap_or(client_path);
+            let rest = path.strip_prefix(prefix).unwrap_or(path);
+            UpstreamPath::Other(format!("{}{rest}", base.path))
+        };
+        Some(self.at(base, path))
+    }
+
+    /// The way for a request that is asked for at `path` below the base URL of `format`.
+    pub(crate) fn way_below(self: &Arc<Self>, format: Format, path: &str) -> Option<Way> {
+        let base = self.endpoints.iter().find(|it| it.format == format)?;
+        Some(self.at(base, UpstreamPath::Other(format!("{}{path}", base.path))))
+    }
+
+    /// The way for a request to one of the provider's own paths.
+    pub(crate) fn way_by_name(self: &Arc<Self>, path: &str) -> Option<Way> {
+        let origin = self.endpoints.first()?;
+        Some(self.at(origin, UpstreamPath::Other(path.to_owned())))
+    }
+
+    fn at(self: &Arc<Self>, base: &Base, path: UpstreamPath) -> Way {
+        Way {
+            destination: Arc::clone(self),
+            scheme: base.scheme.clone(),
+            authority: base.authority.clone(),
+            path,
+        }
+    }
+}
+
+impl Way {
+    /// The URL to ask for. `query` is the client's, possibly without its key.
+    pub(crate) fn uri(&self, client: &Uri, query: Query<'_>) -> Result<Uri, http::Error> {
+        let path_and_query = match (&self.path, query) {
+            (UpstreamPath::Same, Query::Same) => {
+                client.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+            }
+            (path, query) => {
+                let path = match path {
+                    UpstreamPath::Same => client.path(),
+                    UpstreamPath::Other(path) => path,
+                };
+                let query = match query {
+                    Query::Same => client.query(),
+                    Query::Other(query) => query,
+                };
+                let text = query.map_or_else(|| path.to_owned(), |it| format!("{path}?{it}"));
+                PathAndQuery::try_from(text)?
+            }
+        };
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path_and_query)
+            .build()
+    }
+}
+
+const fn is_openai(format: Format) -> bool {
+    match format {
+        Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings => true,
+        Format::AnthropicMessages | Format::Gemini => false,
+    }
+}
+
+impl Base {
+    fn parse(format: Format, url: &str) -> Option<Self> {
+        let parts = url.parse::<Uri>().ok()?.into_parts();
+        let scheme = parts.scheme?;
+        let known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
+        let path_and_query = parts.path_and_query?;
+        let usable = known && path_and_query.query().is_none();
+        let path = path_and_query.path().trim_end_matches('/').to_owned();
+        let authority = parts.authority?;
+        usable.then_some(Self { format, scheme, authority, path })
+    }
+}

@@ -1,0 +1,390 @@
+//! Models of the user's own: who serves them, and what happens when one does not.
+
+use http::StatusCode;
+use tollgate_core::{
+    Format, PicoUsd, Routing,
+    call::{ErrorCode, Outcome},
+    routing::{AttemptResult, Strategy},
+};
+use tollgate_gateway::{Model, ModelPatience, Settled, Snapshot, Target};
+use tollgate_simulator::Simulator;
+
+use crate::gateway::harness::{
+    CLIENT_KEY, Door, PATIENCE, Whole, ask, keyed, post, priced, setup, simulator,
+};
+
+/// What a chat asks for; the model is the first `fast`.
+const CHAT: &str = r#"{ "model": "fast", "temperature": 1.50,
+  "messages": [{"role": "user", "content": "Say \u00e9."}], "x_unknown": {"model": "fast"} }"#;
+
+const MESSAGES: &str = r#"{"model":"fast","max_tokens":64,"stream":true,"metadata":{"user_id":"u"},
+  "messages":[{"role":"user","content":"Hello there"}]}"#;
+
+pub(crate) fn model(targets: &[(&str, &str)]) -> Model {
+    let targets = targets.iter().map(|(provider, model)| Target {
+        provider: (*provider).to_owned(),
+        model: (*model).to_owned(),
+        weight: 1,
+    });
+    Model {
+        name: "fast".to_owned(),
+        strategy: Strategy::Fallback,
+        targets: targets.collect(),
+        retries: 0,
+        patience: ModelPatience::default(),
+    }
+}
+
+/// OpenAI and Groq, Anthropic and Google at two simulators, all with keys of their own.
+pub(crate) struct Town {
+    pub(crate) one: Simulator,
+    pub(crate) other: Simulator,
+    pub(crate) door: Door,
+}
+
+impl Town {
+    pub(crate) async fn open(models: Vec<Model>) -> Self {
+        let (one, other) = (simulator().await, simulator().await);
+        let (here, there) = (one.base_url(), other.base_url());
+        let providers = vec![
+            keyed("openai", &here, "sk-openai"),
+            keyed("groq", &there, "sk-groq"),
+            keyed("anthropic", &there, "sk-anthropic"),
+            keyed("google", &there, "sk-google"),
+        ];
+        let door = Door::open(Snapshot { models, ..priced(providers) }).await;
+        Self { one, other, door }
+    }
+
+    pub(crate) async fn ask(&self, path: &str, body: &str) -> Whole {
+        ask(self.door.addr, post(path, body)).await
+    }
+
+    /// The one settled call, as the ledger gets it.
+    pub(crate) async fn settled(&self) -> (Settled, Routing) {
+        self.door.seen.calls(1).await;
+        let mut ledger = self.door.seen.ledger();
+        assert_eq!(ledger.len(), 1);
+        let settled = ledger.remove(0);
+        let routing = settled.routing.as_deref().cloned().unwrap_or_default();
+        (settled, routing)
+    }
+}
+
+fn results(routing: &Routing) -> Vec<(&str, &AttemptResult)> {
+    routing.attempts.iter().map(|it| (it.provider.as_str(), &it.result)).collect()
+}
+
+#[tokio::test]
+async fn only_the_models_name_changes_on_the_way_to_a_provider_of_the_clients_format() {
+    let town = Town::open(vec![model(&[("groq", "gpt-4.1-mini")])]).await;
+    let answer = town.ask("/v1/chat/completions?x=1", CHAT).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let seen = town.other.calls();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].path(), "/openai/v1/chat/completions");
+    let expected = CHAT.replacen("\"fast\"", "\"gpt-4.1-mini\"", 1);
+    assert_eq!(std::str::from_utf8(&seen[0].request).unwrap(), expected);
+    assert_eq!(seen[0].headers["authorization"], "Bearer sk-groq");
+    let (settled, routing) = town.settled().await;
+    assert_eq!(settled.call.provider.as_deref(), Some("groq"));
+    assert_eq!(settled.call.model_asked.as_deref(), Some("fast"));
+    assert_eq!(routing.model.as_deref(), Some("fast"));
+    assert_eq!(results(&routing), [("groq", &AttemptResult::Answered(200))]);
+    assert_eq!(routing.attempts[0].model, "gpt-4.1-mini");
+    assert_eq!(routing.attempts[0].translated_to, None);
+}
+
+#[tokio::test]
+async fn a_model_in_a_path_is_renamed_there() {
+    let town = Town::open(vec![model(&[("google", "gemini-2.5-flash")])]).await;
+    let body = r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#;
+    let answer = town.ask("/v1beta/models/fast:generateContent", body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let seen = town.other.calls();
+    assert_eq!(seen[0].path(), "/v1beta/models/gemini-2.5-flash:generateContent");
+    assert_eq!(&seen[0].request[..], body.as_bytes());
+    let (settled, _) = town.settled().await;
+    assert_eq!(settled.call.model_asked.as_deref(), Some("fast"));
+    assert!(settled.call.cost.is_some_and(|it| it > PicoUsd::ZERO), "{:?}", settled.call);
+}
+
+#[tokio::test]
+async fn another_models_call_goes_where_it_went_before() {
+    let town = Town::open(vec![model(&[("groq", "gpt-4.1-mini")])]).await;
+    let body = CHAT.replacen("fast", "gpt-5-mini", 1);
+    town.ask("/v1/chat/completions", &body).await;
+    assert_eq!(std::str::from_utf8(&town.one.calls()[0].request).unwrap(), body);
+    assert!(town.other.calls().is_empty());
+    let (settled, _) = town.settled().await;
+    assert!(settled.routing.is_none());
+    // A path that names its provider leaves the model alone, whatever it is called.
+    let own = town.ask("/p/groq/openai/v1/chat/completions", CHAT).await;
+    assert_eq!(own.status, StatusCode::NOT_FOUND, "groq knows no such model");
+    assert_eq!(std::str::from_utf8(&town.other.calls()[0].request).unwrap(), CHAT);
+}
+
+#[tokio::test]
+async fn the_next_target_serves_what_the_first_cannot() {
+    for (fault, told) in
+        [("status=500", 500), ("status=429+retry-after=30", 429), ("status=404", 404)]
+    {
+        let faulty = format!("gpt-5-mini+{fault}");
+        let town = Town::open(vec![model(&[("openai", &faulty), ("groq", "gpt-4.1-mini")])]).await;
+        let answer = town.ask("/v1/chat/completions", CHAT).await;
+        assert_eq!(answer.status, StatusCode::OK, "{fault}: {}", answer.text());
+        let (settled, routing) = town.settled().await;
+        assert_eq!(
+            results(&routing),
+            [("openai", &AttemptResult::Answered(told)), ("groq", &AttemptResult::Answered(200))],
+        );
+        assert_eq!(settled.call.provider.as_deref(), Some("groq"));
+        assert_eq!((settled.call.retries, settled.call.status), (1, Some(200)));
+        assert_eq!(settled.call.outcome, Outcome::Finished);
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_cannot_be_reached_or_stays_silent_is_passed_on_from() {
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = format!("http://{}", gone.local_addr().unwrap());
+    drop(gone);
+    let simulator = simulator().await;
+    let providers = vec![
+        keyed("openai", &nowhere, "sk-1"),
+        keyed("groq", &simulator.base_url(), "sk-2"),
+        keyed("mistral", &simulator.base_url(), "sk-3"),
+    ];
+    let mut silent = model(&[
+        ("openai", "gpt-5-mini"),
+        ("groq", "gpt-4.1-mini+hang"),
+        ("mistral", "gpt-4.1-mini"),
+    ]);
+    silent.patience.first_byte = Some(std::time::Duration::from_millis(50));
+    let door = Door::open(Snapshot { models: vec![silent], ..priced(providers) }).await;
+    let answer = ask(door.addr, post("/v1/chat/completions", CHAT)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    door.seen.calls(1).await;
+    let routing = door.seen.ledger()[0].routing.clone().unwrap();
+    let failed = |place: usize| match &routing.attempts[place].result {
+        AttemptResult::Failed { code, .. } => *code,
+        other @ (AttemptResult::Answered(_) | AttemptResult::Skipped(_)) => panic!("{other:?}"),
+    };
+    assert_eq!((failed(0), failed(1)), (ErrorCode::ProviderUnreachable, ErrorCode::Timeout));
+    assert_eq!(routing.attempts[2].result, AttemptResult::Answered(200));
+}
+
+#[tokio::test]
+async fn a_passing_failure_is_tried_again_after_a_wait() {
+    let mut stubborn = model(&[("openai", "gpt-5-mini+status=503")]);
+    stubborn.retries = 2;
+    let town = Town::open(vec![stubborn]).await;
+    let answer = town.ask("/v1/chat/completions", CHAT).await;
+    // The provider's own answer, once nobody is left to ask.
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.json()["error"]["message"].is_string());
+    assert_eq!(town.one.calls().len(), 3);
+    let (settled, routing) = town.settled().await;
+    assert_eq!(settled.call.retries, 2);
+    assert_eq!(results(&routing), [("openai", &AttemptResult::Answered(503)); 3]);
+    assert_eq!(routing.attempts[0].waited_us, 0);
+    assert!(routing.attempts[1].began_us >= routing.attempts[1].waited_us);
+}
+
+#[tokio::test]
+async fn a_target_that_asks_for_a_long_wait_is_not_waited_for() {
+    let mut patient = model(&[("openai", "gpt-5-mini+status=429+retry-after=3600")]);
+    patient.retries = 5;
+    let town = Town::open(vec![patient]).await;
+    let answer = town.ask("/v1/chat/completions", CHAT).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.headers["retry-after"], "3600");
+    assert_eq!(town.one.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_once_a_byte_has_reached_the_client() {
+    let town = Town::open(vec![model(&[
+        ("openai", "gpt-5-mini+break_after=300"),
+        ("groq", "gpt-4.1-mini"),
+    ])])
+    .await;
+    let body = r#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let answer = town.ask("/v1/chat/completions", body).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(town.one.calls().len(), 1);
+    assert!(town.other.calls().is_empty());
+    let (settled, routing) = town.settled().await;
+    assert_eq!(settled.call.outcome, Outcome::Failed);
+    assert_eq!(routing.attempts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_target_that_fails_again_and_again_is_passed_over_and_comes_last() {
+    let both = [("openai", "gpt-5-mini+status=500"), ("groq", "gpt-4.1-mini")];
+    let town = Town::open(vec![model(&both)]).await;
+    for _ in 0..4 {
+        assert_eq!(town.ask("/v1/chat/completions", CHAT).await.status, StatusCode::OK);
+    }
+    town.door.seen.calls(4).await;
+    assert_eq!(town.one.calls().len(), 3);
+    let last = town.door.seen.ledger()[3].routing.clone().unwrap();
+    assert!(
+        matches!(&last.attempts[0].result, AttemptResult::Skipped(why) if why.contains("cools"))
+    );
+    let status = town.door.gateway.models();
+    assert_eq!(status[0].targets[0].condition.failures, 3);
+    assert!(status[0].targets[0].condition.cools_for.is_some());
+    // A new configuration does not make it forgotten, and when nothing else is left it is asked.
+    let alone = vec![keyed("openai", &town.one.base_url(), "sk-openai")];
+    let models = vec![model(&both[..1])];
+    town.door.gateway.replace(Snapshot { models, ..priced(alone) }).unwrap();
+    let answer = town.ask("/v1/chat/completions", CHAT).await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(town.one.calls().len(), 4);
+}
+
+#[tokio::test]
+async fn the_clients_key_goes_only_to_the_provider_it_is_for() {
+    let (one, other) = (simulator().await, simulator().await);
+    let providers = vec![
+        setup("openai", &one.base_url()),
+        setup("groq", &other.base_url()),
+        setup("ollama", &other.base_url()),
+    ];
+    let targets = [("groq", "gpt-4.1-mini"), ("ollama", "gpt-5"), ("openai", "gpt-5-mini")];
+    let door = Door::open(Snapshot { models: vec![model(&targets)], ..priced(providers) }).await;
+    let answer = ask(door.addr, post("/v1/chat/completions", CHAT)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(one.calls()[0].headers["authorization"], format!("Bearer {CLIENT_KEY}"));
+    // A server on this machine is asked without a key, and this one wants one.
+    let local = other.calls();
+    assert_eq!(local.len(), 1, "groq has no key");
+    assert_eq!(local[0].credential, None);
+    door.seen.calls(1).await;
+    let routing = door.seen.ledger()[0].routing.clone().unwrap();
+    assert!(
+        matches!(&routing.attempts[0].result, AttemptResult::Skipped(why) if why.contains("API key"))
+    );
+    assert_eq!(routing.attempts[1].result, AttemptResult::Answered(401));
+}
+
+#[tokio::test]
+async fn a_call_is_translated_for_a_provider_of_another_format_and_its_stream_back() {
+    let town = Town::open(vec![model(&[("openai", "gpt-5-mini")])]).await;
+    let answer = town.ask("/v1/messages", MESSAGES).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.headers["content-type"], "text/event-stream");
+    let text = answer.text();
+    assert!(text.starts_with("event: message_start\n"), "{text}");
+    assert!(text.contains("event: message_stop\n"), "{text}");
+    let seen = &town.one.calls()[0];
+    assert_eq!(seen.path(), "/v1/chat/completions");
+    assert_eq!(seen.headers["authorization"], "Bearer sk-openai");
+    assert!(!seen.headers.contains_key("anthropic-version"));
+    assert!(!seen.headers.contains_key("x-api-key"));
+    let (settled, routing) = town.settled().await;
+    let call = &settled.call;
+    assert_eq!(call.format, Some(Format::AnthropicMessages));
+    assert_eq!(call.provider.as_deref(), Some("openai"));
+    assert!(call.streaming && call.outcome == Outcome::Finished);
+    // The figures are those that the provider told in its own format.
+    let told = seen.usage.unwrap();
+    assert_eq!((call.usage.input, call.usage.output), (told.input, told.output));
+    assert!(call.cost.is_some_and(|it| it > PicoUsd::ZERO));
+    assert_eq!(routing.attempts[0].translated_to, Some(Format::OpenaiChat));
+    // What is kept of the answer is what the client got.
+    let kept: Vec<u8> = settled.bodies.unwrap().response.concat();
+    assert_eq!(kept, answer.body);
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_translated_with_its_errors_and_their_wait() {
+    let town = Town::open(vec![model(&[("anthropic", "claude-sonnet-4-5")])]).await;
+    let answer = town.ask("/v1/chat/completions", CHAT).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.json()["object"], "chat.completion");
+    assert_eq!(town.other.calls()[0].headers["x-api-key"], "sk-anthropic");
+    let (settled, routing) = town.settled().await;
+    assert!(settled.call.cost.is_some_and(|it| it > PicoUsd::ZERO));
+    let lost: Vec<_> = routing.request_losses.iter().map(|it| it.field.as_str()).collect();
+    assert!(lost.contains(&"x_unknown"), "{lost:?}");
+
+    let limited = model(&[("anthropic", "claude-sonnet-4-5+status=429+retry-after=3600")]);
+    let town = Town::open(vec![limited]).await;
+    let answer = town.ask("/v1/chat/completions", CHAT).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(answer.headers["retry-after"], "3600");
+    assert!(answer.json()["error"]["message"].is_string(), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn what_cannot_be_carried_over_is_refused_by_name_unless_another_target_takes_it() {
+    let body = r#"{"model":"fast","n":3,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let town = Town::open(vec![model(&[("anthropic", "claude-sonnet-4-5")])]).await;
+    let answer = town.ask("/v1/chat/completions", body).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json()["error"]["code"], "not-translatable");
+    assert!(answer.text().contains("`n`"), "{}", answer.text());
+    assert!(town.other.calls().is_empty());
+    let (settled, _) = town.settled().await;
+    assert_eq!(settled.call.error_code, Some(ErrorCode::NotTranslatable));
+    assert_eq!(settled.call.provider, None);
+
+    let both = model(&[("anthropic", "claude-sonnet-4-5"), ("openai", "gpt-5-mini")]);
+    let town = Town::open(vec![both]).await;
+    assert_eq!(town.ask("/v1/chat/completions", body).await.status, StatusCode::OK);
+    let (_, routing) = town.settled().await;
+    assert!(
+        matches!(&routing.attempts[0].result, AttemptResult::Skipped(why) if why.contains("`n`"))
+    );
+}
+
+#[tokio::test]
+async fn a_translated_stream_that_breaks_ends_with_the_clients_own_error_event() {
+    let town = Town::open(vec![model(&[("openai", "gpt-5-mini+break_after=400")])]).await;
+    let answer = town.ask("/v1/messages", MESSAGES).await;
+    assert!(!answer.broken);
+    assert!(answer.text().contains("event: error\n"), "{}", answer.text());
+    let (settled, _) = town.settled().await;
+    assert_eq!(settled.call.outcome, Outcome::Failed);
+    assert_eq!(settled.call.error_code, Some(ErrorCode::ProviderBroke));
+}
+
+#[tokio::test]
+async fn a_call_ends_when_its_models_time_is_up() {
+    let mut quick = model(&[("openai", "gpt-5-mini+hang")]);
+    quick.patience.total = Some(std::time::Duration::from_millis(50));
+    let town = Town::open(vec![quick.clone()]).await;
+    let answer = town.ask("/v1/chat/completions", CHAT).await;
+    assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
+    assert!(answer.text().contains("`fast`"), "{}", answer.text());
+
+    // Also in the middle of an answer, however fast it comes.
+    quick.targets[0].model = "gpt-5-mini+pieces=100000+huge=1000000+chunk_delay_ms=1".to_owned();
+    quick.patience.total = Some(std::time::Duration::from_millis(300));
+    let town = Town::open(vec![quick]).await;
+    let body = r#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let answer = tokio::time::timeout(PATIENCE, town.ask("/v1/chat/completions", body)).await;
+    assert!(answer.unwrap().text().contains("was not done within"));
+    let (settled, _) = town.settled().await;
+    assert_eq!(settled.call.error_code, Some(ErrorCode::Timeout));
+}
+
+#[tokio::test]
+async fn a_provider_gets_no_more_calls_at_once_than_it_may_have() {
+    let simulator = simulator().await;
+    let mut openai = keyed("openai", &simulator.base_url(), "sk-1");
+    openai.concurrent_max = Some(1);
+    let door = Door::open(priced(vec![openai])).await;
+    let body = CHAT.replacen("fast", "gpt-5-mini+delay_ms=20", 1);
+    let calls = (0..4).map(|_| ask(door.addr, post("/v1/chat/completions", &body)));
+    let answers = futures_util::future::join_all(calls).await;
+    assert!(answers.iter().all(|it| it.status == StatusCode::OK));
+    // One after the other: no request reached the provider before the answer to the last had left.
+    let calls = simulator.calls();
+    assert_eq!(calls.len(), 4);
+    let peers: std::collections::BTreeSet<_> = calls.iter().map(|it| it.peer).collect();
+    assert_eq!(peers.len(), 1, "one connection is enough for calls that take turns");
+}
