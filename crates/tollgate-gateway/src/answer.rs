@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper::{body::Incoming, ext::ReasonPhrase};
 use tokio::time::Instant;
@@ -15,13 +16,22 @@ use crate::{
     call::OpenCall,
     destination::Destination,
     headers::{self, Length},
+    listing::Listing,
     send::Reply,
     slots::Slot,
     upstream::LinkInfo,
 };
 
+/// An answer, ready for the client.
+pub(crate) enum Answer {
+    /// A provider's.
+    Relayed(Relayed),
+    /// The gateway's own, JSON.
+    Own(Bytes),
+}
+
 /// A provider's answer, its head ready for the client, and the body to come.
-pub(crate) struct Answer {
+pub(crate) struct Relayed {
     pub(crate) head: Response<()>,
     pub(crate) body: Incoming,
     pub(crate) shape: Shape,
@@ -38,6 +48,25 @@ pub(crate) enum Shape {
     Hiding(Box<HideUsage>),
     /// It is brought into the client's format.
     Translated(Box<AnswerTranslator>),
+    /// It is a list of models, which the user's own are to stand in.
+    Listed(Box<ListedBody>),
+}
+
+/// A provider's list of models, as far as it has come.
+pub(crate) struct ListedBody {
+    pub(crate) listing: Listing,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) coding: Option<String>,
+}
+
+impl Relayed {
+    /// The same, with the user's own models in the list that it is.
+    pub(crate) fn listing(self, listing: Listing) -> Self {
+        let coding = self.head.headers().get(header::CONTENT_ENCODING);
+        let coding = coding.and_then(|it| it.to_str().ok()).map(str::to_owned);
+        let listed = ListedBody { listing, bytes: Vec::new(), coding };
+        Self { shape: Shape::Listed(Box::new(listed)), ..self }
+    }
 }
 
 /// How long the answer may take.
@@ -63,7 +92,7 @@ pub(crate) fn answer(
     reply: Reply,
     patience: Patience,
     slot: Slot,
-) -> Answer {
+) -> Relayed {
     let Reply { response, sent_at, asked_usage } = reply;
     let (mut parts, body) = response.into_parts();
     let link = parts.extensions.get::<LinkInfo>().copied();
@@ -74,7 +103,7 @@ pub(crate) fn answer(
         let (head, translator) = translated(call, &translation, parts.status, &parts.headers);
         call.lost(translation.losses);
         let shape = Shape::Translated(Box::new(translator));
-        return Answer { head, body, shape, provider, patience, slot };
+        return Relayed { head, body, shape, provider, patience, slot };
     }
     let hides =
         asked_usage && call.streams() && !parts.headers.contains_key(header::CONTENT_ENCODING);
@@ -87,7 +116,7 @@ pub(crate) fn answer(
         head.extensions_mut().insert(reason);
     }
     let shape = if hides { Shape::Hiding(Box::new(HideUsage::new())) } else { Shape::AsIs };
-    Answer { head, body, shape, provider, patience, slot }
+    Relayed { head, body, shape, provider, patience, slot }
 }
 
 /// The translator, and the client's head as far as it is known before the body.

@@ -14,11 +14,12 @@ use tollgate_wire::text;
 use crate::{
     Gateway,
     aim::{self, Aim},
-    answer::{Answer, Patience, answer},
+    answer::{Answer, Patience, Relayed, answer},
     call::OpenCall,
     error::Refusal,
     health::Pass,
     limits::{RETRY_WAIT, RETRY_WAIT_MAX},
+    listing::{Listed, listed},
     model::{Conditions, ServedModel, ServedTarget},
     request::{Request, Whole},
     route::Asked,
@@ -26,7 +27,7 @@ use crate::{
     slots::Slot,
 };
 
-/// Brings the call to a provider and the head of its answer back.
+/// Answers the call: by a provider, but for lists of models, which the user's own stand in.
 pub(crate) async fn attempt(
     gateway: &Gateway,
     call: &mut OpenCall,
@@ -34,6 +35,32 @@ pub(crate) async fn attempt(
     asked: &Asked,
     request: Request,
 ) -> Result<Answer, Refusal> {
+    let routes = call.routes();
+    match listed(head, asked, &routes) {
+        Some(Listed::Own(body)) => return Ok(Answer::Own(body)),
+        Some(Listed::With(listing)) => {
+            // The user's own models can be reached also where their provider's list cannot.
+            let theirs = provided(gateway, call, head, asked, request).await;
+            return Ok(match theirs {
+                Ok(theirs) if theirs.head.status().is_success() => {
+                    Answer::Relayed(theirs.listing(listing))
+                }
+                Ok(_) | Err(_) => Answer::Own(listing.body(None)),
+            });
+        }
+        None => {}
+    }
+    provided(gateway, call, head, asked, request).await.map(Answer::Relayed)
+}
+
+/// Brings the call to a provider and the head of its answer back.
+async fn provided(
+    gateway: &Gateway,
+    call: &mut OpenCall,
+    head: &request::Parts,
+    asked: &Asked,
+    request: Request,
+) -> Result<Relayed, Refusal> {
     let routes = call.routes();
     let in_path = asked.route.as_ref().and_then(|it| it.model_in_path.as_deref());
     let model = in_path.or(request.model()).and_then(|it| routes.model(asked, it));
@@ -110,7 +137,7 @@ enum Verdict {
 }
 
 impl Attempts<'_> {
-    async fn run(mut self, order: &[&ServedTarget]) -> Result<Answer, Refusal> {
+    async fn run(mut self, order: &[&ServedTarget]) -> Result<Relayed, Refusal> {
         let Some(total) = self.model.patience.total else { return self.all(order, None).await };
         let deadline = self.call.started() + total;
         let name = Arc::clone(&self.model.name);
@@ -124,7 +151,7 @@ impl Attempts<'_> {
         &mut self,
         order: &[&ServedTarget],
         deadline: Option<Instant>,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Relayed, Refusal> {
         let mut failed = None;
         let mut cooling = Vec::new();
         for (place, target) in order.iter().enumerate() {
@@ -256,7 +283,7 @@ impl Attempts<'_> {
         });
     }
 
-    fn answer(&mut self, served: Served, deadline: Option<Instant>) -> Answer {
+    fn answer(&mut self, served: Served, deadline: Option<Instant>) -> Relayed {
         let Served { aim, reply, slot } = served;
         let destination = &aim.outgoing.way.destination;
         let idle = self.model.patience.idle.unwrap_or(destination.timeouts.idle);

@@ -337,6 +337,16 @@ impl OpenCall {
         }
     }
 
+    /// Keeps an answer of the gateway's own in place of whatever a provider sent.
+    pub(crate) fn keep_own(&mut self, body: &Bytes) {
+        if let Some(bodies) = &mut self.bodies {
+            bodies.response = vec![body.clone()];
+            bodies.response_bytes = body.len();
+            bodies.response_cut = false;
+            bodies.response_content_encoding = None;
+        }
+    }
+
     /// Counts bytes of the answer's body as they go to the client.
     pub(crate) fn forwarded(&mut self, bytes: usize) {
         self.response_bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -362,12 +372,7 @@ impl OpenCall {
         }
         self.live.status = Some(status.as_u16());
         self.forwarded(body.len());
-        if let Some(bodies) = &mut self.bodies {
-            bodies.response = vec![body.clone()];
-            bodies.response_bytes = body.len();
-            bodies.response_cut = false;
-            bodies.response_content_encoding = None;
-        }
+        self.keep_own(body);
         self.close(Ending::Error(refusal.code, refusal.message.clone()));
     }
 

@@ -22,6 +22,7 @@ mod health;
 mod ids;
 mod intake;
 mod limits;
+mod listing;
 mod live;
 mod model;
 mod observe;

@@ -68,6 +68,10 @@ pub const LEDGER_WAIT: Duration = Duration::from_secs(10);
 /// How many settled calls may wait for the ledger before further ones wait in tasks of their own.
 pub(crate) const SETTLE_QUEUE_MAX: usize = 8192;
 
+/// The longest list of models that the user's own are put into, compressed or not: the longest known
+/// (a router's of some hundred providers) is a tenth of it. Of a longer one only those are told.
+pub(crate) const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// How many calls may wait for a provider that has as many as it may have at once.
 pub(crate) const SLOT_QUEUE_MAX: usize = 256;
 

@@ -50,6 +50,11 @@ pub(crate) fn admit(request: &http::request::Parts) -> Result<(), Refusal> {
 }
 
 impl Asked {
+    /// Whether the path names the provider, so that the user's own models have no say.
+    pub(crate) const fn names_provider(&self) -> bool {
+        self.names_provider
+    }
+
     /// Where the call goes unless its model says otherwise.
     pub(crate) fn home(&self) -> Result<&Way, Refusal> {
         self.home.as_ref().map_err(Clone::clone)

@@ -18,10 +18,11 @@ use tollgate_core::call::ErrorCode;
 use tollgate_wire::{End, stream_error_event, text, translate::Finished};
 
 use crate::{
-    answer::{Answer, Patience, Shape},
+    answer::{Answer, ListedBody, Patience, Shape},
     call::OpenCall,
     error::Refusal,
     headers,
+    limits::LIST_BYTES_MAX,
     settle::Ending,
     slots::Slot,
 };
@@ -75,6 +76,10 @@ pub(crate) async fn relay(
     call: OpenCall,
     answer: Answer,
 ) -> Result<Response<ResponseBody>, (OpenCall, Refusal)> {
+    let answer = match answer {
+        Answer::Relayed(relayed) => relayed,
+        Answer::Own(body) => return Ok(own(call, body)),
+    };
     let (head, ()) = answer.head.into_parts();
     let sized = head.headers.contains_key(header::CONTENT_LENGTH);
     let coded = head.headers.contains_key(header::CONTENT_ENCODING);
@@ -92,10 +97,12 @@ pub(crate) async fn relay(
         provider: answer.provider,
         _slot: answer.slot,
     });
-    if let Shape::Translated(translator) = &relay.shape
-        && translator.head().is_none()
-    {
-        return relay.gather().await;
+    match &relay.shape {
+        Shape::Translated(translator) if translator.head().is_none() => {
+            return relay.translated().await;
+        }
+        Shape::Listed(_) => return relay.listed().await,
+        Shape::AsIs | Shape::Hiding(_) | Shape::Translated(_) => {}
     }
     if relay.upstream.is_end_stream() {
         relay.finish();
@@ -108,6 +115,17 @@ pub(crate) async fn relay(
     }
     relay.first = first;
     Ok(Response::from_parts(head, ResponseBody(Inner::Relay(relay))))
+}
+
+/// An answer of the gateway's own. Settles the call.
+fn own(mut call: OpenCall, body: Bytes) -> Response<ResponseBody> {
+    call.keep_own(&body);
+    call.told(StatusCode::OK);
+    call.forwarded(body.len());
+    call.close(Ending::Complete);
+    let mut response = Response::new(ResponseBody::whole(body));
+    *response.headers_mut() = headers::of_translated("application/json", None);
+    response
 }
 
 type Next = Option<Result<Frame<Bytes>, BodyError>>;
@@ -223,6 +241,11 @@ impl Relay {
                 self.call.keep(&piece);
                 piece
             }
+            Shape::Listed(listed) => {
+                let room = LIST_BYTES_MAX.saturating_sub(listed.bytes.len());
+                listed.bytes.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+                Bytes::new()
+            }
         }
     }
 
@@ -230,7 +253,7 @@ impl Relay {
     /// format.
     fn send_last_of_shape(&mut self, end: End) {
         match std::mem::replace(&mut self.shape, Shape::AsIs) {
-            Shape::AsIs => {}
+            Shape::AsIs | Shape::Listed(_) => {}
             Shape::Hiding(veil) => self.send_last(veil.finish()),
             Shape::Translated(translator) => {
                 let Finished { bytes, losses, .. } = translator.finish(end);
@@ -241,21 +264,44 @@ impl Relay {
         }
     }
 
-    /// The whole answer, translated, whose head is known only at its end. Settles the call.
-    async fn gather(mut self: Box<Self>) -> Result<Response<ResponseBody>, (OpenCall, Refusal)> {
-        loop {
-            match self.first().await {
-                None => break,
-                Some(Ok(frame)) => {
+    /// Takes the whole body in.
+    async fn gather(&mut self) -> Result<(), Refusal> {
+        while let Some(next) = self.first().await {
+            match next {
+                Ok(frame) => {
                     if let Ok(piece) = frame.into_data() {
                         self.shaped(piece);
                     }
                 }
-                Some(Err(error)) => {
-                    let refusal = self.refusal(&error);
-                    return Err((self.call, refusal));
-                }
+                Err(error) => return Err(self.refusal(&error)),
             }
+        }
+        Ok(())
+    }
+
+    /// A list of models with the user's own in it. Settles the call.
+    async fn listed(mut self: Box<Self>) -> Result<Response<ResponseBody>, (OpenCall, Refusal)> {
+        let gathered = self.gather().await;
+        let body = match std::mem::replace(&mut self.shape, Shape::AsIs) {
+            Shape::Listed(listed) if gathered.is_ok() => {
+                let ListedBody { listing, bytes, coding } = *listed;
+                listing.of_coded(&bytes, coding.as_deref(), LIST_BYTES_MAX)
+            }
+            Shape::Listed(listed) => listed.listing.body(None),
+            Shape::AsIs | Shape::Hiding(_) | Shape::Translated(_) => {
+                let refusal = self.refusal(&BodyError::Unfinished);
+                return Err((self.call, refusal));
+            }
+        };
+        Ok(own(self.call, body))
+    }
+
+    /// The whole answer, translated, whose head is known only at its end. Settles the call.
+    async fn translated(
+        mut self: Box<Self>,
+    ) -> Result<Response<ResponseBody>, (OpenCall, Refusal)> {
+        if let Err(refusal) = self.gather().await {
+            return Err((self.call, refusal));
         }
         let Shape::Translated(translator) = std::mem::replace(&mut self.shape, Shape::AsIs) else {
             let refusal = self.refusal(&BodyError::Unfinished);

@@ -388,3 +388,39 @@ async fn a_provider_gets_no_more_calls_at_once_than_it_may_have() {
     let peers: std::collections::BTreeSet<_> = calls.iter().map(|it| it.peer).collect();
     assert_eq!(peers.len(), 1, "one connection is enough for calls that take turns");
 }
+
+#[tokio::test]
+async fn lists_of_models_have_the_users_own_in_them_whoever_asks() {
+    let town = Town::open(vec![model(&[("groq", "gpt-4.1-mini")])]).await;
+    let get = |path: &str, key: &str| {
+        let request =
+            http::Request::get(path).header(key, "sk-x").header("accept-encoding", "gzip");
+        ask(town.door.addr, request.body(bytes::Bytes::new()).unwrap())
+    };
+    let openai = get("/v1/models", "authorization").await.json();
+    assert_eq!(openai["data"][0]["id"], "fast");
+    assert!(openai["data"].as_array().unwrap().iter().any(|it| it["id"] == "gpt-5-mini"));
+    let anthropic = get("/v1/models?limit=1000", "x-api-key").await.json();
+    assert_eq!(anthropic["data"][0]["id"], "fast");
+    assert_eq!(anthropic["first_id"], "fast");
+    let google = get("/v1beta/models", "x-goog-api-key").await.json();
+    assert_eq!(google["models"][0]["name"], "models/fast");
+    assert_eq!(get("/v1/models/fast", "authorization").await.json()["id"], "fast");
+    let theirs = get("/v1/models/gpt-5-mini", "authorization").await.json();
+    assert_ne!(theirs["owned_by"], "tollgate");
+    let later = get("/v1beta/models?pageToken=x", "x-goog-api-key").await.json();
+    assert!(!later.to_string().contains("models/fast"));
+
+    // Also where the provider's own list cannot be had.
+    town.door
+        .gateway
+        .replace(Snapshot {
+            models: vec![model(&[("openai", "gpt-5")])],
+            ..priced(vec![setup("openai", "http://127.0.0.1:9")])
+        })
+        .unwrap();
+    let alone = get("/v1/models", "authorization").await;
+    assert_eq!((alone.status, alone.json()["data"].as_array().unwrap().len()), (StatusCode::OK, 1));
+    let calls = town.door.seen.calls(7).await;
+    assert!(calls.iter().all(|it| it.outcome == Outcome::Finished && it.cost_unknown.is_none()));
+}
