@@ -26,6 +26,7 @@ pub mod costs;
 pub mod doctor;
 pub mod events;
 mod frame;
+pub mod models;
 pub mod packets;
 pub mod programs;
 pub mod status;
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(packets::list_flows))
         .routes(routes!(programs::list_programs))
         .routes(routes!(costs::get_costs))
+        .routes(routes!(models::list_models))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))

@@ -58,6 +58,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ProvidersCommand,
     },
+    /// List the models of the configuration, with the state of their targets
+    Models {
+        #[command(subcommand)]
+        command: ModelsCommand,
+    },
     /// Show the prices of a model
     Prices {
         /// Part of the model's name
@@ -93,6 +98,12 @@ pub(crate) enum Command {
         #[arg(long)]
         calls: Option<u32>,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List them
+    List(Json),
 }
 
 #[derive(Subcommand)]

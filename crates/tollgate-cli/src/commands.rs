@@ -7,13 +7,14 @@ use clap::CommandFactory as _;
 use tollgate_app::{Environment, client::Client, paths::Paths};
 
 use crate::{
-    args::{Args, Command},
+    args::{Args, Command, ModelsCommand},
     output,
 };
 
 mod calls;
 mod costs;
 mod env;
+mod models;
 mod packets;
 mod programs;
 mod providers;
@@ -38,6 +39,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Packets(args) => runtime()?.block_on(packets::packets(args))?,
         Command::Programs { since, json } => {
             runtime()?.block_on(programs::programs(&since, json))?;
+        }
+        Command::Models { command: ModelsCommand::List(json) } => {
+            runtime()?.block_on(models::list(json))?;
         }
         Command::Providers { command } => providers::providers(command)?,
         Command::Prices { model, json } => providers::prices(&model, json)?,

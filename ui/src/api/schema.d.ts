@@ -237,6 +237,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The models of the configuration. */
+        get: operations["list_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/packets": {
         parameters: {
             query?: never;
@@ -357,6 +374,41 @@ export interface components {
             /** @description Its readable name. */
             program: string;
         };
+        /** @description One target of a call, tried or passed over. */
+        AttemptView: {
+            /**
+             * Format: int64
+             * @description When it began, after that wait, in microseconds since the call's first byte.
+             */
+            began_us: number;
+            /** @description The gateway's word for the failure, if it did not. */
+            error_code?: string | null;
+            /** @description The model that it was asked for, by its own name. */
+            model: string;
+            /** @description The provider's id. */
+            provider: string;
+            /** @description Whether it was passed over. */
+            skipped: boolean;
+            /**
+             * Format: int32
+             * @description The provider's status, if it answered.
+             */
+            status?: number | null;
+            /**
+             * Format: int64
+             * @description From there to the head of the answer or the failure, in microseconds.
+             */
+            took_us: number;
+            /** @description The format that was spoken to it, where it is not the client's. */
+            translated_to?: string | null;
+            /**
+             * Format: int64
+             * @description How long was waited before it, in microseconds.
+             */
+            waited_us: number;
+            /** @description Why it failed, or why it was passed over. */
+            why?: string | null;
+        };
         /** @description A body as text. */
         BodyView: {
             /**
@@ -385,6 +437,7 @@ export interface components {
             price?: components["schemas"]["PriceView"] | null;
             request?: components["schemas"]["BodyView"] | null;
             response?: components["schemas"]["BodyView"] | null;
+            routing?: components["schemas"]["RoutingView"] | null;
             /** @description When what happened. */
             timing: components["schemas"]["TimingView"];
         };
@@ -858,12 +911,28 @@ export interface components {
             /** @description One line. */
             summary: string;
         };
+        /** @description One thing of a body that the other side's format has no place for. */
+        LossView: {
+            /** @description Where it stood: a JSON path in the body as it was received; empty for the body itself. */
+            field: string;
+            /** @description Why it was left out, or what was done in its place. */
+            why: string;
+        };
         /** @description One message. */
         MessageView: {
             /** @description Its parts. */
             parts: components["schemas"]["PartView"][];
             /** @description `system`, `user`, `assistant`, `tool`, … */
             role: string;
+        };
+        /** @description A model of the configuration, as it is at this moment. */
+        ModelView: {
+            /** @description What clients ask for. */
+            name: string;
+            /** @description In which order its targets are tried: `fallback`, `weighted`, `latency` or `cost`. */
+            strategy: string;
+            /** @description Its targets, as they are listed. */
+            targets: components["schemas"]["TargetView"][];
         };
         /** @description One packet in full. */
         PacketDetail: {
@@ -1117,6 +1186,19 @@ export interface components {
             /** @description Tokens, as far as known; `null` when no call's are. */
             usage: components["schemas"]["UsageView"];
         };
+        /** @description How a call came to the provider that answered it. */
+        RoutingView: {
+            /** @description What of the answer the client could not be told. */
+            answer_losses: components["schemas"]["LossView"][];
+            /** @description What was tried, and what was passed over, in order. */
+            attempts: components["schemas"]["AttemptView"][];
+            /** @description The configured model that the client asked for. */
+            model?: string | null;
+            /** @description What of the request the provider that answered could not be told. */
+            request_losses: components["schemas"]["LossView"][];
+            /** @description By which its targets were put in order. */
+            strategy?: string | null;
+        };
         /** @description The whole of what the header and the tray show. */
         StatusView: {
             /** @description The address it serves on, or will when it is turned on. */
@@ -1160,6 +1242,41 @@ export interface components {
             today_unknown_cost?: number | null;
             /** @description This program's version. */
             version: string;
+        };
+        /** @description One provider's model that serves it. */
+        TargetView: {
+            /**
+             * Format: int64
+             * @description How many milliseconds longer it is passed over; 0 when the next call probes it, `null` when
+             *     it is not passed over.
+             */
+            cools_for_ms?: number | null;
+            /**
+             * Format: int32
+             * @description Failures since the last success.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description How many microseconds the head of an answer took lately; `null` before the first.
+             */
+            latency_us?: number | null;
+            /** @description The model by the provider's name. */
+            model: string;
+            /** @description The provider's id. */
+            provider: string;
+            /** @description Why it cannot be called at all. */
+            unavailable?: string | null;
+            /**
+             * Format: int32
+             * @description Calls under way.
+             */
+            under_way: number;
+            /**
+             * Format: int32
+             * @description How often it is the first to be tried, relative to the others'; counts for `weighted` only.
+             */
+            weight: number;
         };
         /** @description When what happened, in microseconds since the call began. */
         TimingView: {
@@ -1255,6 +1372,7 @@ export interface components {
     pathItems: never;
 }
 export type AncestorView = components['schemas']['AncestorView'];
+export type AttemptView = components['schemas']['AttemptView'];
 export type BodyView = components['schemas']['BodyView'];
 export type CallDetail = components['schemas']['CallDetail'];
 export type CallerDetail = components['schemas']['CallerDetail'];
@@ -1279,7 +1397,9 @@ export type GatewaySwitch = components['schemas']['GatewaySwitch'];
 export type HelperState = components['schemas']['HelperState'];
 export type HelperView = components['schemas']['HelperView'];
 export type LayerView = components['schemas']['LayerView'];
+export type LossView = components['schemas']['LossView'];
 export type MessageView = components['schemas']['MessageView'];
+export type ModelView = components['schemas']['ModelView'];
 export type PacketDetail = components['schemas']['PacketDetail'];
 export type PacketPage = components['schemas']['PacketPage'];
 export type PacketView = components['schemas']['PacketView'];
@@ -1289,7 +1409,9 @@ export type PriceView = components['schemas']['PriceView'];
 export type ProbeView = components['schemas']['ProbeView'];
 export type ProgramCostView = components['schemas']['ProgramCostView'];
 export type ProgramView = components['schemas']['ProgramView'];
+export type RoutingView = components['schemas']['RoutingView'];
 export type StatusView = components['schemas']['StatusView'];
+export type TargetView = components['schemas']['TargetView'];
 export type TimingView = components['schemas']['TimingView'];
 export type UsageView = components['schemas']['UsageView'];
 export type $defs = Record<string, never>;
@@ -1562,6 +1684,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StatusView"];
+                };
+            };
+        };
+    };
+    list_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelView"][];
                 };
             };
         };

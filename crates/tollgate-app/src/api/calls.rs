@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tollgate_core::{
-    Call, CallId, Operation, PicoUsd, UnixMs,
+    Call, CallId, Operation, PicoUsd, Routing, UnixMs,
     cost::{self, Cost},
     price::{PriceBook, PriceRow},
 };
@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 
 use super::{
     ApiError, convert,
+    models::RoutingView,
     packets::{page, parse_call},
     view::{
         BodyView, CallDetail, CallPage, CallState, CallView, CallerDetail, ConversationView,
@@ -164,13 +165,15 @@ pub async fn get_call(
     let live = live_detail(&app, id);
     app.written().await;
     let reader = app.reader();
-    let settled = super::blocking(move || Ok((reader.call(id)?, reader.bodies(id)?))).await?;
+    let settled =
+        super::blocking(move || Ok((reader.call(id)?, reader.bodies(id)?, reader.routing(id)?)))
+            .await?;
     let detail = match settled {
-        (Some(call), bodies) => {
+        (Some(call), bodies, routing) => {
             let app = Arc::clone(&app);
-            super::blocking(move || Ok(detail(&app, &call, bodies))).await?
+            super::blocking(move || Ok(detail(&app, &call, bodies, routing))).await?
         }
-        (None, _) => live.ok_or(ApiError::NotFound("call"))?,
+        (None, ..) => live.ok_or(ApiError::NotFound("call"))?,
     };
     Ok(Json(detail))
 }
@@ -186,11 +189,12 @@ fn live_detail(app: &App, id: CallId) -> Option<CallDetail> {
         request: None,
         response: None,
         conversation: None,
+        routing: None,
         flows: flows(app, id),
     })
 }
 
-fn detail(app: &App, call: &Call, bodies: Option<Bodies>) -> CallDetail {
+fn detail(app: &App, call: &Call, bodies: Option<Bodies>, routing: Option<Routing>) -> CallDetail {
     let prices = app.prices();
     let (price, bill) = explained(&prices, call).unzip();
     let lines = bill.map(|it| it.lines.iter().map(CostLineView::from).collect());
@@ -212,6 +216,7 @@ fn detail(app: &App, call: &Call, bodies: Option<Bodies>) -> CallDetail {
             .and_then(|it| it.answer.as_deref())
             .map(|it| view(it, call.response_bytes)),
         conversation: conversation.map(ConversationView::from),
+        routing: routing.map(RoutingView::from),
         flows: flows(app, call.id),
     }
 }

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::models::RoutingView;
+
 /// Tokens by kind; see `tollgate_core::Usage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageView {
@@ -237,6 +239,8 @@ pub struct CallDetail {
     pub response: Option<BodyView>,
     /// The conversation, when the format is known and the bodies are kept.
     pub conversation: Option<ConversationView>,
+    /// How it came to its provider; `null` when there was nothing to decide.
+    pub routing: Option<RoutingView>,
     /// The flows that carried it, client side first; empty without the helper.
     pub flows: Vec<FlowView>,
 }

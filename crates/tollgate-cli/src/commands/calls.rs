@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context as _, Result, bail};
 use tollgate_app::{
+    api::models::RoutingView,
     api::view::{CallDetail, CallPage, CallState, CallView, EventView, UsageView},
     client::Client,
 };
@@ -173,6 +174,36 @@ fn status(call: &CallView) -> String {
     format!("{code}{state}{why}").trim_start().to_owned()
 }
 
+fn print_routing(routing: &RoutingView) -> Result<()> {
+    if let (Some(model), Some(strategy)) = (&routing.model, &routing.strategy) {
+        output::line(&format!("routed    by the model `{model}` ({strategy})"))?;
+    }
+    for it in &routing.attempts {
+        let status = it.status.map(|it| it.to_string());
+        let result = status.or_else(|| it.error_code.clone()).unwrap_or_else(|| "-".to_owned());
+        let why = it.why.as_deref().map_or_else(String::new, |it| format!(" {it}"));
+        let took = if it.skipped {
+            "passed over:".to_owned()
+        } else {
+            format!("{result} after {}", output::micros(it.took_us))
+        };
+        let waited = if it.waited_us > 0 {
+            format!(" (waited {})", output::micros(it.waited_us))
+        } else {
+            String::new()
+        };
+        let format = it.translated_to.as_deref().map_or_else(String::new, |it| format!(" as {it}"));
+        output::line(&format!("  {} {}{format}: {took}{why}{waited}", it.provider, it.model))?;
+    }
+    for (side, losses) in [("request", &routing.request_losses), ("answer", &routing.answer_losses)]
+    {
+        for it in losses {
+            output::line(&format!("lost      `{}` of the {side}: {}", it.field, it.why))?;
+        }
+    }
+    Ok(())
+}
+
 fn print_detail(detail: &CallDetail) -> Result<()> {
     let call = &detail.call;
     output::line(&format!("call      {}", call.id))?;
@@ -202,6 +233,9 @@ fn print_detail(detail: &CallDetail) -> Result<()> {
         model(&call.model_asked),
         model(&call.model_served)
     ))?;
+    if let Some(routing) = &detail.routing {
+        print_routing(routing)?;
+    }
     if let Some(tier) = &call.service_tier {
         output::line(&format!("tier      {tier}"))?;
     }
