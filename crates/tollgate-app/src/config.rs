@@ -13,6 +13,7 @@ use tollgate_core::{
     Format,
     price::PriceRow,
     provider::{Auth, Catalogue, Endpoint, Provider},
+    quirks::Quirks,
 };
 use tollgate_gateway::Model;
 use toml::Spanned;
@@ -254,6 +255,7 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         env: Vec::new(),
         endpoints: Vec::new(),
         ask_usage: true,
+        quirks: Quirks::NONE,
     });
     provider.auth = auth;
     provider.endpoints = endpoints;

@@ -14,6 +14,7 @@ pub mod id;
 pub mod money;
 pub mod price;
 pub mod provider;
+pub mod quirks;
 pub mod routing;
 pub mod secret;
 pub mod usage;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Format;
+use crate::{Format, quirks::Quirks};
 
 const EMBEDDED: &str = include_str!("data/providers.toml");
 
@@ -46,6 +46,7 @@ impl Endpoint {
 
 /// One row of the catalogue, or of the user's configuration laid over it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Provider {
     /// The id in configuration, ledger and paths (`/p/<id>/…`).
     pub id: String,
@@ -66,10 +67,17 @@ pub struct Provider {
     /// (`stream_options.include_usage`). Some servers refuse a request that does.
     #[serde(default = "yes")]
     pub ask_usage: bool,
+    /// What is special about all of its models; see [`quirks_of`](crate::quirks::quirks_of).
+    #[serde(default, skip_serializing_if = "is_plain")]
+    pub quirks: Quirks,
 }
 
 const fn yes() -> bool {
     true
+}
+
+fn is_plain(quirks: &Quirks) -> bool {
+    *quirks == Quirks::NONE
 }
 
 impl Provider {

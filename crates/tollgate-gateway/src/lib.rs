@@ -13,6 +13,7 @@ mod answer;
 mod attempts;
 mod auth;
 mod call;
+mod capabilities;
 mod connection;
 mod destination;
 mod error;
@@ -38,6 +39,7 @@ mod snapshot;
 mod stream;
 mod upstream;
 
+pub use capabilities::capabilities;
 pub use connection::{CallerLookup, Connection, NoLookup};
 pub use error::GatewayError;
 pub use gateway::{Gateway, GatewayConfig};
