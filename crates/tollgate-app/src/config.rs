@@ -192,6 +192,7 @@ struct RawProvider {
     auth: Option<Spanned<String>>,
     api_key: Option<Spanned<toml::Value>>,
     ask_usage: Option<bool>,
+    quirks: Option<Spanned<Quirks>>,
     first_byte_timeout_s: Option<Spanned<u64>>,
     idle_timeout_s: Option<Spanned<u64>>,
     concurrent_max: Option<Spanned<u64>>,
@@ -264,6 +265,9 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
     }
     if let Some(ask_usage) = raw.ask_usage {
         provider.ask_usage = ask_usage;
+    }
+    if let Some(quirks) = &raw.quirks {
+        provider.quirks = valid_quirks(quirks)?.or(provider.quirks);
     }
     let patience = Patience {
         first_byte: raw.first_byte_timeout_s.as_ref().map(valid_timeout).transpose()?,
@@ -363,6 +367,21 @@ fn valid_timeout(seconds: &Spanned<u64>) -> Result<Duration, Mistake> {
     }
 }
 
+fn valid_quirks(quirks: &Spanned<Quirks>) -> Result<Quirks, Mistake> {
+    let Quirks { max_tokens_limit: limit, max_tokens_default: default, .. } = *quirks.get_ref();
+    if limit == Some(0) || default == Some(0) {
+        let message = "an answer has one token or more; leave the limit out for none";
+        return Err(Mistake::new(quirks, message.to_owned()));
+    }
+    if let (Some(limit), Some(default)) = (limit, default)
+        && default > limit
+    {
+        let message = format!("`max_tokens_default` {default} is above the limit {limit}");
+        return Err(Mistake::new(quirks, message));
+    }
+    Ok(*quirks.get_ref())
+}
+
 /// A text is refused without being repeated: it is most likely a key.
 fn valid_credential(
     value: &Spanned<toml::Value>,
@@ -411,7 +430,7 @@ fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use tollgate_core::{UnixMs, price::PriceBook, routing::Strategy};
+    use tollgate_core::{UnixMs, price::PriceBook, quirks::quirks_of, routing::Strategy};
     use tollgate_gateway::{MODEL_RETRIES_MAX, MODEL_TARGETS_MAX};
 
     use super::*;
@@ -444,6 +463,7 @@ mod tests {
             auth = "none"
             ask_usage = false
             idle_timeout_s = 9
+            quirks = { no_sampling = true, max_tokens_limit = 4096 }
             "#,
         )
         .unwrap();
@@ -455,6 +475,10 @@ mod tests {
         assert_eq!(lab.provider.auth, Auth::None);
         assert!(openai.provider.ask_usage && !lab.provider.ask_usage);
         assert_eq!(lab.patience.idle, Some(Duration::from_secs(9)));
+        let it = quirks_of(&lab.provider, "gpt-5");
+        assert_eq!((it.no_sampling, it.max_tokens_limit), (Some(true), Some(4096)));
+        assert_eq!(it.old_max_tokens, Some(false), "what is not said here stays");
+        assert_eq!(openai.provider.quirks.old_max_tokens, Some(false));
     }
 
     #[test]
@@ -537,6 +561,9 @@ mod tests {
         check("id = 'openai'\nformat = ['openai-chat']", "3:11: ", "`base_url`");
         check("id = 'openai'\nbase_url = 'https://{me}/v1'", "3:12: ", "placeholder");
         check("id = 'openai'\nidle_timeout_s = 0", "3:18: ", "one second");
+        check("id = 'openai'\nquirks = { max_tokens_limit = 0 }", "3:10: ", "one token");
+        let quirks = "quirks = { max_tokens_limit = 10, max_tokens_default = 11 }";
+        check(&format!("id = 'openai'\n{quirks}"), "3:10: ", "above the limit 10");
         check("id = 'openai'\nfirst_byte_timeout_s = 0", "3:24: ", "one second");
         check("id = 'openai'\nconcurrent_max = 0", "3:18: ", "no limit");
         let bearer = format!("id = 'ollama'\nauth = 'bearer'\n{key}");
@@ -623,6 +650,8 @@ mod tests {
         assert_eq!(told(&schema), known("wrong = 1"));
         assert_eq!(told(&schema["properties"]["ledger"]), known("[ledger]\nwrong = 1"));
         assert_eq!(told(provider), known("[[providers]]\nwrong = 1"));
+        let quirks = known("[[providers]]\nid = 'a'\nquirks = { wrong = 1 }");
+        assert_eq!(told(&schema["definitions"]["quirks"]), quirks);
         let price = &schema["definitions"]["price"];
         assert_eq!(told(price), known("[[prices]]\nwrong = 1"));
         let definitions = &schema["definitions"];

@@ -31,6 +31,9 @@ pub struct Quirks {
     /// Anthropic: thinking is `adaptive` with an effort, and not a budget.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adaptive_thinking: Option<bool>,
+    /// Anthropic: `thinking.type` `disabled` is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_thinking_off: Option<bool>,
     /// Gemini: earlier calls must carry their seals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seals_required: Option<bool>,
@@ -56,6 +59,7 @@ impl Quirks {
         reasoning_content: None,
         structured_output: None,
         adaptive_thinking: None,
+        no_thinking_off: None,
         seals_required: None,
         no_reasoning: None,
         no_sampling: None,
@@ -72,6 +76,7 @@ impl Quirks {
             reasoning_content: self.reasoning_content.or(other.reasoning_content),
             structured_output: self.structured_output.or(other.structured_output),
             adaptive_thinking: self.adaptive_thinking.or(other.adaptive_thinking),
+            no_thinking_off: self.no_thinking_off.or(other.no_thinking_off),
             seals_required: self.seals_required.or(other.seals_required),
             no_reasoning: self.no_reasoning.or(other.no_reasoning),
             no_sampling: self.no_sampling.or(other.no_sampling),
@@ -119,7 +124,7 @@ const fn family(names: &'static [&'static str], quirks: Quirks) -> Family {
 
 /// What a later line says of a name counts before what an earlier one does, so that a name not
 /// listed yet is taken for the newest of its family.
-const FAMILIES: [Family; 27] = [
+const FAMILIES: [Family; 28] = [
     // Anthropic
     family(
         &["claude"],
@@ -187,6 +192,17 @@ const FAMILIES: [Family; 27] = [
     family(
         &["claude-opus-4-7", "claude-opus-4-8"],
         Quirks { no_sampling: Some(true), ..Quirks::NONE },
+    ),
+    family(
+        &[
+            "claude-opus-4-7",
+            "claude-opus-4-8",
+            "claude-opus-5-5",
+            "claude-sonnet-5-5",
+            "claude-fable",
+            "claude-mythos",
+        ],
+        Quirks { no_thinking_off: Some(true), ..Quirks::NONE },
     ),
     // OpenAI
     family(&["gpt-3", "gpt-4", "chatgpt-4o", "gpt-audio"], NO_REASONING),
@@ -333,6 +349,13 @@ mod tests {
         let reasons = |model: &str| quirks("anthropic", model).no_reasoning != Some(true);
         assert!(!reasons("claude-3-5-haiku-latest") && !reasons("claude-2.1"));
         assert!(reasons("claude-3-7-sonnet-latest") && reasons("claude-opus-4-1"));
+    }
+
+    #[test]
+    fn the_newest_claude_models_cannot_be_told_not_to_think() {
+        let can = |model: &str| quirks("anthropic", model).no_thinking_off != Some(true);
+        assert!(can("claude-opus-4-6") && can("claude-opus-5") && can("claude-haiku-5-5"));
+        assert!(!can("claude-fable-5") && !can("claude-opus-4-7") && !can("claude-sonnet-5-5"));
     }
 
     #[test]

@@ -122,12 +122,14 @@ pub struct Capabilities {
     pub structured_output: bool,
     /// Anthropic: the model takes `thinking.type` `adaptive` with an effort, and no budgets.
     pub adaptive_thinking: bool,
+    /// Anthropic: `thinking.type` `disabled` is refused.
+    pub no_thinking_off: bool,
     /// Gemini: the model refuses earlier calls without a seal, as Gemini 3 does.
     pub seals_required: bool,
     /// The model does not reason, and its provider refuses to be asked for it.
     pub no_reasoning: bool,
-    /// The provider refuses temperature, `top_p` and penalties, as OpenAI does for models that
-    /// reason.
+    /// The provider refuses temperature, `top_p`, `top_k` and penalties, as OpenAI does for models
+    /// that reason.
     pub no_sampling: bool,
     /// The most tokens that the model makes; a client that asks for more gets these.
     pub max_tokens_limit: Option<u64>,
@@ -299,6 +301,7 @@ fn within_limits(mut prompt: Prompt, provider: &Capabilities, losses: &mut Losse
         for number in [
             &mut prompt.temperature,
             &mut prompt.top_p,
+            &mut prompt.top_k,
             &mut prompt.frequency_penalty,
             &mut prompt.presence_penalty,
         ] {

@@ -346,7 +346,8 @@ fn max_tokens(
         Thinks::Budget(budget) => *budget,
         Thinks::Not | Thinks::Off | Thinks::Adaptive(_) => 0,
     };
-    let value = default.saturating_add(budget);
+    let most = provider.max_tokens_limit.unwrap_or(u64::MAX);
+    let value = default.saturating_add(budget).min(most);
     losses.note(prompt.max_tokens_at, format!("was not given, and Anthropic wants one: {value}"));
     value
 }
@@ -370,6 +371,10 @@ impl Thinks {
             return Self::Not;
         };
         if *amount == Amount::Off {
+            if provider.no_thinking_off {
+                losses.note(at, "the model decides itself whether it thinks");
+                return Self::Not;
+            }
             return Self::Off;
         }
         if provider.no_reasoning {

@@ -83,6 +83,27 @@ fn a_providers_quirks_are_minded() {
     let sent = check_with(roomy, OpenaiChat, AnthropicMessages, &chat);
     assert_eq!(sent["max_tokens"], 64_000 + 24_576);
     assert_eq!(sent["thinking"]["budget_tokens"], 24_576);
+    let tight = Capabilities { max_tokens_limit: Some(32_000), ..quirks };
+    let sent = check_with(tight, OpenaiChat, AnthropicMessages, &chat);
+    assert_eq!(sent["max_tokens"], 32_000, "never more than the model makes");
+}
+
+#[test]
+fn a_model_that_cannot_be_told_not_to_think_is_not_told() {
+    let body = serde_json::json!({"contents": [{"parts": [{"text": "Hi"}]}],
+        "generationConfig": {"topK": 3, "thinkingConfig": {"thinkingBudget": 0}}});
+    let (from, to) = (Format::Gemini, Format::AnthropicMessages);
+    let sent = check_with(Capabilities::default(), from, to, &body);
+    assert_eq!((&sent["thinking"]["type"], &sent["top_k"]), (&"disabled".into(), &3.into()));
+    let provider =
+        Capabilities { no_thinking_off: true, no_sampling: true, ..Capabilities::default() };
+    let config = RequestConfig { provider, ..config(from, to) };
+    let request = translate_request(&config, body.to_string().as_bytes()).unwrap();
+    let sent: Value = serde_json::from_slice(&request.body).unwrap();
+    assert!(sent.get("thinking").is_none() && sent.get("top_k").is_none(), "{sent}");
+    let lost: Vec<&str> = request.losses.iter().map(|it| it.field.as_str()).collect();
+    assert!(lost.iter().any(|it| it.ends_with("topK")), "{lost:?}");
+    assert!(lost.iter().any(|it| it.contains("thinkingConfig")), "{lost:?}");
 }
 
 #[test]
