@@ -13,6 +13,7 @@ mod exact;
 mod harness;
 mod ledger;
 mod many;
+mod proxies;
 mod refusals;
 mod routing;
 mod tls;

@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tollgate_core::{price::PriceBook, provider::Catalogue};
-use tollgate_gateway::{Gateway, LedgerSink, Settled, Sink, Snapshot};
+use tollgate_gateway::{Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
 
 use crate::{
     config::{Config, ConfigError},
@@ -206,11 +206,26 @@ impl Settings {
         Arc::clone(&self.state().prices)
     }
 
+    /// The proxies that the environment names.
+    pub(crate) fn proxies(&self) -> Proxies {
+        Proxies::from_env(|name| (self.sources.env)(name))
+    }
+
     /// What is not as the configuration says.
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let state = self.state();
+        let proxies = self.proxies();
+        let unusable = proxies.unusable().iter().map(|it| Problem {
+            name: "proxy".to_owned(),
+            severity: Severity::Error,
+            found: format!(
+                "`{it}` names no proxy that can be used, so providers are called directly"
+            ),
+            remedy: "write it as `http://HOST:PORT` or `socks5://HOST:PORT`, and restart"
+                .to_owned(),
+        });
         let file = state.file_problem().into_iter();
-        file.chain(state.unfollowed.iter().cloned()).collect()
+        file.chain(unusable).chain(state.unfollowed.iter().cloned()).collect()
     }
 
     /// Why the file is not followed as it stands.

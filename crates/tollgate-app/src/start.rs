@@ -204,6 +204,7 @@ impl App {
             )),
             limits: Limits::default(),
             extra_roots: Vec::new(),
+            proxies: settings.proxies(),
         };
         let app = Arc::new(Self {
             gateway: Gateway::new(gateway_config, snapshot)?,

@@ -9,10 +9,16 @@ use http::{
     HeaderName, HeaderValue, Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
-use tollgate_core::{Format, provider::Auth};
+use tollgate_core::{
+    Format,
+    provider::{Auth, Provider},
+};
 use tollgate_wire::{format_row, translate::Capabilities};
 
-use crate::{GatewayError, ProviderSetup, Timeouts, limits::SLOT_WAIT, slots::Slots};
+use crate::{
+    GatewayError, ProviderSetup, Timeouts, capabilities::capabilities, limits::SLOT_WAIT,
+    slots::Slots,
+};
 
 /// The formats that a call is translated to, the most telling first.
 const TRANSLATED_TO: [Format; 4] =
@@ -32,6 +38,8 @@ pub(crate) struct Destination {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Its places for calls that are under way at once.
     pub(crate) slots: Arc<Slots>,
+    /// The row that it was made of.
+    provider: Provider,
     endpoints: Vec<Base>,
     /// Whether a stream may be asked for its usage; found out at the first refusal otherwise.
     asks_usage: AtomicBool,
@@ -115,12 +123,13 @@ impl Destination {
             simulated,
             timeouts,
             env: provider.env.first().cloned(),
-            auth: provider.auth,
+            auth: provider.auth.clone(),
             credential,
             headers,
             slots,
             endpoints,
             asks_usage: AtomicBool::new(provider.ask_usage),
+            provider,
         })
     }
 
@@ -135,8 +144,9 @@ impl Destination {
     }
 
     /// What is special about it, or about one of its models, for a translation.
-    pub(crate) fn capabilities(&self, _model: &str) -> Capabilities {
-        Capabilities { no_stream_usage: !self.asks_usage(), ..Capabilities::default() }
+    pub(crate) fn capabilities(&self, model: &str) -> Capabilities {
+        let no_stream_usage = !self.asks_usage();
+        Capabilities { no_stream_usage, ..capabilities(&self.provider, model) }
     }
 
     /// Whether it is known to serve a format.

@@ -19,7 +19,7 @@ use crate::{
     pipeline, refuse,
     route::Routes,
     settle::{Desk, Settler},
-    upstream::Upstream,
+    upstream::{Proxies, Upstream},
 };
 
 /// What the gateway is made of. All of it stays for the gateway's life.
@@ -36,6 +36,8 @@ pub struct GatewayConfig {
     pub limits: Limits,
     /// Root certificates to trust beside the machine's own.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// The proxies that providers are called through.
+    pub proxies: Proxies,
 }
 
 /// The gateway. Cheap to share; every method may be called from any task.
@@ -61,7 +63,7 @@ impl Gateway {
     pub fn new(mut config: GatewayConfig, snapshot: Snapshot) -> Result<Arc<Self>, GatewayError> {
         let routes = ArcSwap::from_pointee(Routes::new(snapshot, None)?);
         let roots = std::mem::take(&mut config.extra_roots);
-        let upstream = Upstream::new(roots, &config.limits)?;
+        let upstream = Upstream::new(roots, config.proxies.clone(), &config.limits)?;
         let observer = Arc::clone(&config.observer);
         let desk = Desk::new(observer, config.ledger.clone(), config.limits.caller_wait);
         let desk = Arc::new(desk);

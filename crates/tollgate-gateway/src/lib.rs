@@ -55,3 +55,4 @@ pub use observe::{GatewayEvent, LiveCall, Observer};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
 pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};
 pub use stream::{BodyError, ResponseBody};
+pub use upstream::Proxies;

@@ -1,12 +1,13 @@
 //! The only client that calls providers. It follows no redirects, changes no body and adds no
-//! header but `host`.
+//! header but `host` and, to a proxy that forwards, that proxy's credential.
 
 mod connect;
+mod proxy;
 
 use std::{error::Error as StdError, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -19,6 +20,8 @@ use tokio::time::Instant;
 
 pub(crate) use connect::LinkInfo;
 use connect::{ConnectError, Connector};
+pub use proxy::Proxies;
+use proxy::ProxyError;
 
 use crate::{
     GatewayError, Limits,
@@ -26,21 +29,28 @@ use crate::{
     limits::{IDLE_PER_HOST_MAX, POOL_IDLE_TIMEOUT},
 };
 
+type BoxError = Box<dyn StdError + Send + Sync>;
+
 /// A request's body: at hand, or passed on as it comes.
 pub(crate) type RequestBody = Either<Full<Bytes>, Counted>;
 
 /// Why a provider gave no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     /// No connection; the text is the last step that failed.
+    #[error("no connection: {0}")]
     Unreachable(String),
     /// The certificate or the handshake was not accepted.
+    #[error("no TLS: {0}")]
     Tls(String),
     /// Connecting took longer than this.
+    #[error("no connection within {} ms", .0.as_millis())]
     Timeout(Duration),
     /// The request was sent, and the answer's head took longer than this.
+    #[error("no answer within {} ms", .0.as_millis())]
     Silent(Duration),
     /// The connection ended before the answer's head.
+    #[error("the connection ended before the answer")]
     Broke {
         /// Whether the provider had closed a connection that had been idle, most likely before it
         /// saw the request: the request may be sent again. A connection that dies later may die
@@ -62,29 +72,34 @@ impl SendError {
 /// The client.
 pub(crate) struct Upstream {
     client: Client<Connector, RequestBody>,
+    proxies: Proxies,
     stale_within: Duration,
 }
 
 impl Upstream {
     pub(crate) fn new(
         extra_roots: Vec<CertificateDer<'static>>,
+        proxies: Proxies,
         limits: &Limits,
     ) -> Result<Self, GatewayError> {
-        let connector = Connector::new(tls(extra_roots)?, limits.connect_timeout);
+        let connector = Connector::new(tls(extra_roots)?, proxies.clone(), limits.connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
             .build(connector);
-        Ok(Self { client, stale_within: limits.stale_within })
+        Ok(Self { client, proxies, stale_within: limits.stale_within })
     }
 
     /// Sends a request and waits for the answer's head. Dropping the future drops the request.
     pub(crate) async fn send(
         &self,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, SendError> {
+        if let Some(Some(auth)) = self.proxies.forwards(request.uri()) {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, auth);
+        }
         let began = Instant::now();
         let sent = self.client.request(request).await;
         sent.map_err(|error| classified(&error, began, self.stale_within))
@@ -113,6 +128,9 @@ fn classified(
     for cause in &causes {
         if let Some(ConnectError::Timeout(bound)) = cause.downcast_ref() {
             return SendError::Timeout(*bound);
+        }
+        if let Some(proxy) = cause.downcast_ref::<ProxyError>() {
+            return SendError::Unreachable(proxy.to_string());
         }
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return SendError::Tls(tls.to_string());

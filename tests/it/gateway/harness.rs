@@ -23,8 +23,8 @@ use tollgate_core::{
     provider::{Catalogue, Provider},
 };
 use tollgate_gateway::{
-    Gateway, GatewayConfig, GatewayEvent, Limits, NoLookup, Observer, ProviderSetup, Settled, Sink,
-    Snapshot, Timeouts,
+    Gateway, GatewayConfig, GatewayEvent, Limits, NoLookup, Observer, ProviderSetup, Proxies,
+    Settled, Sink, Snapshot, Timeouts,
 };
 use tollgate_simulator::{Simulator, SimulatorConfig};
 
@@ -133,6 +133,7 @@ impl Door {
             callers: Arc::new(NoLookup),
             limits: Limits::default(),
             extra_roots: Vec::new(),
+            proxies: Proxies::default(),
         };
         change(&mut config);
         let gateway = Gateway::new(config, snapshot).unwrap();

@@ -20,10 +20,11 @@ use super::{
     harness::{Door, ask, begin, controlled, snapshot},
 };
 
-/// A simulated provider behind TLS, its origin and the certificate to trust.
-async fn provider(log: CallLog, alpn: &[&[u8]]) -> (String, CertificateDer<'static>) {
-    let CertifiedKey { cert, signing_key } =
-        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+/// A simulated provider behind TLS, its origin and the certificate to trust, which is for `localhost`
+/// and `provider.test`.
+pub(super) async fn provider(log: CallLog, alpn: &[&[u8]]) -> (String, CertificateDer<'static>) {
+    let names = ["localhost".to_owned(), "provider.test".to_owned()];
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
     let certificate = cert.der().clone();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
     let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

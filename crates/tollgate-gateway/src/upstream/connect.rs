@@ -19,9 +19,11 @@ use tokio::{net::TcpStream, time::Instant};
 use tollgate_core::SocketCookie;
 use tower_service::Service;
 
+use super::{
+    BoxError,
+    proxy::{Dial, Proxies},
+};
 use crate::connection::cookie_of;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How often the kernel asks a silent provider's host whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -55,12 +57,13 @@ pub(crate) enum ConnectError {
 /// Makes connections for `http` and `https` URLs.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    https: HttpsConnector<HttpConnector>,
+    https: HttpsConnector<Dial>,
+    proxies: Proxies,
     timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(tls: rustls::ClientConfig, timeout: Duration) -> Self {
+    pub(crate) fn new(tls: rustls::ClientConfig, proxies: Proxies, timeout: Duration) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -70,8 +73,8 @@ impl Connector {
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
-        Self { https, timeout }
+            .wrap_connector(Dial::new(tcp, proxies.clone()));
+        Self { https, proxies, timeout }
     }
 }
 
@@ -85,6 +88,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
+        let forwarded = self.proxies.forwards(&uri).is_some();
         let (connecting, bound) = (self.https.call(uri), self.timeout);
         Box::pin(async move {
             let began = Instant::now();
@@ -92,7 +96,7 @@ impl Service<Uri> for Connector {
                 .await
                 .map_err(|_| ConnectError::Timeout(bound))?
                 .map_err(ConnectError::Failed)?;
-            Ok(Link::new(stream, began))
+            Ok(Link::new(stream, began, forwarded))
         })
     }
 }
@@ -101,17 +105,19 @@ impl Service<Uri> for Connector {
 pub(crate) struct Link {
     stream: MaybeHttpsStream<TokioIo<TcpStream>>,
     info: LinkInfo,
+    /// Whether it leads to a proxy that forwards requests, so that each names its host.
+    forwarded: bool,
 }
 
 impl Link {
-    fn new(stream: MaybeHttpsStream<TokioIo<TcpStream>>, began: Instant) -> Self {
+    fn new(stream: MaybeHttpsStream<TokioIo<TcpStream>>, began: Instant, forwarded: bool) -> Self {
         let tcp = match &stream {
             MaybeHttpsStream::Http(tcp) => tcp.inner(),
             MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner(),
         };
         let connected_at = Instant::now();
         let info = LinkInfo { cookie: cookie_of(tcp), connected_at, took: connected_at - began };
-        Self { stream, info }
+        Self { stream, info, forwarded }
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut MaybeHttpsStream<TokioIo<TcpStream>>> {
@@ -121,7 +127,7 @@ impl Link {
 
 impl Connection for Link {
     fn connected(&self) -> Connected {
-        Connected::new().extra(self.info)
+        Connected::new().proxy(self.forwarded).extra(self.info)
     }
 }
 
