@@ -10,6 +10,7 @@ mod cases;
 mod credentials;
 mod endings;
 mod exact;
+mod faults;
 mod harness;
 mod ledger;
 mod many;
