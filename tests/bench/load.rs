@@ -33,6 +33,7 @@ enum Usage {
 pub(crate) struct Call {
     /// What the figures call it.
     pub(crate) name: &'static str,
+    path: &'static str,
     simulate: &'static str,
     body: Bytes,
     /// What every whole answer ends with.
@@ -45,15 +46,16 @@ impl Call {
         Self::chat("chat1k", "huge=1024", 200, Usage::Plain)
     }
 
-    /// The scenarios of the CPU figures.
-    pub(crate) fn scenarios() -> [Self; 4] {
-        [
-            Self::chat1k(),
-            Self::chat("chat20k", "huge=20480", 20_000, Usage::Plain),
-            Self::chat("sse100", "huge=5000,pieces=100", 200, Usage::Asked),
-            // What most clients do: the gateway asks for the usage and hides it again.
-            Self::chat("sse100_hidden", "huge=5000,pieces=100", 200, Usage::Unasked),
-        ]
+    /// A client of Anthropic's format, whose model an OpenAI provider serves. What the simulator is
+    /// to do stands in the model's name, because the client's headers do not come so far.
+    fn translated(name: &'static str, model: &str, prompt: usize, usage: Usage) -> Self {
+        let text = "word ".repeat(prompt / 5);
+        let stream = usage != Usage::Plain;
+        let body = format!(
+            r#"{{"model":"{model}","max_tokens":64,"stream":{stream},"messages":[{{"role":"user","content":"{text}"}}]}}"#
+        );
+        let ending: &[u8] = if stream { b"{\"type\":\"message_stop\"}\n\n" } else { b"}" };
+        Self { name, path: "/v1/messages", simulate: "", body: body.into(), ending }
     }
 
     fn chat(name: &'static str, simulate: &'static str, prompt: usize, usage: Usage) -> Self {
@@ -67,16 +69,56 @@ impl Call {
             r#"{{"model":"gpt-5-mini","stream":{stream}{options},"messages":[{{"role":"user","content":"{text}"}}]}}"#
         );
         let ending: &[u8] = if stream { b"data: [DONE]\n\n" } else { b"}" };
-        Self { name, simulate, body: body.into(), ending }
+        Self { name, path: "/v1/chat/completions", simulate, body: body.into(), ending }
     }
 
     fn request(&self, address: SocketAddr) -> Result<Request<Full<Bytes>>> {
-        Ok(Request::post("/v1/chat/completions")
+        Ok(Request::post(self.path)
             .header(header::HOST, address.to_string())
             .header(header::AUTHORIZATION, "Bearer sk-simulated-bench")
             .header(header::CONTENT_TYPE, "application/json")
             .header("x-simulate", self.simulate)
             .body(Full::new(self.body.clone()))?)
+    }
+}
+
+/// What is measured: a call to the provider itself and through nginx, and through the gateway.
+pub(crate) struct Scenario {
+    /// The call without the gateway.
+    pub(crate) plain: Call,
+    /// The call through it, where that is another.
+    through: Option<Call>,
+}
+
+/// Models of the gateway's configuration, and the models that they stand for.
+pub(crate) const MODELS: [(&str, &str); 2] =
+    [("plain", "gpt-5-mini+huge=1024"), ("streamed", "gpt-5-mini+huge=5000+pieces=100")];
+
+impl Scenario {
+    /// The scenarios of the CPU figures.
+    pub(crate) fn all() -> [Self; 6] {
+        let same = |plain| Self { plain, through: None };
+        let (asked, unasked, plain) = (Usage::Asked, Usage::Unasked, Usage::Plain);
+        [
+            same(Call::chat1k()),
+            same(Call::chat("chat20k", "huge=20480", 20_000, plain)),
+            same(Call::chat("sse100", "huge=5000,pieces=100", 200, asked)),
+            // What most clients do: the gateway asks for the usage and hides it again.
+            same(Call::chat("sse100_hidden", "huge=5000,pieces=100", 200, unasked)),
+            Self {
+                plain: Call::chat("chat1k_translated", "huge=1024", 200, plain),
+                through: Some(Call::translated("chat1k_translated", MODELS[0].0, 200, plain)),
+            },
+            Self {
+                plain: Call::chat("sse100_translated", "huge=5000,pieces=100", 200, asked),
+                through: Some(Call::translated("sse100_translated", MODELS[1].0, 200, asked)),
+            },
+        ]
+    }
+
+    /// The call through the gateway.
+    pub(crate) fn through(&self) -> &Call {
+        self.through.as_ref().unwrap_or(&self.plain)
     }
 }
 

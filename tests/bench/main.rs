@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result};
 use tollgate_simulator::{Simulator, SimulatorConfig};
 
 use crate::{
-    load::{Call, Latencies},
+    load::{Call, Latencies, Scenario},
     process::{Target, pin_to},
 };
 
@@ -57,8 +57,9 @@ async fn run(gateway: PathBuf, helper: Option<PathBuf>) -> Result<()> {
 
     println!("| figure | direct | nginx | tollgate | tollgate / nginx |");
     println!("| --- | ---: | ---: | ---: | ---: |");
-    for call in Call::scenarios() {
-        cpu_row(&call, &[&direct, &nginx, &tollgate]).await?;
+    for scenario in Scenario::all() {
+        let (plain, through) = (&scenario.plain, scenario.through());
+        cpu_row([(&direct, plain), (&nginx, plain), (&tollgate, through)]).await?;
     }
     latency_rows(&[&direct, &nginx, &tollgate]).await?;
     println!("| start to first served call, ms | - | - | {} | - |", start.as_millis());
@@ -71,14 +72,14 @@ async fn run(gateway: PathBuf, helper: Option<PathBuf>) -> Result<()> {
 }
 
 /// CPU seconds per 10,000 calls in a closed loop.
-async fn cpu_row(call: &Call, targets: &[&Target]) -> Result<()> {
+async fn cpu_row(targets: [(&Target, &Call); 3]) -> Result<()> {
     let mut figures = vec![Vec::new(); targets.len()];
     let mut calls = 0;
-    for target in targets {
+    for (target, call) in targets {
         load::closed_loop(target.address, call, CONNECTIONS, Duration::from_millis(500)).await?;
     }
     for _ in 0..ROUNDS {
-        for (target, figures) in targets.iter().zip(&mut figures) {
+        for ((target, call), figures) in targets.iter().zip(&mut figures) {
             let before = target.cpu_seconds()?;
             let done = load::closed_loop(target.address, call, CONNECTIONS, ROUND).await?;
             let spent = target.cpu_seconds()? - before;
@@ -91,7 +92,7 @@ async fn cpu_row(call: &Call, targets: &[&Target]) -> Result<()> {
     let [direct, nginx, tollgate] = figures[..] else { anyhow::bail!("three targets") };
     println!(
         "| `{}`: CPU s per 10,000 calls ({calls} calls) | {} | {} | {} | {:.2} |",
-        call.name,
+        targets[0].1.name,
         cell(direct),
         cell(nginx),
         cell(tollgate),

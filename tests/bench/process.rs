@@ -13,6 +13,8 @@ use anyhow::{Context as _, Result, bail};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::time::Instant;
 
+use crate::load::MODELS;
+
 /// How long a target may take to answer.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often it is asked.
@@ -104,15 +106,26 @@ impl Target {
     ) -> Result<(Self, Duration)> {
         let home = tempfile::tempdir()?;
         let config = home.path().join("config.toml");
+        let models = MODELS.map(|(name, model)| {
+            format!(
+                "[[models]]\nname = \"{name}\"\n\
+                 targets = [{{ provider = \"openai\", model = \"{model}\" }}]\n"
+            )
+        });
+        let models = models.concat();
         fs::write(
             &config,
-            format!("[[providers]]\nid = \"openai\"\nbase_url = \"http://{provider}/v1\"\n"),
+            format!(
+                "[[providers]]\nid = \"openai\"\nbase_url = \"http://{provider}/v1\"\n\
+                 api_key = {{ env = \"SIMULATED_KEY\" }}\n{models}"
+            ),
         )?;
         let address = free_address()?;
         let mut command = on_core(program, core);
         command
             .args(["serve", "--listen", &address.to_string(), "--config"])
             .arg(&config)
+            .env("SIMULATED_KEY", "sk-simulated-bench")
             .env("XDG_DATA_HOME", home.path().join("data"))
             .env("XDG_RUNTIME_DIR", home.path().join("run"))
             .env("XDG_CONFIG_HOME", home.path().join("config"))
