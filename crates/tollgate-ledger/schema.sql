@@ -76,6 +76,9 @@ CREATE INDEX calls_by_dimension ON calls (dimension_id, started_at_ms, id);
 
 CREATE INDEX calls_by_time ON calls (started_at_ms, id);
 
+CREATE INDEX calls_of_unknown_cost ON calls (cost_unknown, started_at_ms, id)
+WHERE cost_pico_usd IS NULL AND cost_unknown IS NOT NULL;
+
 CREATE TABLE counters (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
@@ -87,7 +90,11 @@ CREATE TABLE days (
     calls INTEGER NOT NULL,
     failed_calls INTEGER NOT NULL,
     cancelled_calls INTEGER NOT NULL,
-    unknown_cost_calls INTEGER NOT NULL,
+    no_price_calls INTEGER NOT NULL,
+    no_usage_calls INTEGER NOT NULL,
+    kind_not_priced_calls INTEGER NOT NULL,
+    tier_not_priced_calls INTEGER NOT NULL,
+    out_of_range_calls INTEGER NOT NULL,
     unknown_usage_calls INTEGER NOT NULL,
     cost_pico_usd INTEGER NOT NULL,
     input_tokens INTEGER NOT NULL,
@@ -114,17 +121,21 @@ CREATE TABLE dimensions (
     model_served TEXT,
     format TEXT,
     simulated INTEGER NOT NULL
-) STRICT;
+, key TEXT) STRICT;
 
 CREATE INDEX dimensions_by_program ON dimensions (program, model_asked);
 
-CREATE TABLE hours (
+CREATE TABLE quarters (
     began_at_ms INTEGER NOT NULL,
     dimension_id INTEGER NOT NULL REFERENCES dimensions (id),
     calls INTEGER NOT NULL,
     failed_calls INTEGER NOT NULL,
     cancelled_calls INTEGER NOT NULL,
-    unknown_cost_calls INTEGER NOT NULL,
+    no_price_calls INTEGER NOT NULL,
+    no_usage_calls INTEGER NOT NULL,
+    kind_not_priced_calls INTEGER NOT NULL,
+    tier_not_priced_calls INTEGER NOT NULL,
+    out_of_range_calls INTEGER NOT NULL,
     unknown_usage_calls INTEGER NOT NULL,
     cost_pico_usd INTEGER NOT NULL,
     input_tokens INTEGER NOT NULL,
@@ -141,13 +152,17 @@ CREATE TABLE hours (
     PRIMARY KEY (began_at_ms, dimension_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE hours_of_all (
+CREATE TABLE quarters_of_all (
     began_at_ms INTEGER NOT NULL,
     simulated INTEGER NOT NULL,
     calls INTEGER NOT NULL,
     failed_calls INTEGER NOT NULL,
     cancelled_calls INTEGER NOT NULL,
-    unknown_cost_calls INTEGER NOT NULL,
+    no_price_calls INTEGER NOT NULL,
+    no_usage_calls INTEGER NOT NULL,
+    kind_not_priced_calls INTEGER NOT NULL,
+    tier_not_priced_calls INTEGER NOT NULL,
+    out_of_range_calls INTEGER NOT NULL,
     unknown_usage_calls INTEGER NOT NULL,
     cost_pico_usd INTEGER NOT NULL,
     input_tokens INTEGER NOT NULL,

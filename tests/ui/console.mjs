@@ -7,6 +7,7 @@
 // when all of it held. It turns the gateway off at its end.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
 import { findings, launch, openTab, PATIENCE_MS } from "./browser.mjs";
@@ -201,11 +202,20 @@ async function showsSums(page) {
     .getByRole("link", { name: MODEL_NAME })
     .waitFor();
   await page.locator("figure canvas").waitFor();
+  // The demonstration has just begun: there is no time before to compare with.
+  await page.getByText(/^No calls are known of then: the first is of /).waitFor();
   await page.getByRole("button", { name: "Project" }).click();
-  await page
-    .getByRole("region", { name: "Costs by project" })
-    .getByRole("link", { name: /^notes/ })
-    .click();
+  const notes = page.getByRole("region", { name: "Costs by project" }).getByRole("link", { name: /^notes/ });
+  await notes.waitFor();
+  const csv = (await saved(page, "CSV", "tollgate-costs-by-project.csv")).split("\r\n");
+  assert.match(csv[0], /^project,calls,.*,cost,unknown_cost,/);
+  assert.ok(
+    csv.some((it) => /\/notes,\d+,/.test(it)),
+    csv.join("\n"),
+  );
+  const json = JSON.parse(await saved(page, "JSON", "tollgate-costs-by-project.json"));
+  assert.ok(json.rows.some((it) => it.key?.endsWith("/notes") && BigInt(it.cost_pico_usd) > 0n));
+  await notes.click();
   await page.getByRole("heading", { level: 1, name: "Calls" }).waitFor();
   await row(page, "Calls", "notes-agent").waitFor();
   const rows = await texts(page, "Calls");
@@ -213,6 +223,15 @@ async function showsSums(page) {
     rows.every((it) => it.includes("notes")),
     rows.join("\n"),
   );
+}
+
+/** What a button saves, as text. */
+async function saved(page, button, name) {
+  const download = page.waitForEvent("download");
+  await page.getByRole("button", { name: button, exact: true }).click();
+  const file = await download;
+  assert.equal(file.suggestedFilename(), name);
+  return readFile(await file.path(), "utf8");
 }
 
 async function isAccessible(page) {

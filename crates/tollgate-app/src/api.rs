@@ -54,6 +54,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(packets::list_flows))
         .routes(routes!(programs::list_programs))
         .routes(routes!(costs::get_costs))
+        .routes(routes!(costs::get_costs_csv))
         .routes(routes!(models::list_models))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))

@@ -205,6 +205,7 @@ pub(crate) enum By {
     Provider,
     Program,
     Project,
+    Key,
     Day,
 }
 
@@ -215,6 +216,7 @@ impl By {
             Self::Provider => "provider",
             Self::Program => "program",
             Self::Project => "project",
+            Self::Key => "key",
             Self::Day => "day",
         }
     }

@@ -11,13 +11,14 @@
 use std::{env, fs, path::PathBuf, time::Instant};
 
 use bytes::Bytes;
+use jiff::tz::TimeZone;
 use tollgate_core::{
     Call, CallId, Caller, Format, Operation, PicoUsd, UnixMs, Usage,
     call::{Outcome, Timing},
     caller::{CallerSource, ProcessKey, Project},
 };
 use tollgate_ledger::{
-    Bodies, CallFilter, CallQuery, CostKey, Ledger, LedgerConfig, Settled, SumQuery,
+    Bodies, CallFilter, CallQuery, CostKey, Ledger, LedgerConfig, Settled, Step, SumQuery,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -139,7 +140,7 @@ fn main() {
     };
     let since = |days: i64| SumQuery {
         since: Some(UnixMs(TODAY - days * DAY_MS - 12_345_678)),
-        utc_offset_ms: 3_600_000,
+        zone: TimeZone::fixed(jiff::tz::offset(1)),
         ..SumQuery::default()
     };
     measure("totals, ever", &|| {
@@ -152,7 +153,7 @@ fn main() {
     measure("costs by local day, 30 days", &|| {
         reader.costs(CostKey::Day, &since(30)).unwrap().len()
     });
-    measure("series by hour, 7 days", &|| reader.cost_series(3_600_000, &since(7)).unwrap().len());
+    measure("series by hour, 7 days", &|| reader.cost_series(Step::Hour, &since(7)).unwrap().len());
     measure("programs, 30 days", &|| reader.programs(&since(30)).unwrap().len());
     measure("first page of 100", &|| reader.calls(&CallQuery::default()).unwrap().len());
     let filtered = |program: &str| {

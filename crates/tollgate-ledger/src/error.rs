@@ -92,6 +92,28 @@ pub enum LedgerError {
         /// What SQLite says.
         source: Arc<rusqlite::Error>,
     },
+    /// Calls could not be changed; they and their sums are as they were.
+    #[error("cannot change {calls} calls in the ledger")]
+    Change {
+        /// How many calls.
+        calls: usize,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// More calls were to be changed than may be at once.
+    #[error("cannot change {changes} calls at once, only {max}", max = crate::CHANGES_MAX)]
+    TooManyChanges {
+        /// How many.
+        changes: usize,
+    },
+    /// The sums could not be built anew from the calls; the old ones are gone, the calls are not.
+    #[error("cannot build the sums of the ledger `{path}`")]
+    Sum {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// The ledger is closed.
     #[error("the ledger is closed")]
     Closed,

@@ -36,8 +36,8 @@ use tollgate_core::{Call, Routing};
 pub use self::{
     error::LedgerError,
     query::{
-        CallFilter, CallQuery, CostKey, CostRow, ProgramRow, SeriesPoint, Simulated, SumQuery,
-        Sums, TokenSums,
+        CallFilter, CallQuery, Change, CostChange, CostKey, CostRow, ProgramRow, SeriesPoint,
+        Simulated, Step, SumQuery, Sums, TokenSums, UnknownCosts,
     },
     reader::Reader,
     writer::{Progress, Writer},
@@ -63,6 +63,9 @@ pub const COUNT_MAX: u64 = 1_000_000_000_000;
 
 /// Calls that one [`Reader::calls`] returns at most.
 pub const CALLS_LIMIT_MAX: usize = 1_000;
+
+/// Calls that one [`Writer::change`] changes at most: the writer records nothing meanwhile.
+pub const CHANGES_MAX: usize = 5_000;
 
 /// What a caller may tune. The defaults are the constants of this crate.
 #[derive(Clone, Copy, Debug)]

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rusqlite_migration::{M, Migrations};
 
-use crate::LedgerError;
+use crate::{LedgerError, tables::sums};
 
 /// The database's name in the data folder.
 pub(crate) const FILE_NAME: &str = "ledger.db";
@@ -25,11 +25,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
 /// In order, and never edited once released.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("../migrations/0001_calls.sql"),
     include_str!("../migrations/0002_sums_by_time_alone.sql"),
     include_str!("../migrations/0003_service_tier.sql"),
     include_str!("../migrations/0004_routings.sql"),
+    include_str!("../migrations/0005_quarters.sql"),
 ];
 
 /// Opens the database for writing, creating or migrating it as needed.
@@ -56,8 +57,20 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, LedgerError> {
     tune(&connection).map_err(|source| LedgerError::opening(&path, source))?;
     Migrations::new(STEPS.map(M::up).to_vec())
         .to_latest(&mut connection)
-        .map_err(|source| LedgerError::Migrate { path, source })?;
+        .map_err(|source| LedgerError::Migrate { path: path.clone(), source })?;
+    refresh_sums(&mut connection).map_err(|source| LedgerError::Sum { path, source })?;
     Ok(connection)
+}
+
+/// Builds the sums anew where a migration left them to be, or a start that was to do it died.
+fn refresh_sums(connection: &mut Connection) -> rusqlite::Result<()> {
+    if !sums::are_stale(connection)? {
+        return Ok(());
+    }
+    tracing::info!("the ledger's sums are built anew from its calls");
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    sums::rebuild_all(&transaction)?;
+    transaction.commit()
 }
 
 /// Opens the database for reading alone; it must exist and have a version that this program knows.

@@ -1,5 +1,6 @@
 //! What can be asked of the ledger, and what it answers.
 
+use jiff::tz::TimeZone;
 use tollgate_core::{
     Call, CallId, Operation, PicoUsd, UnixMs, Usage,
     call::{CostUnknown, Outcome},
@@ -41,6 +42,8 @@ pub struct CallFilter {
     pub model: Option<String>,
     /// How the call ended.
     pub outcome: Option<Outcome>,
+    /// Why its cost is not known; calls whose cost is known are left out then.
+    pub cost_unknown: Option<CostUnknown>,
     /// Whether simulated calls count.
     pub simulated: Simulated,
     /// A text in the program, project, provider, models, path, stop reason or error, in any ASCII
@@ -60,8 +63,9 @@ pub enum Simulated {
     Only,
 }
 
-/// Which calls to sum up.
-#[derive(Clone, Copy, Debug, Default)]
+/// Which calls to sum up. Sums are kept by quarter of an hour: a time within one stands for all of
+/// it, its beginning in `since` and its end in `until`.
+#[derive(Clone, Debug)]
 pub struct SumQuery {
     /// Those that began then or later.
     pub since: Option<UnixMs>,
@@ -69,8 +73,23 @@ pub struct SumQuery {
     pub until: Option<UnixMs>,
     /// Whether simulated calls count.
     pub simulated: Simulated,
-    /// How far local time is ahead of UTC: where days and series buckets begin.
-    pub utc_offset_ms: i64,
+    /// Where days and hours begin.
+    pub zone: TimeZone,
+}
+
+impl Default for SumQuery {
+    fn default() -> Self {
+        Self { since: None, until: None, simulated: Simulated::default(), zone: TimeZone::UTC }
+    }
+}
+
+/// How long the stretches of a series are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// An hour of [`SumQuery::zone`].
+    Hour,
+    /// A day there, of 23 or 25 hours where clocks change.
+    Day,
 }
 
 /// What to sum by.
@@ -84,7 +103,9 @@ pub enum CostKey {
     Program,
     /// The project's root folder.
     Project,
-    /// The day, as `2026-11-23` in the time zone of [`SumQuery::utc_offset_ms`].
+    /// The local key.
+    Key,
+    /// The day, as `2026-11-23` in [`SumQuery::zone`].
     Day,
     /// The format the client spoke.
     Format,
@@ -104,6 +125,8 @@ pub struct CostRow {
 pub struct SeriesPoint {
     /// Where the stretch begins.
     pub at_ms: UnixMs,
+    /// Where it ends.
+    pub until_ms: UnixMs,
     /// Their sums.
     pub sums: Sums,
 }
@@ -133,8 +156,8 @@ pub struct Sums {
     pub failed_calls: u64,
     /// Those that the client left.
     pub cancelled_calls: u64,
-    /// Those with a cost that is not known.
-    pub unknown_cost_calls: u64,
+    /// Those with a cost that is not known, by reason.
+    pub unknown_costs: UnknownCosts,
     /// Those that generated or embedded and may have used more tokens than are known: of a stream
     /// that broke off the prompt's may be, and the answer's not.
     pub unknown_usage_calls: u64,
@@ -146,6 +169,79 @@ pub struct Sums {
     pub first_at_ms: Option<UnixMs>,
     /// When the last of them began.
     pub last_at_ms: Option<UnixMs>,
+}
+
+/// Calls whose cost is not known, by [`CostUnknown`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnknownCosts {
+    /// See [`CostUnknown::NoPrice`].
+    pub no_price: u64,
+    /// See [`CostUnknown::NoUsage`].
+    pub no_usage: u64,
+    /// See [`CostUnknown::KindNotPriced`].
+    pub kind_not_priced: u64,
+    /// See [`CostUnknown::TierNotPriced`].
+    pub tier_not_priced: u64,
+    /// See [`CostUnknown::OutOfRange`].
+    pub out_of_range: u64,
+}
+
+impl UnknownCosts {
+    /// Every reason with its calls, those without any too.
+    #[must_use]
+    pub const fn by_reason(&self) -> [(CostUnknown, u64); 5] {
+        [
+            (CostUnknown::NoPrice, self.no_price),
+            (CostUnknown::NoUsage, self.no_usage),
+            (CostUnknown::KindNotPriced, self.kind_not_priced),
+            (CostUnknown::TierNotPriced, self.tier_not_priced),
+            (CostUnknown::OutOfRange, self.out_of_range),
+        ]
+    }
+
+    /// How many calls there are, whatever the reason.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.by_reason().iter().fold(0, |all, (_, calls)| all.saturating_add(*calls))
+    }
+
+    fn one(reason: CostUnknown) -> Self {
+        let mut one = Self::default();
+        *one.of(reason) = 1;
+        one
+    }
+
+    const fn of(&mut self, reason: CostUnknown) -> &mut u64 {
+        match reason {
+            CostUnknown::NoPrice => &mut self.no_price,
+            CostUnknown::NoUsage => &mut self.no_usage,
+            CostUnknown::KindNotPriced => &mut self.kind_not_priced,
+            CostUnknown::TierNotPriced => &mut self.tier_not_priced,
+            CostUnknown::OutOfRange => &mut self.out_of_range,
+        }
+    }
+}
+
+/// What a call costs after all, in place of what the ledger has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostChange {
+    /// The call.
+    pub id: CallId,
+    /// See [`Call::cost`].
+    pub cost: Option<PicoUsd>,
+    /// See [`Call::cost_unknown`].
+    pub cost_unknown: Option<CostUnknown>,
+    /// See [`Call::price_id`].
+    pub price_id: Option<String>,
+}
+
+/// A change of a call that is in the ledger; its sums follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its cost is another one.
+    Cost(CostChange),
+    /// It is to be forgotten, with what was said in it.
+    Delete(CallId),
 }
 
 /// Sums of [`Usage`], kind by kind.
@@ -209,7 +305,10 @@ impl Counted {
             calls: 1,
             failed_calls: u64::from(failed),
             cancelled_calls: u64::from(self.outcome == Outcome::Cancelled),
-            unknown_cost_calls: u64::from(self.cost.is_none() && self.cost_unknown.is_some()),
+            unknown_costs: match (self.cost, self.cost_unknown) {
+                (None, Some(reason)) => UnknownCosts::one(reason),
+                (Some(_), _) | (None, None) => UnknownCosts::default(),
+            },
             unknown_usage_calls: u64::from(usage_unknown),
             cost: self.cost.unwrap_or_default(),
             tokens: TokenSums {
@@ -232,12 +331,16 @@ impl Counted {
 impl Sums {
     /// Adds the sum of other calls; amounts stop at the end of their range and never wrap.
     pub fn add(&mut self, other: &Self) {
-        let Self { tokens, .. } = other;
+        let Self { tokens, unknown_costs: unknown, .. } = other;
         for (sum, more) in [
             (&mut self.calls, other.calls),
             (&mut self.failed_calls, other.failed_calls),
             (&mut self.cancelled_calls, other.cancelled_calls),
-            (&mut self.unknown_cost_calls, other.unknown_cost_calls),
+            (&mut self.unknown_costs.no_price, unknown.no_price),
+            (&mut self.unknown_costs.no_usage, unknown.no_usage),
+            (&mut self.unknown_costs.kind_not_priced, unknown.kind_not_priced),
+            (&mut self.unknown_costs.tier_not_priced, unknown.tier_not_priced),
+            (&mut self.unknown_costs.out_of_range, unknown.out_of_range),
             (&mut self.unknown_usage_calls, other.unknown_usage_calls),
             (&mut self.tokens.input, tokens.input),
             (&mut self.tokens.cache_read, tokens.cache_read),

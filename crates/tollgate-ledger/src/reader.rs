@@ -1,5 +1,6 @@
 //! Answers to questions, from read-only connections.
 
+mod calendar;
 mod spans;
 
 use std::{
@@ -11,15 +12,18 @@ use std::{
 use rusqlite::Connection;
 use tollgate_core::{Call, CallId, Routing, UnixMs};
 
-use self::spans::{Buckets, Level, spans};
+use self::{
+    calendar::{Calendar, Stretch, day_name},
+    spans::{spans, widened},
+};
 use crate::{
-    Bodies, CallQuery, CostKey, CostRow, LedgerError, ProgramRow, SeriesPoint, Simulated, SumQuery,
-    Sums, migrate,
+    Bodies, CallQuery, CostKey, CostRow, LedgerError, ProgramRow, SeriesPoint, Simulated, Step,
+    SumQuery, Sums, migrate,
     tables::{
         STATEMENTS_MAX, bodies, callers, calls,
-        dimensions::{self, Dimension},
+        dimensions::Dimension,
         routings,
-        sums::{DAY_MS, Table},
+        sums::{self, Table},
     },
 };
 
@@ -28,9 +32,6 @@ const IDLE_MAX: usize = 4;
 
 /// Processes shown for each program.
 const PIDS_SHOWN: u32 = 8;
-
-/// The shortest stretch of a series.
-const SERIES_BUCKET_MS_MIN: i64 = 1_000;
 
 /// Reads the ledger; cheap to clone. Every method blocks on the disk: call it from a thread that
 /// may. Each answer is one consistent view of the ledger, and never waits for the writer.
@@ -118,8 +119,8 @@ impl Reader {
         let mut rows: BTreeMap<Option<String>, Sums> = BTreeMap::new();
         let mut add = |key, sums: &Sums| rows.entry(key).or_default().add(sums);
         match by {
-            CostKey::Day => self.sum_by_time(query, DAY_MS, |began, sums| {
-                add(Some(spans::day_name(began, query.utc_offset_ms)), sums);
+            CostKey::Day => self.sum_by_time(query, Step::Day, |day, sums| {
+                add(Some(day_name(&query.zone, day.from)), sums);
             })?,
             CostKey::Model => self.sum(query, |it, sums| {
                 add(it.model_asked.clone().or_else(|| it.model_served.clone()), sums);
@@ -127,6 +128,7 @@ impl Reader {
             CostKey::Provider => self.sum(query, |it, sums| add(it.provider.clone(), sums))?,
             CostKey::Program => self.sum(query, |it, sums| add(it.program.clone(), sums))?,
             CostKey::Project => self.sum(query, |it, sums| add(it.project_root.clone(), sums))?,
+            CostKey::Key => self.sum(query, |it, sums| add(it.key.clone(), sums))?,
             CostKey::Format => self.sum(query, |it, sums| {
                 add(it.format.map(|it| it.as_str().to_owned()), sums);
             })?,
@@ -141,23 +143,44 @@ impl Reader {
         Ok(rows)
     }
 
-    /// The sums of each stretch of `bucket_ms` (at least a second) in which there were calls, in
-    /// order. Stretches of whole hours are fast over any length of time, others over some hundred
-    /// thousand calls.
+    /// The sums of each local hour or day in order, from the one that `since` lies in (without it:
+    /// the first call) to the one that `until` does (the last), those without calls too.
     ///
     /// # Errors
     /// See [`Self::calls`].
     pub fn cost_series(
         &self,
-        bucket_ms: i64,
+        step: Step,
         query: &SumQuery,
     ) -> Result<Vec<SeriesPoint>, LedgerError> {
-        let mut points: BTreeMap<i64, Sums> = BTreeMap::new();
-        self.sum_by_time(query, bucket_ms.max(SERIES_BUCKET_MS_MIN), |began, sums| {
-            points.entry(began).or_default().add(sums);
-        })?;
-        let points = points.into_iter();
-        Ok(points.map(|(at, sums)| SeriesPoint { at_ms: UnixMs(at), sums }).collect())
+        let mut known: BTreeMap<i64, Sums> = BTreeMap::new();
+        self.sum_by_time(query, step, |it, sums| known.entry(it.from).or_default().add(sums))?;
+        let first = query.since.map(|it| it.0).or_else(|| known.keys().next().copied());
+        let last = query.until.map(|it| it.0 - 1).or_else(|| known.keys().next_back().copied());
+        let (Some(mut at), Some(last)) = (first, last) else { return Ok(Vec::new()) };
+        let mut calendar = Calendar::new(&query.zone, step);
+        let mut points = Vec::new();
+        while at <= last {
+            let Stretch { from, until } = calendar.stretch_of(at);
+            let sums = known.remove(&from).unwrap_or_default();
+            points.push(SeriesPoint { at_ms: UnixMs(from), until_ms: UnixMs(until), sums });
+            at = until;
+        }
+        Ok(points)
+    }
+
+    /// When the first call of these began; `None` when there is none.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn first_call_at(&self, simulated: Simulated) -> Result<Option<UnixMs>, LedgerError> {
+        self.ask(|connection| {
+            let view = connection.unchecked_transaction()?;
+            let flags = [0, 1].into_iter().filter(|it| counts(simulated, *it == 1));
+            let firsts = flags.map(|it| sums::first_at(&view, it));
+            let firsts = firsts.collect::<Result<Vec<_>, _>>()?;
+            Ok(firsts.into_iter().flatten().min())
+        })
     }
 
     /// The programs that called, the dearest first, then the most calls, then by name.
@@ -196,8 +219,7 @@ impl Reader {
         Ok(rows)
     }
 
-    /// Feeds the sums of each dimension, from the whole days, whole hours and single calls that
-    /// together make up the query's stretch of time.
+    /// Feeds the sums of each dimension.
     fn sum(
         &self,
         query: &SumQuery,
@@ -206,15 +228,10 @@ impl Reader {
         self.ask(|connection| {
             let view = connection.unchecked_transaction()?;
             let mut folded: BTreeMap<i64, Sums> = BTreeMap::new();
-            let mut fold = |_: i64, dimension: i64, sums: &Sums| {
-                folded.entry(dimension).or_default().add(sums);
-            };
-            for span in spans(query.since, query.until, Level::Days) {
-                match span.level {
-                    Level::Calls => calls::each_sum(&view, span.from, span.until, &mut fold)?,
-                    Level::Hours => Table::Hours.each(&view, span.from, span.until, &mut fold)?,
-                    Level::Days => Table::Days.each(&view, span.from, span.until, &mut fold)?,
-                }
+            for span in spans(widened(query.since, query.until)) {
+                span.table.each(&view, span.from, span.until, |_, dimension, sums| {
+                    folded.entry(dimension).or_default().add(sums);
+                })?;
             }
             for (id, sums) in &folded {
                 let dimension = Dimension::with_id(&view, *id)?;
@@ -226,32 +243,22 @@ impl Reader {
         })
     }
 
-    /// Feeds sums over all dimensions with the beginning of their bucket, in no order.
+    /// Feeds sums over all dimensions with the local hour or day they belong to, in order.
     fn sum_by_time(
         &self,
         query: &SumQuery,
-        bucket_ms: i64,
-        mut take: impl FnMut(i64, &Sums),
+        step: Step,
+        mut take: impl FnMut(Stretch, &Sums),
     ) -> Result<(), LedgerError> {
-        let buckets = Buckets { length_ms: bucket_ms, utc_offset_ms: query.utc_offset_ms };
+        let mut calendar = Calendar::new(&query.zone, step);
+        let (from, until) = widened(query.since, query.until);
         self.ask(|connection| {
             let view = connection.unchecked_transaction()?;
-            for span in spans(query.since, query.until, buckets.coarsest()) {
-                if span.level == Level::Calls {
-                    let simulated = dimensions::simulated(&view)?;
-                    calls::each_sum(&view, span.from, span.until, |at, dimension, sums| {
-                        if counts(query.simulated, simulated.contains(&dimension)) {
-                            take(buckets.begin_of(at), sums);
-                        }
-                    })?;
-                } else {
-                    Table::HoursOfAll.each(&view, span.from, span.until, |at, flag, sums| {
-                        if counts(query.simulated, flag == 1) {
-                            take(buckets.begin_of(at), sums);
-                        }
-                    })?;
+            Table::QuartersOfAll.each(&view, from, until, |at, flag, sums| {
+                if counts(query.simulated, flag == 1) {
+                    take(calendar.stretch_of(at), sums);
                 }
-            }
+            })?;
             Ok(())
         })
     }

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use self::store::Store;
-use crate::{LedgerConfig, LedgerError, Settled};
+use crate::{CHANGES_MAX, Change, LedgerConfig, LedgerError, Settled};
 
 /// Calls in one transaction, so that a reader's wait for a checkpoint and the memory of a batch stay
 /// small.
@@ -58,7 +58,14 @@ pub struct Progress {
 enum Message {
     Record(Box<Settled>, u32),
     Flush(oneshot::Sender<Result<(), LedgerError>>),
+    Change(Changes),
     Close,
+}
+
+/// Changes, and who waits for how many calls they found.
+struct Changes {
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<u64, LedgerError>>,
 }
 
 impl Writer {
@@ -109,6 +116,22 @@ impl Writer {
         wait.blocking_recv().unwrap_or(Err(LedgerError::Closed))
     }
 
+    /// Makes all of the changes or none, in one transaction with the sums of the calls they concern,
+    /// after everything recorded so far is committed. Gives how many of the calls were in the
+    /// ledger; the others are passed over. This is the only way to change what a call costs.
+    ///
+    /// # Errors
+    /// When there are more than [`CHANGES_MAX`], the ledger cannot be written, or it is closed.
+    pub async fn change(&self, changes: Vec<Change>) -> Result<u64, LedgerError> {
+        if changes.len() > CHANGES_MAX {
+            return Err(LedgerError::TooManyChanges { changes: changes.len() });
+        }
+        let (done, wait) = oneshot::channel();
+        let message = Message::Change(Changes { changes, done });
+        self.queue.send(message).map_err(|_| LedgerError::Closed)?;
+        wait.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
     /// Changes with every commit and with every failure of one.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
@@ -131,7 +154,7 @@ impl Writer {
         match refused.0 {
             Message::Record(settled, _) => Err(settled),
             // A channel gives back what it was given.
-            Message::Flush(_) | Message::Close => Ok(()),
+            Message::Flush(_) | Message::Change(_) | Message::Close => Ok(()),
         }
     }
 
@@ -167,6 +190,7 @@ pub(crate) fn start(
         batch: Vec::new(),
         weight: 0,
         waiting: Vec::new(),
+        changes: Vec::new(),
         failing: false,
         crowded_below: usize::try_from(permits_max / 2).unwrap_or(usize::MAX),
     };
@@ -186,6 +210,8 @@ struct Work {
     batch: Vec<Settled>,
     weight: usize,
     waiting: Vec<oneshot::Sender<Result<(), LedgerError>>>,
+    /// To be made after the next commit.
+    changes: Vec<Changes>,
     /// Whether the last commit failed: the batch is still there.
     failing: bool,
     /// With less room than this in the queue, bodies that cannot be committed make way for calls.
@@ -204,6 +230,7 @@ impl Work {
         loop {
             let open = self.collect().await;
             let result = self.commit();
+            self.change(&result);
             if !open {
                 return result;
             }
@@ -244,6 +271,10 @@ impl Work {
                     self.waiting.push(done);
                     return true;
                 }
+                Some(Message::Change(changes)) => {
+                    self.changes.push(changes);
+                    return true;
+                }
                 Some(Message::Close) => {
                     self.drain();
                     return false;
@@ -260,8 +291,26 @@ impl Work {
             match message {
                 Message::Record(settled, _) => self.batch.push(*settled),
                 Message::Flush(done) => self.waiting.push(done),
+                Message::Change(changes) => self.changes.push(changes),
                 Message::Close => {}
             }
+        }
+    }
+
+    /// Makes the changes that were asked for, unless calls that came before them still wait.
+    fn change(&mut self, committed: &Result<(), LedgerError>) {
+        for Changes { changes, done } in self.changes.drain(..) {
+            let result = match committed {
+                Err(LedgerError::Commit { calls, source }) => {
+                    Err(LedgerError::Commit { calls: *calls, source: Arc::clone(source) })
+                }
+                _ => self.store.change(&changes).map_err(|source| {
+                    let calls = changes.len();
+                    LedgerError::Change { calls, source }
+                }),
+            };
+            // Whoever asked may have gone.
+            let _ = done.send(result);
         }
     }
 

@@ -333,9 +333,23 @@ async fn amounts_are_exact_and_unknown_is_not_zero() {
     assert_eq!(
         lines[0],
         "model,calls,failed,input,cache_read,cache_write_5m,cache_write_1h,output,reasoning,\
-         input_audio,output_audio,web_searches,cost,unknown_cost,unknown_usage"
+         input_audio,output_audio,web_searches,cost,unknown_cost,unknown_usage,previous_calls,\
+         previous_cost,previous_unknown_cost"
     );
-    assert!(lines[1].starts_with("gpt-5-mini,4,1,") && lines[1].ends_with(",1"), "{}", lines[1]);
+    let line = lines[1];
+    assert!(line.starts_with("gpt-5-mini,4,1,") && line.ends_with(",1,1,?,?,?"), "{line}");
+    let table = product.run(&["costs"]).await;
+    let unknown =
+        "The cost of 1 call is unknown (no-usage): tollgate calls --filter unknown:no-usage";
+    assert!(table.expect().contains("\ntotal "), "{}", table.stdout());
+    assert!(table.stderr().contains(unknown), "{}", table.stderr());
+    for (filter, count) in [("unknown:no-usage", 1), ("unknown:no-price", 0)] {
+        let found = product.run(&["calls", "--json", "--filter", filter]).await;
+        assert_eq!(found.expect().lines().count(), count, "{filter}");
+    }
+    let refused = product.run(&["calls", "--filter", "unknown:why"]).await;
+    assert_eq!(refused.code(), 1);
+    assert!(refused.stderr().contains("`why`: use no-price, no-usage"), "{}", refused.stderr());
     let filtered = product.run(&["calls", "--json", "--filter", "429"]).await;
     assert_eq!(filtered.expect().lines().count(), 0, "a status is no text of a call");
     for (filter, count) in [("GPT-5", 4), ("anthropic", 0), ("simulated rate", 0)] {
@@ -344,7 +358,7 @@ async fn amounts_are_exact_and_unknown_is_not_zero() {
     }
     let limited = product.run(&["calls", "--json", "--limit", "2"]).await;
     assert_eq!(limited.expect().lines().count(), 2);
-    for by in ["provider", "program", "project", "day"] {
+    for by in ["provider", "program", "project", "key", "day"] {
         let costs = product.run(&["costs", "--json", "--by", by]).await.json();
         assert_eq!(costs["rows"][0]["calls"], 4, "{by}");
         assert_eq!(costs["total"]["cost_pico_usd"], costs["rows"][0]["cost_pico_usd"]);

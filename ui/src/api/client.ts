@@ -56,6 +56,12 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
   };
 }
 
+/** The path of costs as a file, for `Host.saveFile`. */
+export function costsPath(query: CostQuery, as: "csv" | "json"): string {
+  const text = new URLSearchParams(Object.entries(query).map(([key, value]) => [key, String(value)]));
+  return `/api/costs${as === "csv" ? ".csv" : ""}?${text}`;
+}
+
 /** The path of the capture file, for `Host.saveFile`. */
 export function capturePath(of: { filter?: string; call?: string }): string {
   const query = new URLSearchParams();

@@ -14,7 +14,7 @@ export interface paths {
         /**
          * Calls, newest first. The first page also has the calls under way.
          * @description # Errors
-         *     When `before` is not an id.
+         *     When `before` is not an id, or `unknown` no reason.
          */
         get: operations["list_calls"];
         put?: never;
@@ -146,12 +146,35 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Costs by model, provider, program, project or day, with the steps of a chart. Calls of the
-         *     simulator are summed only while it stands in for the providers, and are then all there is.
+         * Costs by model, provider, program, project, key or day, with the steps of a chart and the sums of
+         *     the time before. Calls of the simulator are summed only while it stands in for the providers, and
+         *     are then all there is.
          * @description # Errors
          *     When the time is no span.
          */
         get: operations["get_costs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/costs.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The same sums as comma-separated values (RFC 4180), every kind of token in a column of its own
+         *     and amounts in dollars with every digit.
+         * @description # Errors
+         *     As those of the sums.
+         */
+        get: operations["get_costs_csv"];
         put?: never;
         post?: never;
         delete?: never;
@@ -717,6 +740,11 @@ export interface components {
             /** @description Tokens, as far as known; `null` when no call's are. */
             usage: components["schemas"]["UsageView"];
         };
+        /**
+         * @description How long the steps of the cost chart are.
+         * @enum {string}
+         */
+        CostStep: "hour" | "day";
         /** @description A step of the cost chart. */
         CostStepView: {
             /**
@@ -726,6 +754,11 @@ export interface components {
             calls: number;
             /** @description Known cost in pico-dollars. */
             cost_pico_usd: string;
+            /**
+             * Format: int64
+             * @description Where it ends.
+             */
+            end_ms: number;
             /**
              * Format: int64
              * @description Where the step begins.
@@ -739,19 +772,36 @@ export interface components {
         };
         /** @description Costs over a time. */
         CostsView: {
-            /** @description Sums by the key asked for, dearest first. */
+            /**
+             * Format: int64
+             * @description When the first call in the ledger began: of what was before nothing is known. `null` without
+             *     any call.
+             */
+            first_call_ms?: number | null;
+            /** @description The time before. */
+            previous: components["schemas"]["PreviousView"];
+            /** @description Sums by the key asked for, dearest first; days in order. */
             rows: components["schemas"]["CostRowView"][];
             /** @description Whether calls of the simulator are in the sums. */
             simulated: boolean;
             /**
              * Format: int64
-             * @description A step's length.
+             * @description From when, in whole quarters of an hour.
              */
-            step_ms: number;
-            /** @description Steps of equal length, oldest first; those without calls are left out. */
+            since_ms: number;
+            /** @description How long they are. */
+            step: components["schemas"]["CostStep"];
+            /** @description Steps of the chart without gaps, oldest first, to the end of the last day. */
             steps: components["schemas"]["CostStepView"][];
             /** @description The sum of all. */
             total: components["schemas"]["CostRowView"];
+            /** @description Why costs are not in the total; only reasons that there are. */
+            unknown: components["schemas"]["UnknownCostView"][];
+            /**
+             * Format: int64
+             * @description Until when.
+             */
+            until_ms: number;
         };
         /** @description An error of the admin API. */
         ErrorView: {
@@ -1085,6 +1135,23 @@ export interface components {
             /** @description The format's word for it. */
             of: string;
         };
+        /** @description The sums of the time before, of the same length. */
+        PreviousView: {
+            /** @description Sums by the same key, dearest first. */
+            rows: components["schemas"]["CostRowView"][];
+            /**
+             * Format: int64
+             * @description From when: a whole number of days before, where the time asked for begins with a day.
+             */
+            since_ms: number;
+            /** @description The sum of all. */
+            total: components["schemas"]["CostRowView"];
+            /**
+             * Format: int64
+             * @description Until when.
+             */
+            until_ms: number;
+        };
         /** @description The price row that a call was priced by. */
         PriceView: {
             /** @description On which day. */
@@ -1316,6 +1383,16 @@ export interface components {
              */
             received_us?: number | null;
         };
+        /** @description Calls whose cost is unknown for one reason. */
+        UnknownCostView: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            calls: number;
+            /** @description As a call's `cost_unknown`. */
+            reason: string;
+        };
         /** @description Tokens by kind; see `tollgate_core::Usage`. */
         UsageView: {
             /**
@@ -1387,6 +1464,7 @@ export type ConsoleView = components['schemas']['ConsoleView'];
 export type ConversationView = components['schemas']['ConversationView'];
 export type CostLineView = components['schemas']['CostLineView'];
 export type CostRowView = components['schemas']['CostRowView'];
+export type CostStep = components['schemas']['CostStep'];
 export type CostStepView = components['schemas']['CostStepView'];
 export type CostsView = components['schemas']['CostsView'];
 export type ErrorView = components['schemas']['ErrorView'];
@@ -1405,6 +1483,7 @@ export type PacketPage = components['schemas']['PacketPage'];
 export type PacketView = components['schemas']['PacketView'];
 export type ParamView = components['schemas']['ParamView'];
 export type PartView = components['schemas']['PartView'];
+export type PreviousView = components['schemas']['PreviousView'];
 export type PriceView = components['schemas']['PriceView'];
 export type ProbeView = components['schemas']['ProbeView'];
 export type ProgramCostView = components['schemas']['ProgramCostView'];
@@ -1413,6 +1492,7 @@ export type RoutingView = components['schemas']['RoutingView'];
 export type StatusView = components['schemas']['StatusView'];
 export type TargetView = components['schemas']['TargetView'];
 export type TimingView = components['schemas']['TimingView'];
+export type UnknownCostView = components['schemas']['UnknownCostView'];
 export type UsageView = components['schemas']['UsageView'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -1437,6 +1517,8 @@ export interface operations {
                 state?: "live" | "finished" | "failed" | "cancelled";
                 /** @description Only calls with this text in their program, project, model, provider, path or error. */
                 text?: string;
+                /** @description Only calls whose cost is unknown for this reason, such as `no-price`. */
+                unknown?: string;
             };
             header?: never;
             path?: never;
@@ -1578,10 +1660,13 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description What to sum by. */
-                by?: "model" | "provider" | "program" | "project" | "day";
-                /** @description From when; thirty days ago without it. */
+                by?: "model" | "provider" | "program" | "project" | "key" | "day";
+                /**
+                 * @description From when; thirty days ago without it. A time within a quarter of an hour stands for the
+                 *     quarter's beginning.
+                 */
                 since_ms?: number;
-                /** @description Until when; now without it. */
+                /** @description Until when; now without it. A time within a quarter of an hour stands for the quarter's end. */
                 until_ms?: number;
             };
             header?: never;
@@ -1596,6 +1681,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CostsView"];
+                };
+            };
+        };
+    };
+    get_costs_csv: {
+        parameters: {
+            query?: {
+                /** @description What to sum by. */
+                by?: "model" | "provider" | "program" | "project" | "key" | "day";
+                /**
+                 * @description From when; thirty days ago without it. A time within a quarter of an hour stands for the
+                 *     quarter's beginning.
+                 */
+                since_ms?: number;
+                /** @description Until when; now without it. A time within a quarter of an hour stands for the quarter's end. */
+                until_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
         };

@@ -6,6 +6,7 @@ it.each([
   ["hello world", { text: "hello world" }],
   ["program:claude model:gpt-5", { program: "claude", model: "gpt-5" }],
   ['program:"ingest.py (python3)" oops', { program: "ingest.py (python3)", text: "oops" }],
+  ["unknown:no-price", { unknown: "no-price" }],
   ["http://x state:", { text: "http://x" }],
 ])("reads %s", (input, filter) => {
   expect(parseCallFilter(input)).toEqual({ filter, problem: null });

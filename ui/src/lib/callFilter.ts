@@ -7,11 +7,13 @@ export interface CallFilter {
   provider?: string;
   model?: string;
   state?: CallState;
+  /** Why the cost is unknown. */
+  unknown?: string;
   text?: string;
 }
 
 /** The words that may stand before a colon. */
-export const CALL_FILTER_KEYS = ["program", "project", "provider", "model", "state"] as const;
+export const CALL_FILTER_KEYS = ["program", "project", "provider", "model", "state", "unknown"] as const;
 type Key = (typeof CALL_FILTER_KEYS)[number];
 const STATES: readonly CallState[] = ["live", "finished", "failed", "cancelled"];
 

@@ -7,6 +7,7 @@ import {
   roundedDollars,
   share,
   shortDollars,
+  signedDollars,
 } from "./money";
 
 describe("exact dollars", () => {
@@ -69,3 +70,9 @@ it("draws a share of nothing as nothing", () => {
   expect(share("1", "4")).toBe(0.25);
   expect(chartDollars("2500000000000")).toBe(2.5);
 });
+
+it.each([
+  ["0", "$0.00"],
+  ["1234567890123", "+$1.23"],
+  ["-45000000000", "−$0.045"],
+])("a difference of %s", (pico, text) => expect(signedDollars(pico)).toBe(text));

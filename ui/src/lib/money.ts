@@ -43,6 +43,13 @@ export function columnDigits(amounts: Pico[], decimals: number): number {
   return Math.max(0, ...lengths);
 }
 
+/** A difference: `+$1.23`, `−$0.045`, `$0.00`. */
+export function signedDollars(pico: Pico): string {
+  const value = BigInt(pico);
+  if (value === 0n) return shortDollars(value);
+  return value < 0n ? `−${shortDollars(-value)}` : `+${shortDollars(value)}`;
+}
+
 /** The price of a million, the unit of every provider's price list: `$2.50`. */
 export function dollarsPerMillion(picoPerOne: Pico): string {
   return exactDollars(BigInt(picoPerOne) * TOKENS_PER_RATE);

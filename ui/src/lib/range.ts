@@ -10,11 +10,6 @@ export const RANGES = [
 /** One of `RANGES`. */
 export type RangeId = (typeof RANGES)[number]["id"];
 
-/** Where every range ends: the next local midnight. */
-export function untilMs(nowMs: number): number {
-  return sinceMs("today", sinceMs("today", nowMs) + DAY_MS + DAY_MS / 8);
-}
-
 /** Where a range begins: local midnight, so that whole days are summed. */
 export function sinceMs(range: RangeId, nowMs: number): number {
   const days = range === "today" ? 0 : range === "7d" ? 6 : 29;

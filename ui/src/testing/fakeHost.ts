@@ -147,7 +147,10 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
       someCosts(
         query.get("by") === "model"
           ? {}
-          : { rows: someCosts().rows.map((it, at) => ({ ...it, key: `${query.get("by")} ${at + 1}` })) },
+          : {
+              rows: someCosts().rows.map((it, at) => ({ ...it, key: `${query.get("by")} ${at + 1}` })),
+              previous: { ...someCosts().previous, rows: [] },
+            },
       ),
     "GET /api/doctor": CHECKS,
   };

@@ -357,22 +357,37 @@ export function aCostRow(key: string | null, over: Partial<CostRowView> = {}): C
   return { key, calls, failed, unknown_cost, unknown_usage: 0, cost_pico_usd, usage, ...over };
 }
 
-/** Costs by model, of two models. */
+/** Costs by model, of two models, in half a day beside the one before. */
 export function someCosts(over: Partial<CostsView> = {}): CostsView {
   const hourMs = 3_600_000;
+  const midnight = NOON_MS - 12 * hourMs;
   return {
+    since_ms: midnight,
+    until_ms: NOON_MS,
     rows: [
       aCostRow("claude-sonnet-4-5"),
       aCostRow("gpt-5-mini", { calls: 31, failed: 2, unknown_cost: 3, cost_pico_usd: "200067890123" }),
     ],
     total: aCostRow(null, { calls: 212, failed: 2, unknown_cost: 3, cost_pico_usd: "1234567890123" }),
+    unknown: [
+      { reason: "no-price", calls: 2 },
+      { reason: "no-usage", calls: 1 },
+    ],
+    previous: {
+      since_ms: midnight - 24 * hourMs,
+      until_ms: NOON_MS - 24 * hourMs,
+      rows: [aCostRow("claude-sonnet-4-5", { cost_pico_usd: "827600000000" })],
+      total: aCostRow(null, { cost_pico_usd: "827600000000" }),
+    },
+    first_call_ms: NOON_MS - 60 * 24 * hourMs,
     steps: Array.from({ length: 24 }, (_, at) => ({
-      start_ms: NOON_MS - (12 - at) * hourMs,
+      start_ms: midnight + at * hourMs,
+      end_ms: midnight + (at + 1) * hourMs,
       calls: at < 13 ? at * 2 : 0,
       unknown_cost: at === 9 ? 3 : 0,
       cost_pico_usd: at < 13 ? String(((at * 37) % 11) * 12_500_000_000) : "0",
     })),
-    step_ms: hourMs,
+    step: "hour",
     simulated: false,
     ...over,
   };

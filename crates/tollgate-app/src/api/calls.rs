@@ -9,6 +9,7 @@ use axum::{
 use serde::Deserialize;
 use tollgate_core::{
     Call, CallId, Operation, PicoUsd, Routing, UnixMs,
+    call::CostUnknown,
     cost::{self, Cost},
     price::{PriceBook, PriceRow},
 };
@@ -55,6 +56,8 @@ pub struct CallsQuery {
     /// Only calls in this state.
     #[param(inline)]
     pub state: Option<CallState>,
+    /// Only calls whose cost is unknown for this reason, such as `no-price`.
+    pub unknown: Option<String>,
     /// Only calls with this text in their program, project, model, provider, path or error.
     pub text: Option<String>,
 }
@@ -62,7 +65,7 @@ pub struct CallsQuery {
 /// Calls, newest first. The first page also has the calls under way.
 ///
 /// # Errors
-/// When `before` is not an id.
+/// When `before` is not an id, or `unknown` no reason.
 #[utoipa::path(get, path = "/calls", params(CallsQuery), responses((status = 200, body = CallPage)))]
 pub async fn list_calls(
     State(app): State<Arc<App>>,
@@ -74,7 +77,7 @@ pub async fn list_calls(
     if query.state != Some(CallState::Live) {
         app.written().await;
         let reader = app.reader();
-        let asked = ledger_query(&query, before, limit);
+        let asked = ledger_query(&query, before, limit)?;
         let settled = super::blocking(move || Ok(reader.calls(&asked)?)).await?;
         let full = settled.len() == limit;
         let next = settled.last().filter(|_| full).map(|it| it.id.to_string());
@@ -119,7 +122,9 @@ fn is_wanted(call: &CallView, query: &CallsQuery) -> bool {
         ];
         places.into_iter().flatten().any(|it| it.to_lowercase().contains(&text))
     });
-    query.state.is_none_or(|it| it == call.state)
+    // The cost of a call under way is not unknown yet.
+    query.unknown.is_none()
+        && query.state.is_none_or(|it| it == call.state)
         && query.since_ms.is_none_or(|it| call.started_at_ms >= it)
         && same(&query.program, caller.map(|it| &it.program))
         && same(&query.provider, call.provider.as_ref())
@@ -127,9 +132,13 @@ fn is_wanted(call: &CallView, query: &CallsQuery) -> bool {
         && text
 }
 
-fn ledger_query(query: &CallsQuery, before: Option<CallId>, limit: usize) -> CallQuery {
+fn ledger_query(
+    query: &CallsQuery,
+    before: Option<CallId>,
+    limit: usize,
+) -> Result<CallQuery, ApiError> {
     use tollgate_core::call::Outcome;
-    CallQuery {
+    Ok(CallQuery {
         since: query.since_ms.map(UnixMs),
         until: None,
         before,
@@ -145,10 +154,18 @@ fn ledger_query(query: &CallsQuery, before: Option<CallId>, limit: usize) -> Cal
                 CallState::Failed => Some(Outcome::Failed),
                 CallState::Cancelled => Some(Outcome::Cancelled),
             }),
+            cost_unknown: query.unknown.as_deref().map(parse_unknown).transpose()?,
             text: query.text.clone(),
             ..CallFilter::default()
         },
-    }
+    })
+}
+
+fn parse_unknown(reason: &str) -> Result<CostUnknown, ApiError> {
+    convert::parse_cost_unknown(reason).ok_or_else(|| {
+        let known = convert::cost_unknown_names().join(", ");
+        ApiError::Invalid(format!("no cost is unknown for `{reason}`: use {known}"))
+    })
 }
 
 /// One call with its caller, timing, bill, bodies and flows.

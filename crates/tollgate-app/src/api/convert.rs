@@ -12,7 +12,7 @@ use tollgate_flows::{
     row::{FlowRow, PacketRow, Toward},
 };
 use tollgate_gateway::LiveCall;
-use tollgate_ledger::{Sums, TokenSums};
+use tollgate_ledger::{Sums, TokenSums, UnknownCosts};
 use tollgate_wire::{
     conversation::{Conversation, Part, Role},
     error_name,
@@ -21,7 +21,7 @@ use tollgate_wire::{
 use super::view::{
     AncestorView, CallState, CallView, CallerDetail, CallerView, ConversationView, CostLineView,
     CostRowView, FieldView, FlowView, LayerView, MessageView, PacketView, ParamView, PartView,
-    PriceView, TimingView, UsageView,
+    PriceView, TimingView, UnknownCostView, UsageView,
 };
 
 /// Money as the API says it: whole pico-dollars.
@@ -56,11 +56,30 @@ pub fn cost_row(key: Option<String>, sums: &Sums) -> CostRowView {
         key,
         calls: sums.calls,
         failed: sums.failed_calls,
-        unknown_cost: sums.unknown_cost_calls,
+        unknown_cost: sums.unknown_costs.calls(),
         unknown_usage: sums.unknown_usage_calls,
         cost_pico_usd: money(sums.cost),
         usage: usage_of(sums),
     }
+}
+
+/// Why costs are unknown, with how many calls; only reasons that there are.
+#[must_use]
+pub fn unknown_costs(unknown: &UnknownCosts) -> Vec<UnknownCostView> {
+    let there = unknown.by_reason().into_iter().filter(|(_, calls)| *calls > 0);
+    let view = |(why, calls)| UnknownCostView { reason: cost_unknown(why).to_owned(), calls };
+    there.map(view).collect()
+}
+
+/// The reason that is called so.
+pub(super) fn parse_cost_unknown(name: &str) -> Option<CostUnknown> {
+    let reasons = UnknownCosts::default().by_reason().map(|(why, _)| why);
+    reasons.into_iter().find(|it| cost_unknown(*it) == name)
+}
+
+/// What the reasons are called.
+pub(super) fn cost_unknown_names() -> [&'static str; 5] {
+    UnknownCosts::default().by_reason().map(|(why, _)| cost_unknown(why))
 }
 
 impl From<&Usage> for UsageView {

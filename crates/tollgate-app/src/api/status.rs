@@ -91,7 +91,7 @@ pub async fn status(app: &Arc<App>) -> StatusView {
         simulated: app.is_simulated(),
         today_cost_pico_usd: totals.as_ref().map(|it| convert::money(it.cost)),
         today_calls: totals.as_ref().map(|it| it.calls),
-        today_unknown_cost: totals.as_ref().map(|it| it.unknown_cost_calls),
+        today_unknown_cost: totals.as_ref().map(|it| it.unknown_costs.calls()),
         live_calls: u64::try_from(app.gateway().live().len()).unwrap_or(u64::MAX),
         helper,
         capture,
@@ -106,10 +106,4 @@ fn midnight_before(now: UnixMs) -> UnixMs {
         .ok()
         .and_then(|it| it.to_zoned(TimeZone::system()).start_of_day().ok());
     midnight.map_or(now, |it| UnixMs(it.timestamp().as_millisecond()))
-}
-
-/// How far local time is ahead of UTC then.
-pub(super) fn utc_offset_ms(at: UnixMs) -> i64 {
-    let offset = Timestamp::from_millisecond(at.0).map(|it| TimeZone::system().to_offset(it));
-    offset.map_or(0, |it| i64::from(it.seconds()) * 1000)
 }

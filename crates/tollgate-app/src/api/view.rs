@@ -482,11 +482,24 @@ pub struct CostRowView {
     pub usage: UsageView,
 }
 
+/// How long the steps of the cost chart are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostStep {
+    /// Local hours.
+    Hour,
+    /// Local days.
+    #[default]
+    Day,
+}
+
 /// A step of the cost chart.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CostStepView {
     /// Where the step begins.
     pub start_ms: i64,
+    /// Where it ends.
+    pub end_ms: i64,
     /// Calls.
     pub calls: u64,
     /// Calls whose cost is unknown.
@@ -495,17 +508,50 @@ pub struct CostStepView {
     pub cost_pico_usd: String,
 }
 
-/// Costs over a time.
+/// Calls whose cost is unknown for one reason.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-pub struct CostsView {
-    /// Sums by the key asked for, dearest first.
+pub struct UnknownCostView {
+    /// As a call's `cost_unknown`.
+    pub reason: String,
+    /// How many.
+    pub calls: u64,
+}
+
+/// The sums of the time before, of the same length.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct PreviousView {
+    /// From when: a whole number of days before, where the time asked for begins with a day.
+    pub since_ms: i64,
+    /// Until when.
+    pub until_ms: i64,
+    /// Sums by the same key, dearest first.
     pub rows: Vec<CostRowView>,
     /// The sum of all.
     pub total: CostRowView,
-    /// Steps of equal length, oldest first; those without calls are left out.
+}
+
+/// Costs over a time.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct CostsView {
+    /// From when, in whole quarters of an hour.
+    pub since_ms: i64,
+    /// Until when.
+    pub until_ms: i64,
+    /// Sums by the key asked for, dearest first; days in order.
+    pub rows: Vec<CostRowView>,
+    /// The sum of all.
+    pub total: CostRowView,
+    /// Why costs are not in the total; only reasons that there are.
+    pub unknown: Vec<UnknownCostView>,
+    /// The time before.
+    pub previous: PreviousView,
+    /// When the first call in the ledger began: of what was before nothing is known. `null` without
+    /// any call.
+    pub first_call_ms: Option<i64>,
+    /// Steps of the chart without gaps, oldest first, to the end of the last day.
     pub steps: Vec<CostStepView>,
-    /// A step's length.
-    pub step_ms: i64,
+    /// How long they are.
+    pub step: CostStep,
     /// Whether calls of the simulator are in the sums.
     pub simulated: bool,
 }

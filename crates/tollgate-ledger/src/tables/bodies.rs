@@ -84,6 +84,15 @@ pub(crate) fn stored_bytes(connection: &Connection) -> rusqlite::Result<u64> {
         .query_row([], |row| row.get(0))
 }
 
+/// Bytes that the bodies of one call take; none when they were not kept.
+pub(crate) fn stored_bytes_of(connection: &Connection, call_seq: i64) -> rusqlite::Result<u64> {
+    let stored = connection
+        .prepare_cached("SELECT stored_bytes FROM bodies WHERE call_seq = ?1")?
+        .query_row([call_seq], |row| row.get(0))
+        .optional()?;
+    Ok(stored.unwrap_or(0))
+}
+
 /// Writes down how many bytes all bodies take.
 pub(crate) fn set_stored_bytes(connection: &Connection, bytes: u64) -> rusqlite::Result<()> {
     connection

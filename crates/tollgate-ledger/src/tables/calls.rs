@@ -5,7 +5,7 @@ use tollgate_core::{Call, CallId, PicoUsd, SocketCookie, UnixMs, Usage, call::Ti
 
 use super::{Columns, bits, callers, dimensions, name_of, size};
 use crate::{
-    CALLS_LIMIT_MAX, COUNT_MAX, CallFilter, CallQuery,
+    CALLS_LIMIT_MAX, COUNT_MAX, CallFilter, CallQuery, CostChange,
     query::{Counted, Simulated, Sums},
 };
 
@@ -194,36 +194,100 @@ fn list_of_dimensions(
     calls.filter_map(Result::transpose).collect()
 }
 
-/// Sums of single calls that began in `from..until`, to complete those of whole hours.
+/// What of a call goes into its sums.
+const COUNTED: &str = "dimension_id, started_at_ms, operation, status, outcome, input_tokens, \
+     cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, \
+     reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
+     cost_pico_usd, cost_unknown";
+
+/// The sums of each call in order of time: when it began, its dimension, its sums.
 pub(crate) fn each_sum(
     connection: &Connection,
+    mut take: impl FnMut(i64, i64, &Sums) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let sql = format!("SELECT {COUNTED} FROM calls ORDER BY started_at_ms");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (dimension, counted) = read_counted(&mut Columns::of(row))?;
+        take(counted.started_at_ms.0, dimension, &counted.sums())?;
+    }
+    Ok(())
+}
+
+/// The sums of the calls of a dimension that began in `from..until`.
+pub(crate) fn sum_of(
+    connection: &Connection,
+    dimension_id: i64,
     from: i64,
     until: i64,
-    mut take: impl FnMut(i64, i64, &Sums),
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(
-        "SELECT dimension_id, started_at_ms, operation, status, outcome, input_tokens, \
-         cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, \
-         reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
-         cost_pico_usd, cost_unknown FROM calls \
-         WHERE started_at_ms >= ?1 AND started_at_ms < ?2",
-    )?;
-    let mut rows = statement.query([from, until])?;
+) -> rusqlite::Result<Sums> {
+    let sql = format!(
+        "SELECT {COUNTED} FROM calls \
+         WHERE dimension_id = ?1 AND started_at_ms >= ?2 AND started_at_ms < ?3"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([dimension_id, from, until])?;
+    let mut sums = Sums::default();
     while let Some(row) = rows.next()? {
-        let columns = &mut Columns::of(row);
-        let dimension: i64 = columns.take()?;
-        let began: i64 = columns.take()?;
-        let counted = Counted {
-            started_at_ms: UnixMs(began),
-            operation: columns.name()?,
-            status: columns.take()?,
-            outcome: columns.name()?,
-            usage: read_usage(columns)?,
-            cost: columns.take::<Option<i64>>()?.map(PicoUsd),
-            cost_unknown: columns.name_or_null()?,
-        };
-        take(began, dimension, &counted.sums());
+        sums.add(&read_counted(&mut Columns::of(row))?.1.sums());
     }
+    Ok(sums)
+}
+
+fn read_counted(columns: &mut Columns<'_, '_>) -> rusqlite::Result<(i64, Counted)> {
+    let dimension: i64 = columns.take()?;
+    let counted = Counted {
+        started_at_ms: UnixMs(columns.take()?),
+        operation: columns.name()?,
+        status: columns.take()?,
+        outcome: columns.name()?,
+        usage: read_usage(columns)?,
+        cost: columns.take::<Option<i64>>()?.map(PicoUsd),
+        cost_unknown: columns.name_or_null()?,
+    };
+    Ok((dimension, counted))
+}
+
+/// Where a call is counted: its row number, when it began, its dimension.
+pub(crate) struct Place {
+    pub(crate) seq: i64,
+    pub(crate) started_at_ms: i64,
+    pub(crate) dimension_id: i64,
+}
+
+/// Where a call is counted; `None` when it is not in the ledger.
+pub(crate) fn place_of(connection: &Connection, id: CallId) -> rusqlite::Result<Option<Place>> {
+    connection
+        .prepare_cached("SELECT seq, started_at_ms, dimension_id FROM calls WHERE id = ?1")?
+        .query_row([id.as_bytes()], |row| {
+            Ok(Place { seq: row.get(0)?, started_at_ms: row.get(1)?, dimension_id: row.get(2)? })
+        })
+        .optional()
+}
+
+/// Sets what a call costs. Its sums are not touched.
+pub(crate) fn set_cost(
+    connection: &Connection,
+    seq: i64,
+    change: &CostChange,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE calls SET cost_pico_usd = ?2, cost_unknown = ?3, price_id = ?4 WHERE seq = ?1",
+        )?
+        .execute(params![
+            seq,
+            change.cost.map(|it| it.0),
+            change.cost_unknown.as_ref().map(name_of).transpose()?,
+            change.price_id,
+        ])?;
+    Ok(())
+}
+
+/// Deletes a call and what belongs to it. Its sums are not touched.
+pub(crate) fn delete(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM calls WHERE seq = ?1")?.execute([seq])?;
     Ok(())
 }
 
@@ -276,6 +340,12 @@ impl Conditions {
         }
         if let Some(outcome) = &query.filter.outcome {
             self.and("c.outcome = ?", [Value::Text(name_of(outcome)?)]);
+        }
+        if let Some(reason) = &query.filter.cost_unknown {
+            self.and(
+                "(c.cost_pico_usd IS NULL AND c.cost_unknown = ?)",
+                [Value::Text(name_of(reason)?)],
+            );
         }
         if let Some(wanted) = &query.filter.text {
             self.needs_dimension = true;

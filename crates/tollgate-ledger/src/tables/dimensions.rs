@@ -18,11 +18,13 @@ pub(crate) struct Dimension {
     pub(crate) model_served: Option<String>,
     pub(crate) format: Option<Format>,
     pub(crate) simulated: bool,
+    /// The local key; nobody has one yet.
+    pub(crate) key: Option<String>,
 }
 
 /// The columns of [`read`], for a query in which the table is named `d`.
 pub(crate) const COLUMNS: &str = "d.program, d.project_name, d.project_root, d.provider, \
-     d.model_asked, d.model_served, d.format, d.simulated";
+     d.model_asked, d.model_served, d.format, d.simulated, d.key";
 
 impl Dimension {
     pub(crate) fn of(call: &Call) -> Self {
@@ -36,6 +38,7 @@ impl Dimension {
             model_served: call.model_served.clone(),
             format: call.format,
             simulated: call.simulated,
+            key: None,
         }
     }
 
@@ -51,12 +54,13 @@ impl Dimension {
             self.model_served,
             format,
             self.simulated,
+            self.key,
         ];
         let known = connection
             .prepare_cached(
                 "SELECT id FROM dimensions WHERE program IS ?1 AND project_name IS ?2 \
                  AND project_root IS ?3 AND provider IS ?4 AND model_asked IS ?5 \
-                 AND model_served IS ?6 AND format IS ?7 AND simulated = ?8",
+                 AND model_served IS ?6 AND format IS ?7 AND simulated = ?8 AND key IS ?9",
             )?
             .query_row(values, |row| row.get(0))
             .optional()?;
@@ -66,8 +70,8 @@ impl Dimension {
         connection
             .prepare_cached(
                 "INSERT INTO dimensions (program, project_name, project_root, provider, \
-                 model_asked, model_served, format, simulated) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 model_asked, model_served, format, simulated, key) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .insert(values)
     }
@@ -99,5 +103,6 @@ pub(crate) fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Dimension>
         model_served: columns.take()?,
         format: columns.name_or_null()?,
         simulated: columns.take()?,
+        key: columns.take()?,
     })
 }

@@ -1,59 +1,67 @@
-//! `hours`, `days`, `hours_of_all`: sums of calls, kept in the transaction that adds the calls.
+//! `quarters`, `days`, `quarters_of_all`: sums of calls, kept in the transaction that changes the
+//! calls. They can be built anew from the calls at any time.
 
-use rusqlite::{Connection, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::{PicoUsd, UnixMs};
 
-use super::{Columns, size};
-use crate::query::{Sums, TokenSums};
+use super::{Columns, calls, dimensions, size};
+use crate::query::{Sums, TokenSums, UnknownCosts};
 
-/// Milliseconds of an hour.
-pub(crate) const HOUR_MS: i64 = 3_600_000;
+/// Milliseconds of a quarter of an hour: no zone's days begin within one.
+pub(crate) const QUARTER_MS: i64 = 900_000;
 /// Milliseconds of a day.
-pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+pub(crate) const DAY_MS: i64 = 96 * QUARTER_MS;
+
+/// The name of the counter that says whether the sums must be built anew.
+const STALE: &str = "sums_are_stale";
 
 /// A table of sums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
-    /// By hour and dimension.
-    Hours,
+    /// By quarter of an hour and dimension.
+    Quarters,
     /// By day in UTC and dimension.
     Days,
-    /// By hour and whether the calls were simulated (1) or not (0).
-    HoursOfAll,
+    /// By quarter of an hour and whether the calls were simulated (1) or not (0).
+    QuartersOfAll,
 }
 
-const COLUMNS: &str = "calls, failed_calls, cancelled_calls, unknown_cost_calls, \
-     unknown_usage_calls, cost_pico_usd, input_tokens, cache_read_tokens, \
-     cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, reasoning_tokens, \
-     input_audio_tokens, output_audio_tokens, web_searches, first_at_ms, last_at_ms";
+const COLUMNS: &str = "calls, failed_calls, cancelled_calls, no_price_calls, no_usage_calls, \
+     kind_not_priced_calls, tier_not_priced_calls, out_of_range_calls, unknown_usage_calls, \
+     cost_pico_usd, input_tokens, cache_read_tokens, cache_write_5m_tokens, \
+     cache_write_1h_tokens, output_tokens, reasoning_tokens, input_audio_tokens, \
+     output_audio_tokens, web_searches, first_at_ms, last_at_ms";
 
 impl Table {
     const fn name(self) -> &'static str {
         match self {
-            Self::Hours => "hours",
+            Self::Quarters => "quarters",
             Self::Days => "days",
-            Self::HoursOfAll => "hours_of_all",
+            Self::QuartersOfAll => "quarters_of_all",
         }
     }
 
     const fn key(self) -> &'static str {
         match self {
-            Self::Hours | Self::Days => "dimension_id",
-            Self::HoursOfAll => "simulated",
+            Self::Quarters | Self::Days => "dimension_id",
+            Self::QuartersOfAll => "simulated",
         }
     }
 
-    /// How long each of its rows is.
-    pub(crate) const fn length_ms(self) -> i64 {
-        match self {
-            Self::Hours | Self::HoursOfAll => HOUR_MS,
+    /// The beginning of the row that `at` is in.
+    const fn begin_of(self, at: i64) -> i64 {
+        let length = match self {
+            Self::Quarters | Self::QuartersOfAll => QUARTER_MS,
             Self::Days => DAY_MS,
-        }
+        };
+        at.div_euclid(length) * length
     }
 
     /// Adds sums to a row. An amount that would leave SQLite's integers becomes a real number
     /// there, which `min` then turns back into the largest integer.
-    pub(crate) fn add(
+    fn add(
         self,
         connection: &Connection,
         began_at_ms: i64,
@@ -69,19 +77,23 @@ impl Table {
             .join(", ");
         let sql = format!(
             "INSERT INTO {table} (began_at_ms, {key_column}, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, \
-             ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19) \
-             ON CONFLICT DO UPDATE SET {added}, \
+             ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
+             ?23) ON CONFLICT DO UPDATE SET {added}, \
              first_at_ms = min(first_at_ms, excluded.first_at_ms), \
              last_at_ms = max(last_at_ms, excluded.last_at_ms)"
         );
-        let tokens = &sums.tokens;
+        let (tokens, unknown) = (&sums.tokens, &sums.unknown_costs);
         connection.prepare_cached(&sql)?.execute(params![
             began_at_ms,
             key,
             size(sums.calls),
             size(sums.failed_calls),
             size(sums.cancelled_calls),
-            size(sums.unknown_cost_calls),
+            size(unknown.no_price),
+            size(unknown.no_usage),
+            size(unknown.kind_not_priced),
+            size(unknown.tier_not_priced),
+            size(unknown.out_of_range),
             size(sums.unknown_usage_calls),
             sums.cost.0,
             size(tokens.input),
@@ -99,7 +111,8 @@ impl Table {
         Ok(())
     }
 
-    /// The rows that began in `from..until`: when, dimension (or whether simulated), sums.
+    /// The rows that began in `from..until`, in order of time: when, dimension (or whether
+    /// simulated), sums.
     pub(crate) fn each(
         self,
         connection: &Connection,
@@ -109,7 +122,7 @@ impl Table {
     ) -> rusqlite::Result<()> {
         let sql = format!(
             "SELECT began_at_ms, {}, {COLUMNS} FROM {} \
-             WHERE began_at_ms >= ?1 AND began_at_ms < ?2",
+             WHERE began_at_ms >= ?1 AND began_at_ms < ?2 ORDER BY began_at_ms",
             self.key(),
             self.name()
         );
@@ -122,6 +135,144 @@ impl Table {
         }
         Ok(())
     }
+
+    fn delete(self, connection: &Connection, began: i64, key: i64) -> rusqlite::Result<()> {
+        let sql =
+            format!("DELETE FROM {} WHERE began_at_ms = ?1 AND {} = ?2", self.name(), self.key());
+        connection.prepare_cached(&sql)?.execute([began, key])?;
+        Ok(())
+    }
+}
+
+/// Sums that are yet to be added to the rows of all tables.
+#[derive(Default)]
+pub(crate) struct Pending {
+    rows: BTreeMap<(Table, i64, i64), Sums>,
+}
+
+impl Pending {
+    /// Adds calls of one dimension that began at `at`.
+    pub(crate) fn add(&mut self, at: i64, dimension_id: i64, simulated: i64, sums: &Sums) {
+        for (table, key) in [
+            (Table::Quarters, dimension_id),
+            (Table::Days, dimension_id),
+            (Table::QuartersOfAll, simulated),
+        ] {
+            self.rows.entry((table, table.begin_of(at), key)).or_default().add(sums);
+        }
+    }
+
+    /// Writes them, and has none afterwards.
+    pub(crate) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        for ((table, began, key), sums) in std::mem::take(&mut self.rows) {
+            table.add(connection, began, key, &sums)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where calls were changed or deleted, so that their sums must be built anew: they are not
+/// subtracted, because a sum that had reached the end of its range cannot be taken apart again.
+#[derive(Default)]
+pub(crate) struct Touched {
+    /// Quarters, each with the dimensions.
+    quarters: BTreeMap<i64, BTreeSet<i64>>,
+}
+
+impl Touched {
+    /// Calls of a dimension at this time.
+    pub(crate) fn add(&mut self, at: i64, dimension_id: i64) {
+        self.quarters.entry(Table::Quarters.begin_of(at)).or_default().insert(dimension_id);
+    }
+
+    /// Builds the sums of all that was touched anew, from the calls as they are now.
+    pub(crate) fn rebuild(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let simulated = dimensions::simulated(connection)?;
+        let mut days: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        for (quarter, dimensions) in &self.quarters {
+            for dimension in dimensions {
+                Table::Quarters.delete(connection, *quarter, *dimension)?;
+                let sums = calls::sum_of(connection, *dimension, *quarter, quarter + QUARTER_MS)?;
+                write(connection, Table::Quarters, *quarter, *dimension, &sums)?;
+            }
+            let mut of_all = [Sums::default(); 2];
+            Table::Quarters.each(connection, *quarter, quarter + 1, |_, dimension, sums| {
+                of_all[usize::from(simulated.contains(&dimension))].add(sums);
+            })?;
+            for (key, sums) in (0..).zip(&of_all) {
+                Table::QuartersOfAll.delete(connection, *quarter, key)?;
+                write(connection, Table::QuartersOfAll, *quarter, key, sums)?;
+            }
+            days.entry(Table::Days.begin_of(*quarter)).or_default().extend(dimensions);
+        }
+        for (day, dimensions) in &days {
+            let mut folded: BTreeMap<i64, Sums> = BTreeMap::new();
+            Table::Quarters.each(connection, *day, day + DAY_MS, |_, dimension, sums| {
+                folded.entry(dimension).or_default().add(sums);
+            })?;
+            for dimension in dimensions {
+                Table::Days.delete(connection, *day, *dimension)?;
+                let sums = folded.get(dimension).copied().unwrap_or_default();
+                write(connection, Table::Days, *day, *dimension, &sums)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a row that is not there, unless it has nothing to say.
+fn write(
+    connection: &Connection,
+    table: Table,
+    began: i64,
+    key: i64,
+    sums: &Sums,
+) -> rusqlite::Result<()> {
+    if sums.calls == 0 { Ok(()) } else { table.add(connection, began, key, sums) }
+}
+
+/// Whether a migration left the sums to be built anew.
+pub(crate) fn are_stale(connection: &Connection) -> rusqlite::Result<bool> {
+    let stale = connection
+        .prepare_cached("SELECT value FROM counters WHERE name = ?1")?
+        .query_row([STALE], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(stale.is_some_and(|it| it != 0))
+}
+
+/// Builds all sums anew from the calls, a day at a time.
+pub(crate) fn rebuild_all(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute_batch("DELETE FROM quarters; DELETE FROM days; DELETE FROM quarters_of_all")?;
+    let simulated = dimensions::simulated(connection)?;
+    let mut pending = Pending::default();
+    let mut day = None;
+    calls::each_sum(connection, |at, dimension, sums| {
+        let of_this = Some(Table::Days.begin_of(at));
+        if day != of_this {
+            pending.write(connection)?;
+            day = of_this;
+        }
+        pending.add(at, dimension, i64::from(simulated.contains(&dimension)), sums);
+        Ok(())
+    })?;
+    pending.write(connection)?;
+    connection.prepare_cached("UPDATE counters SET value = 0 WHERE name = ?1")?.execute([STALE])?;
+    Ok(())
+}
+
+/// When the first call began, of the simulated ones (1) or the others (0).
+pub(crate) fn first_at(
+    connection: &Connection,
+    simulated: i64,
+) -> rusqlite::Result<Option<UnixMs>> {
+    connection
+        .prepare_cached(
+            "SELECT first_at_ms FROM quarters_of_all WHERE simulated = ?1 \
+             ORDER BY began_at_ms LIMIT 1",
+        )?
+        .query_row([simulated], |row| row.get(0).map(UnixMs))
+        .optional()
 }
 
 fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Sums> {
@@ -129,7 +280,13 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Sums> {
         calls: columns.take()?,
         failed_calls: columns.take()?,
         cancelled_calls: columns.take()?,
-        unknown_cost_calls: columns.take()?,
+        unknown_costs: UnknownCosts {
+            no_price: columns.take()?,
+            no_usage: columns.take()?,
+            kind_not_priced: columns.take()?,
+            tier_not_priced: columns.take()?,
+            out_of_range: columns.take()?,
+        },
         unknown_usage_calls: columns.take()?,
         cost: PicoUsd(columns.take()?),
         tokens: TokenSums {

@@ -1,12 +1,12 @@
 //! One transaction for each batch of calls.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tollgate_core::{Caller, caller::ProcessKey};
 
 use crate::{
-    LedgerError, Settled,
+    Change, LedgerError, Settled,
     query::{Counted, Sums},
     tables::{
         STATEMENTS_MAX,
@@ -14,7 +14,7 @@ use crate::{
         callers, calls,
         dimensions::Dimension,
         routings,
-        sums::Table,
+        sums::{Pending, Touched},
     },
 };
 
@@ -40,7 +40,7 @@ struct Memory {
 /// What a batch adds up to.
 #[derive(Default)]
 struct Batch {
-    sums: BTreeMap<(Table, i64, i64), Sums>,
+    sums: Pending,
     bodies_bytes: u64,
     refused: u64,
 }
@@ -82,9 +82,7 @@ impl Store {
             }
             transaction.prepare_cached("RELEASE one")?.execute([])?;
         }
-        for ((table, began, key), sums) in &batch.sums {
-            table.add(&transaction, *began, *key, sums)?;
-        }
+        batch.sums.write(&transaction)?;
         let mut too_many = false;
         if batch.bodies_bytes > 0 {
             let stored = bodies::stored_bytes(&transaction)?.saturating_add(batch.bodies_bytes);
@@ -94,6 +92,37 @@ impl Store {
         transaction.commit()?;
         self.must_prune |= too_many;
         Ok(batch.refused)
+    }
+
+    /// Makes all changes or none, with the sums of the calls they concern; gives how many calls
+    /// there were. One that is not in the ledger is passed over.
+    pub(super) fn change(&mut self, changes: &[Change]) -> rusqlite::Result<u64> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (mut touched, mut found, mut freed) = (Touched::default(), 0, 0_u64);
+        for change in changes {
+            let id = match change {
+                Change::Cost(it) => it.id,
+                Change::Delete(id) => *id,
+            };
+            let Some(place) = calls::place_of(&transaction, id)? else { continue };
+            found += 1;
+            touched.add(place.started_at_ms, place.dimension_id);
+            match change {
+                Change::Cost(it) => calls::set_cost(&transaction, place.seq, it)?,
+                Change::Delete(_) => {
+                    freed = freed.saturating_add(bodies::stored_bytes_of(&transaction, place.seq)?);
+                    calls::delete(&transaction, place.seq)?;
+                }
+            }
+        }
+        touched.rebuild(&transaction)?;
+        if freed > 0 {
+            let stored = bodies::stored_bytes(&transaction)?;
+            bodies::set_stored_bytes(&transaction, stored.saturating_sub(freed))?;
+        }
+        transaction.commit()?;
+        Ok(found)
     }
 
     /// Whether [`Self::prune`] has something to do.
@@ -149,15 +178,9 @@ fn add(
 
 impl Batch {
     fn add(&mut self, settled: &Settled, added: &Added) {
-        let at = settled.call.started_at_ms.0;
-        for (table, key) in [
-            (Table::Hours, added.dimension_id),
-            (Table::Days, added.dimension_id),
-            (Table::HoursOfAll, i64::from(settled.call.simulated)),
-        ] {
-            let began = at.div_euclid(table.length_ms()) * table.length_ms();
-            self.sums.entry((table, began, key)).or_default().add(&added.sums);
-        }
+        let call = &settled.call;
+        let (at, simulated) = (call.started_at_ms.0, i64::from(call.simulated));
+        self.sums.add(at, added.dimension_id, simulated, &added.sums);
         self.bodies_bytes = self.bodies_bytes.saturating_add(added.bodies_bytes);
     }
 }

@@ -46,7 +46,7 @@ fn a_call_outlives_the_process_once_it_is_committed() {
     let file = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
     let health: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(health, "ok");
-    for table in ["hours", "days", "hours_of_all"] {
+    for table in ["quarters", "days", "quarters_of_all"] {
         let sql = format!("SELECT sum(calls) FROM {table}");
         let calls: u64 = file.query_row(&sql, [], |row| row.get(0)).unwrap();
         assert_eq!(calls, sums.calls, "{table}");

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use rusqlite::Connection;
-use tollgate_core::Call;
+use tollgate_core::{Call, Routing};
 use tollgate_ledger::{
     CallQuery, CostKey, CostRow, Ledger, LedgerConfig, LedgerError, Reader, SumQuery,
 };
@@ -43,7 +43,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(file(dir.path())).unwrap();
 
     let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
-    assert!(matches!(error, LedgerError::Newer { found: 99, known: 4, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 5, .. }), "{error}");
     assert!(error.to_string().contains("use the newer program"), "{error}");
     let error = Reader::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -98,6 +98,7 @@ fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     upgrades(1, include_str!("../../fixtures/v1.sql"), &before_tiers);
     upgrades(2, include_str!("../../fixtures/v2.sql"), &before_tiers);
     upgrades(3, include_str!("../../fixtures/v3.sql"), &full(1));
+    upgrades(4, include_str!("../../fixtures/v4.sql"), &full(1));
 }
 
 fn upgrades(version: u32, dump: &str, call: &Call) {
@@ -111,11 +112,14 @@ fn upgrades(version: u32, dump: &str, call: &Call) {
     let ledger = open(dir.path());
     let calls = ledger.reader().calls(&CallQuery::default()).unwrap();
     assert_eq!(calls, [call.clone(), bare(0)]);
-    assert_eq!(ledger.reader().routing(call.id).unwrap(), None);
+    // Version 4 is the first that has them.
+    let routing =
+        (version >= 4).then(|| Routing { model: Some("fast".to_owned()), ..Routing::default() });
+    assert_eq!(ledger.reader().routing(call.id).unwrap(), routing);
     let said = ledger.reader().bodies(full(1).id).unwrap().unwrap();
     assert_eq!(said, crate::bodies("asked", "answered"));
     let totals = ledger.reader().totals(&SumQuery::default()).unwrap();
-    assert_eq!(totals.calls, 2);
+    assert_eq!((totals.calls, totals.cost), (2, full(1).cost.unwrap()));
     let days = ledger.reader().costs(CostKey::Day, &SumQuery::default()).unwrap();
     let day = CostRow { key: Some("2026-11-23".to_owned()), sums: totals };
     assert_eq!(days, [day]);

@@ -118,16 +118,16 @@ fn what_cannot_be_committed_now_is_kept_and_committed_later() {
     let ledger = open(dir.path());
     let writer = ledger.writer();
     let other = Connection::open(dir.path().join("ledger.db")).unwrap();
-    other.execute_batch("ALTER TABLE hours RENAME TO elsewhere").unwrap();
+    other.execute_batch("ALTER TABLE quarters RENAME TO elsewhere").unwrap();
     writer.record(settled(full(0))).unwrap();
     let error = writer.flush_blocking().unwrap_err();
     assert!(matches!(error, LedgerError::Commit { calls: 1, .. }), "{error}");
     assert_eq!(ledger.reader().calls(&CallQuery::default()).unwrap(), []);
     let failed = writer.progress().borrow().clone();
     assert_eq!((failed.committed, failed.waiting), (0, 1));
-    assert!(failed.failure.unwrap().contains("hours"));
+    assert!(failed.failure.unwrap().contains("quarters"));
 
-    other.execute_batch("ALTER TABLE elsewhere RENAME TO hours").unwrap();
+    other.execute_batch("ALTER TABLE elsewhere RENAME TO quarters").unwrap();
     writer.record(settled(full(1))).unwrap();
     writer.flush_blocking().unwrap();
     assert_eq!(*writer.progress().borrow(), Progress { committed: 2, ..Progress::default() });

@@ -1,23 +1,23 @@
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { CostStepView, CostsView } from "@/api/schema";
 import { useTheme } from "@/app/theme";
 import { plural } from "@/lib/format";
 import { chartDollars, exactDollars, roundedDollars, shortDollars } from "@/lib/money";
-import { filled, marks, stepMark, stepName } from "./steps";
+import { marks, stepMark, stepName } from "./steps";
 
 const HEIGHT = 164;
-/** Marks under the bars: more would run into one another. */
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Marks under the bars: more, or closer ones, would run into one another. */
 const MARKS_MAX = 12;
+const MARK_WIDTH = 72;
 
 /** Cost per step of time, as bars; under the pointer the exact sum. */
-export default function CostChart(props: { costs: CostsView; sinceMs: number; untilMs: number }) {
-  const { costs, sinceMs, untilMs } = props;
-  const steps = useMemo(
-    () => filled(costs.steps, costs.step_ms, sinceMs, untilMs),
-    [costs, sinceMs, untilMs],
-  );
+export default function CostChart({ costs }: { costs: CostsView }) {
+  const { steps } = costs;
+  const stepMs = costs.step === "hour" ? HOUR_MS : DAY_MS;
   const [under, setUnder] = useState<number | null>(null);
   const theme = useTheme();
   const dark = useDark();
@@ -25,14 +25,9 @@ export default function CostChart(props: { costs: CostsView; sinceMs: number; un
   return (
     <figure className="relative shrink-0 border-b px-2" aria-label={describe(costs)}>
       {/* A plot keeps its colours and its axis: other ones make another plot. */}
-      <Plot
-        key={`${costs.step_ms} ${theme} ${dark}`}
-        steps={steps}
-        stepMs={costs.step_ms}
-        onMove={setUnder}
-      />
+      <Plot key={`${stepMs} ${theme} ${dark}`} steps={steps} stepMs={stepMs} onMove={setUnder} />
       <figcaption className="pointer-events-none absolute top-0 right-4 h-4 font-mono text-xs text-muted">
-        {step && caption(step, costs.step_ms)}
+        {step && caption(step, stepMs)}
       </figcaption>
     </figure>
   );
@@ -86,7 +81,7 @@ function options(host: HTMLElement, stepMs: number, onMove: (at: number | null) 
         ...axis,
         size: 28,
         grid: { show: false },
-        splits: (self) => splits(self.data[0]),
+        splits: (self) => splits(self.data[0], self.width),
         values: (_, at) => at.map((it) => stepMark(it * 1000, stepMs)),
       },
       {
@@ -107,8 +102,8 @@ function options(host: HTMLElement, stepMs: number, onMove: (at: number | null) 
   };
 }
 
-function splits(starts: ArrayLike<number>): number[] {
-  return marks(Array.from(starts), MARKS_MAX);
+function splits(starts: ArrayLike<number>, width: number): number[] {
+  return marks(Array.from(starts), Math.min(MARKS_MAX, Math.max(Math.floor(width / MARK_WIDTH), 1)));
 }
 
 function caption(step: CostStepView, stepMs: number): string {

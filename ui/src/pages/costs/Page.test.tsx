@@ -26,7 +26,7 @@ it("shows the sum, the exact sum, and what it leaves out", async () => {
   const { container } = show("#/costs");
   expect(await screen.findByText("$1.234567890123")).toBeVisible();
   expect(screen.getAllByTitle("Exactly $1.234567890123").at(-1)).toHaveTextContent("$1.23");
-  expect(screen.getByText("The cost of 3 calls is unknown and not in this sum.")).toBeVisible();
+  expect(screen.getByText(/The cost of 3 calls is unknown and not in this sum/)).toBeVisible();
   const row = screen.getByRole("link", { name: "gpt-5-mini" }).closest("tr") as HTMLElement;
   expect(row).toHaveTextContent("16.2 %");
   await expectAccessible(container);
@@ -67,7 +67,7 @@ it("names calls without a project", async () => {
 
 it("shows how to connect when nothing was spent", async () => {
   show("#/costs", {
-    "GET /api/costs": someCosts({ rows: [], steps: [], total: aCostRow(null, { calls: 0 }) }),
+    "GET /api/costs": someCosts({ rows: [], total: aCostRow(null, { calls: 0 }) }),
   });
   expect(await screen.findByText("Nothing was spent in this time")).toBeVisible();
 });
@@ -110,4 +110,58 @@ it("puts the points of a column below one another", async () => {
   await screen.findByRole("link", { name: "dear" });
   const column = ["$1.2345", "$0.0000468"].map((it) => screen.getByText(it).textContent ?? "");
   expect(new Set(column.map((it) => it.length - it.indexOf("."))).size).toBe(1);
+});
+
+it("stands beside the time before, in all and row by row", async () => {
+  show("#/costs");
+  expect(await screen.findByText("Compared with 22 Nov until 12:00")).toBeVisible();
+  expect(screen.getByTitle("Then $0.8276")).toHaveTextContent("+$0.407+49.1 %");
+  expect(screen.getByText("The cost of 3 calls is unknown.")).toBeVisible();
+  const rowOf = (name: string) => screen.getByRole("link", { name }).closest("tr") as HTMLElement;
+  expect(rowOf("claude-sonnet-4-5")).toHaveTextContent("+$0.2069");
+  expect(rowOf("claude-sonnet-4-5")).toHaveTextContent("+25.0 %");
+  expect(rowOf("gpt-5-mini")).toHaveTextContent("+$0.2001new");
+});
+
+it("does not compare with a time of which no call is known", async () => {
+  const { previous, since_ms } = someCosts();
+  const none = { ...previous, rows: [], total: aCostRow(null, { calls: 0, cost_pico_usd: "0" }) };
+  show("#/costs", { "GET /api/costs": someCosts({ previous: none, first_call_ms: since_ms }) });
+  expect(await screen.findByText("No calls are known of then: the first is of 23 Nov.")).toBeVisible();
+  expect(screen.queryByRole("columnheader", { name: "Change" })).toBeNull();
+  expect(screen.queryByText("new")).toBeNull();
+});
+
+it("keeps a row of what was spent on before and is no longer", async () => {
+  const { previous } = someCosts();
+  const rows = [...previous.rows, aCostRow("gone", { cost_pico_usd: "500000000000" })];
+  show("#/costs", { "GET /api/costs": someCosts({ previous: { ...previous, rows } }) });
+  const gone = (await screen.findByRole("link", { name: "gone" })).closest("tr") as HTMLElement;
+  expect(gone).toHaveTextContent("−$0.50");
+  expect(gone).toHaveTextContent("−100.0 %");
+});
+
+it("has no row of another time beside a day", async () => {
+  const { user } = show("#/costs");
+  await user.click(await screen.findByRole("button", { name: "Day" }));
+  await screen.findByRole("region", { name: "Costs by day" });
+  expect(screen.queryByRole("columnheader", { name: "Change" })).toBeNull();
+});
+
+it("says why costs are unknown, and lists those calls", async () => {
+  const { user } = show("#/costs");
+  await user.click(await screen.findByRole("link", { name: "no price is known (2)" }));
+  expect(await screen.findByRole("textbox", { name: "Filter calls" })).toHaveValue("unknown:no-price");
+});
+
+it("saves what is shown as CSV and as JSON", async () => {
+  const { user, host } = show("#/costs");
+  await user.click(await screen.findByRole("button", { name: "Project" }));
+  await user.click(await screen.findByRole("button", { name: "CSV" }));
+  expect(await screen.findByText("Saved as /home/ada/Downloads/tollgate-costs-by-project.csv")).toBeVisible();
+  await user.click(screen.getByRole("button", { name: "JSON" }));
+  expect(host.saved.map((it) => it.replace(/since_ms=\d+/, "since_ms=…"))).toEqual([
+    "/api/costs.csv?by=project&since_ms=…",
+    "/api/costs?by=project&since_ms=…",
+  ]);
 });

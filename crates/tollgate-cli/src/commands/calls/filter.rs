@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::output;
 
 /// The words that may stand before a colon; each is a parameter of the admin API.
-const KEYS: [&str; 5] = ["program", "project", "provider", "model", "state"];
+const KEYS: [&str; 6] = ["program", "project", "provider", "model", "state", "unknown"];
 const STATES: [&str; 4] = ["live", "finished", "failed", "cancelled"];
 
 /// The filter as parameters of `GET /calls`, each with its `&`. A value with blanks stands in double
@@ -57,6 +57,7 @@ mod tests {
             r#"program:"ingest.py (python3)" oops"#,
             "&program=ingest.py%20%28python3%29&text=oops",
         );
+        check("unknown:no-price", "&unknown=no-price");
         check("rate limit", "&text=rate%20limit");
         check("http://h state:failed", "&state=failed&text=http%3A%2F%2Fh");
         let wrong = query("state:broken").unwrap_err().to_string();
