@@ -98,11 +98,14 @@ enum Task {
         /// The day the prices are stated for, as `2026-11-23`; today when left out.
         checked_on: Option<String>,
     },
-    /// Measures the gateway and the capture beside nginx and a direct call; prints tables.
+    /// Measures the gateway, the capture and the ledger beside nginx, a direct call and plain SQL; prints tables.
     Bench {
         /// Install what is missing without asking.
         #[arg(long)]
         yes: bool,
+        /// Measure a ledger of ten million calls too: some minutes, and some gigabytes in the temporary folder.
+        #[arg(long)]
+        large: bool,
     },
     /// Draws the icons again after their sources changed.
     Icons,
@@ -156,8 +159,9 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             prices::run(&workspace, checked_on.as_deref())?;
             Ok(ExitCode::SUCCESS)
         }
-        Task::Bench { yes } => {
-            bench::run(&mut workspace, Consent::from_flag(yes))?;
+        Task::Bench { yes, large } => {
+            let calls: &[_] = if large { &bench::CALLS_LARGE } else { &bench::CALLS };
+            bench::run(&mut workspace, Consent::from_flag(yes), calls)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Icons => {
