@@ -80,7 +80,7 @@ fn simulated_endpoints(addr: SocketAddr, formats: &[Format]) -> Vec<Endpoint> {
     let endpoint = |format: &Format| Endpoint {
         format: *format,
         base_url: match format {
-            Format::Gemini => format!("http://{addr}"),
+            Format::Gemini | Format::BedrockConverse => format!("http://{addr}"),
             Format::OpenaiChat
             | Format::OpenaiResponses
             | Format::OpenaiEmbeddings

@@ -18,16 +18,19 @@ pub enum Format {
     AnthropicMessages,
     /// `POST /v1beta/models/{model}:{method}`.
     Gemini,
+    /// `POST /model/{model}/converse` and `/converse-stream` of Amazon Bedrock.
+    BedrockConverse,
 }
 
 impl Format {
     /// Every format, in the order they are listed to people.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiEmbeddings,
         Self::AnthropicMessages,
         Self::Gemini,
+        Self::BedrockConverse,
     ];
 
     /// The name in configuration, in the ledger and in the admin API.
@@ -39,6 +42,7 @@ impl Format {
             Self::OpenaiEmbeddings => "openai-embeddings",
             Self::AnthropicMessages => "anthropic-messages",
             Self::Gemini => "gemini",
+            Self::BedrockConverse => "bedrock-converse",
         }
     }
 }

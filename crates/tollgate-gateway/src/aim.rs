@@ -153,7 +153,8 @@ fn same_format(
         | Format::OpenaiChat
         | Format::OpenaiResponses
         | Format::OpenaiEmbeddings
-        | Format::AnthropicMessages => &*target.model,
+        | Format::AnthropicMessages
+        | Format::BedrockConverse => &*target.model,
     };
     let body = rename_model(plain, model).unwrap_or_else(|| plain.clone());
     let asking = asking(destination, route, whole, &body);

@@ -235,7 +235,7 @@ impl Way {
 const fn is_openai(format: Format) -> bool {
     match format {
         Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings => true,
-        Format::AnthropicMessages | Format::Gemini => false,
+        Format::AnthropicMessages | Format::Gemini | Format::BedrockConverse => false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! lenient: what it does not know becomes [`Part::Other`], and what it cannot read is left out.
 
 mod anthropic;
+mod bedrock;
 mod chat;
 mod gemini;
 mod reading;
@@ -32,7 +33,8 @@ pub struct Bodies<'a> {
     pub format: Format,
     /// The request's body.
     pub request: &'a [u8],
-    /// The answer's body as far as it came: a JSON text, a JSON list or server-sent events.
+    /// The answer's body as far as it came: a JSON text, a JSON list, server-sent events or Amazon's
+    /// binary event stream.
     pub response: &'a [u8],
 }
 
@@ -163,6 +165,11 @@ pub fn conversation(bodies: Bodies<'_>) -> Conversation {
             gemini::request(&request, &mut history);
             gemini::answer(&gemini::assembled(answer), &mut answers);
             (gemini::tools(&request), gemini::PROMPT_MEMBERS)
+        }
+        Format::BedrockConverse => {
+            bedrock::request(&request, &mut history);
+            bedrock::answer(&bedrock::assembled(answer), &mut answers);
+            (bedrock::tools(&request), bedrock::PROMPT_MEMBERS)
         }
     };
     let (params, params_cut) = view::params(&request, prompt_members);

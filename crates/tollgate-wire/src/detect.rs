@@ -22,9 +22,9 @@ pub struct Route {
     pub format: Format,
     /// What is asked for.
     pub operation: Operation,
-    /// The model, where the path names it (Gemini, `/v1/models/{id}`), percent-decoded.
+    /// The model, where the path names it (Gemini, Bedrock, `/v1/models/{id}`), percent-decoded.
     pub model_in_path: Option<String>,
-    /// Whether the answer streams, where the path says so (Gemini); else the body does.
+    /// Whether the answer streams, where the path says so (Gemini, Bedrock); else the body does.
     pub streaming_in_path: Option<bool>,
 }
 
@@ -135,9 +135,32 @@ fn claimed(request: Inbound<'_>, rest: &Rest<'_>) -> Option<Route> {
     } else if rest.starts("messages") {
         (AnthropicMessages, Other)
     } else {
-        return gemini_call(request.method, rest);
+        return bedrock_call(posts, rest).or_else(|| gemini_call(request.method, rest));
     };
     Some(Route::new(format, operation))
+}
+
+/// `model/{model}/{operation}`. Clients encode a model's name, but an ARN's slash need not be.
+fn bedrock_call(posts: bool, rest: &Rest<'_>) -> Option<Route> {
+    let [first, model @ .., operation] = rest.0.as_slice() else { return None };
+    if *first != "model" || model.is_empty() {
+        return None;
+    }
+    let (operation, streaming) = match *operation {
+        "converse" => (Operation::Generate, Some(false)),
+        "converse-stream" => (Operation::Generate, Some(true)),
+        "count-tokens" => (Operation::CountTokens, Some(false)),
+        "invoke" | "invoke-with-response-stream" | "invoke-with-bidirectional-stream" => {
+            (Operation::Other, None)
+        }
+        _ => return None,
+    };
+    Some(Route {
+        format: Format::BedrockConverse,
+        operation: if posts { operation } else { Operation::Other },
+        model_in_path: Some(percent_decoded(&model.join("/")).into_owned()),
+        streaming_in_path: streaming,
+    })
 }
 
 /// `models/{model}:{method}`, and the same below `tunedModels`.

@@ -2,11 +2,14 @@
 //!
 //! Shapes: OpenAI `{"error":{message,type,param,code}}`, Anthropic
 //! `{"type":"error","error":{type,message}}`, Google `{"error":{code,message,status,details}}`
-//! (`google.rpc.Status`). SDKs pick the exception by the HTTP status.
+//! (`google.rpc.Status`), Amazon `{__type,message}`. SDKs pick the exception by the HTTP status,
+//! Amazon's by `__type`.
 
 use bytes::Bytes;
 use serde::Serialize;
 use tollgate_core::{Format, call::ErrorCode};
+
+use crate::event_stream;
 
 /// An answer that the gateway makes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +69,7 @@ pub fn error_body(format: Option<Format>, code: ErrorCode, message: &str) -> Err
         Dialect::Openai => json(&OpenaiEnvelope { error: OpenaiError::new(code, message) }),
         Dialect::Anthropic => json(&AnthropicEnvelope::new(code, message)),
         Dialect::Google => json(&GoogleEnvelope { error: GoogleError::new(code, message) }),
+        Dialect::Amazon => json(&AmazonError { r#type: amazon_exception(code), message }),
     };
     ErrorBody { status: error_status(code), content_type: "application/json", body: body.into() }
 }
@@ -103,6 +107,15 @@ pub fn stream_error_event(format: Format, code: ErrorCode, message: &str) -> Byt
             let data = json(&GoogleEnvelope { error: GoogleError::new(code, message) });
             [b"data: ", data.as_slice(), b"\r\n\r\n"].concat()
         }
+        Format::BedrockConverse => {
+            let name = lower_first(amazon_exception(code));
+            let headers = [
+                (":exception-type", name.as_str()),
+                (":content-type", "application/json"),
+                (":message-type", "exception"),
+            ];
+            event_stream::frame(&headers, &json(&AmazonMessage { message })).unwrap_or_default()
+        }
     };
     event.into()
 }
@@ -111,6 +124,7 @@ enum Dialect {
     Openai,
     Anthropic,
     Google,
+    Amazon,
 }
 
 impl Dialect {
@@ -118,6 +132,7 @@ impl Dialect {
         match format {
             Some(Format::AnthropicMessages) => Self::Anthropic,
             Some(Format::Gemini) => Self::Google,
+            Some(Format::BedrockConverse) => Self::Amazon,
             Some(Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings)
             | None => Self::Openai,
         }
@@ -248,6 +263,41 @@ impl<'a> GoogleError<'a> {
         };
         Self { code: error_status(code), message, status, details: [info] }
     }
+}
+
+#[derive(Serialize)]
+struct AmazonError<'a> {
+    #[serde(rename = "__type")]
+    r#type: &'static str,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct AmazonMessage<'a> {
+    message: &'a str,
+}
+
+/// The exception of Bedrock's that says the same. Its streams know five of them.
+const fn amazon_exception(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::MalformedBody
+        | ErrorCode::BodyTooLarge
+        | ErrorCode::NotSupported
+        | ErrorCode::NotTranslatable => "ValidationException",
+        ErrorCode::NoCredential => "UnrecognizedClientException",
+        ErrorCode::Forbidden => "AccessDeniedException",
+        ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "ResourceNotFoundException",
+        ErrorCode::Timeout | ErrorCode::SlowUpload => "ModelTimeoutException",
+        ErrorCode::Overloaded | ErrorCode::Stopping => "ServiceUnavailableException",
+        ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => {
+            "InternalServerException"
+        }
+    }
+}
+
+fn lower_first(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|it| it.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }
 
 /// Structs of strings and numbers always serialise.

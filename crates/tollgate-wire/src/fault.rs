@@ -68,12 +68,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fault<'a> {
 struct FailedBody<'a> {
     #[serde(borrow)]
     error: Fault<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, alias = "Message")]
     message: Text<'a>,
     #[serde(borrow)]
     detail: Text<'a>,
     #[serde(borrow)]
     r#type: Text<'a>,
+    /// Amazon's, with a name space in front (`com.amazon.coral.service#…`).
+    #[serde(borrow)]
+    __type: Text<'a>,
     #[serde(borrow)]
     code: Text<'a>,
 }
@@ -90,7 +93,7 @@ pub(crate) fn read_failed_body(body: &[u8]) -> Option<ProviderError> {
         b'{' => serde_json::from_slice(body).ok(),
         _ => None,
     };
-    let Some(FailedBody { error, message, detail, r#type, code }) = parsed else {
+    let Some(FailedBody { error, message, detail, r#type, __type, code }) = parsed else {
         let text = String::from_utf8_lossy(body);
         let line =
             title(&text).or_else(|| text.lines().map(str::trim).find(|it| !it.is_empty()))?;
@@ -98,6 +101,8 @@ pub(crate) fn read_failed_body(body: &[u8]) -> Option<ProviderError> {
     };
     let parts = error.0.unwrap_or_else(|| {
         let message = if message.filled().is_some() { message } else { detail };
+        let spaced = __type.filled().map(|it| it.rsplit('#').next().unwrap_or(it).to_owned());
+        let r#type = spaced.map_or(r#type, |it| Text(Some(it.into())));
         FaultParts { message, r#type, status: Text::default(), code }
     });
     Some(parts.told())

@@ -1,13 +1,17 @@
-//! Recorded shapes of bodies under `fixtures/<format>/<case>.{json,sse}`, for tests.
+//! Recorded shapes of bodies under `fixtures/<format>/<case>.{json,sse,frames}`, for tests.
 //!
 //! `<case>.request.json` is a request; `<case>-NNN` was sent with that status; `-list` is a Gemini
-//! stream without `alt=sse`; `-broken` ended with its connection.
+//! stream without `alt=sse`; `-broken` ended with its connection. `.frames` are those of a binary
+//! stream, one a line: kind, name and payload; they are made binary when they are loaded.
 
 use std::path::{Path, PathBuf};
 
 use tollgate_core::{Format, Operation};
 
-use crate::tap::{End, Report, Tap, TapConfig};
+use crate::{
+    event_stream::{EVENT_STREAM, frame},
+    tap::{End, Report, Tap, TapConfig},
+};
 
 /// One recorded answer.
 pub(crate) struct Fixture {
@@ -52,14 +56,39 @@ fn load(format: Format, path: &Path) -> Fixture {
     let case = path.file_stem().unwrap().to_str().unwrap();
     let status = case.rsplit('-').next().and_then(|it| it.parse().ok()).unwrap_or(200);
     let request = folder(format).join(format!("{case}.request.json"));
+    let extension = path.extension().unwrap();
+    let mut body = std::fs::read(path).unwrap();
+    if extension == "frames" {
+        body = frames(std::str::from_utf8(&body).unwrap());
+        if case.contains("-broken") {
+            body.truncate(body.len() - 20);
+        }
+    }
     Fixture {
         name: format!("{format}/{}", path.file_name().unwrap().to_str().unwrap()),
         format,
-        body: std::fs::read(path).unwrap(),
+        body,
         request: std::fs::read(request).unwrap_or_default(),
         status,
-        is_stream: path.extension().unwrap() == "sse",
+        is_stream: extension == "sse" || extension == "frames",
     }
+}
+
+/// The binary stream that the lines tell.
+pub(crate) fn frames(lines: &str) -> Vec<u8> {
+    let frames = lines.lines().map(|line| {
+        let mut words = line.splitn(3, ' ');
+        let (kind, name, payload) =
+            (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+        let name_header = if kind == "error" { ":error-code" } else { &format!(":{kind}-type") };
+        let headers = [(name_header, name), (":message-type", kind)];
+        match kind {
+            "error" => frame(&[headers[0], headers[1], (":error-message", payload)], b""),
+            _ => frame(&headers, payload.as_bytes()),
+        }
+        .unwrap()
+    });
+    frames.collect::<Vec<_>>().concat()
 }
 
 impl Fixture {
@@ -69,10 +98,10 @@ impl Fixture {
             operation: Operation::Generate,
             posted: true,
             status: self.status,
-            content_type: Some(if self.is_stream {
-                "text/event-stream; charset=utf-8"
-            } else {
-                "application/json"
+            content_type: Some(match (self.is_stream, self.format) {
+                (true, Format::BedrockConverse) => EVENT_STREAM,
+                (true, _) => "text/event-stream; charset=utf-8",
+                (false, _) => "application/json",
             }),
             content_encoding: None,
         }

@@ -20,7 +20,7 @@ pub struct FormatRow {
 }
 
 /// Every format, in the order of [`Format::ALL`].
-pub const FORMATS: [FormatRow; 5] = [
+pub const FORMATS: [FormatRow; 6] = [
     FormatRow {
         format: Format::OpenaiChat,
         name: "OpenAI Chat Completions",
@@ -46,18 +46,25 @@ pub const FORMATS: [FormatRow; 5] = [
         base_path: "/v1",
     },
     FormatRow { format: Format::Gemini, name: "Gemini", default_provider: "google", base_path: "" },
+    FormatRow {
+        format: Format::BedrockConverse,
+        name: "Bedrock Converse",
+        default_provider: "amazon-bedrock",
+        base_path: "",
+    },
 ];
 
 /// The row of one format.
 #[must_use]
 pub const fn format_row(format: Format) -> &'static FormatRow {
-    let [chat, responses, embeddings, anthropic, gemini] = &FORMATS;
+    let [chat, responses, embeddings, anthropic, gemini, bedrock] = &FORMATS;
     match format {
         Format::OpenaiChat => chat,
         Format::OpenaiResponses => responses,
         Format::OpenaiEmbeddings => embeddings,
         Format::AnthropicMessages => anthropic,
         Format::Gemini => gemini,
+        Format::BedrockConverse => bedrock,
     }
 }
 

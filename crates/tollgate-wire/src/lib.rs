@@ -24,10 +24,12 @@
 //! ```
 
 mod anthropic_messages;
+mod bedrock_converse;
 pub mod coding;
 pub mod conversation;
 pub mod detect;
 pub mod error;
+mod event_stream;
 mod fault;
 #[cfg(test)]
 mod fixture;

@@ -51,9 +51,10 @@ fn empty(format: Format) -> Map<String, Value> {
     let list = match format {
         Format::AnthropicMessages => json!({"data": [], "has_more": false}),
         Format::Gemini => json!({"models": []}),
-        Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings => {
-            json!({"object": "list", "data": []})
-        }
+        Format::OpenaiChat
+        | Format::OpenaiResponses
+        | Format::OpenaiEmbeddings
+        | Format::BedrockConverse => json!({"object": "list", "data": []}),
     };
     match list {
         Value::Object(list) => list,
@@ -73,7 +74,10 @@ fn entry(format: Format, name: &str) -> Value {
             "name": format!("models/{name}"), "displayName": name,
             "supportedGenerationMethods": ["generateContent"],
         }),
-        Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings => {
+        Format::OpenaiChat
+        | Format::OpenaiResponses
+        | Format::OpenaiEmbeddings
+        | Format::BedrockConverse => {
             json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"})
         }
     }

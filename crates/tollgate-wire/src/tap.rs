@@ -86,7 +86,7 @@ pub enum Gap {
     InflatedTooLong,
     /// The content coding is not known here (gzip, deflate, br and zstd are), or is more than one.
     UnknownEncoding,
-    /// The compressed data is damaged.
+    /// The compressed data is damaged, or a binary stream's frames are.
     BrokenEncoding,
     /// The body or an event should be JSON, by its media type or its first byte, and is not.
     NotJson,
@@ -111,12 +111,13 @@ pub struct Report {
     pub error: Option<ProviderError>,
     /// Whether the answer came to the end that its format defines: a whole JSON body; `[DONE]` or a
     /// finish reason; `message_stop`; `response.completed`, `.incomplete` or `.failed`; a Gemini
-    /// finish or block reason; or an error event. A stream that ends without has broken off. Bodies
+    /// finish or block reason; Bedrock's `messageStop`; or an error event. A stream that ends without has broken off. Bodies
     /// that are not read (lists, files, audio) count as ended when their transfer does.
     pub terminal_seen: bool,
     /// Whether nothing can be missing, however the connection ended: as `terminal_seen`, but of an
     /// OpenAI chat only `[DONE]` or an error counts, because usage and other choices come behind a
-    /// finish reason, and of Gemini the finish reasons of all candidates that were seen.
+    /// finish reason, of Gemini the finish reasons of all candidates that were seen, and of Bedrock
+    /// the `metadata` that tells the usage.
     pub ended: bool,
     /// Whether a generated token was seen (streams only).
     pub first_token_seen: bool,

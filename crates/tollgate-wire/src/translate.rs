@@ -59,6 +59,7 @@
 
 mod answers;
 mod anthropic;
+mod bedrock;
 mod failure;
 mod fields;
 mod gemini;
@@ -117,10 +118,11 @@ pub struct Capabilities {
     pub text_only_content: bool,
     /// OpenAI chat: the server wants to see earlier thinking again, as `reasoning_content`.
     pub reasoning_content: bool,
-    /// Anthropic: the model has `output_config.format`. Gemini: it takes a shape beside tools, as
-    /// Gemini 3 does. Else a tool stands for the shape.
+    /// Anthropic: the model has `output_config.format`. Bedrock: it has `outputConfig.textFormat`.
+    /// Gemini: it takes a shape beside tools, as Gemini 3 does. Else a tool stands for the shape.
     pub structured_output: bool,
-    /// Anthropic: the model takes `thinking.type` `adaptive` with an effort, and no budgets.
+    /// Anthropic, also on Bedrock: the model takes `thinking.type` `adaptive` with an effort, and no
+    /// budgets.
     pub adaptive_thinking: bool,
     /// Anthropic: `thinking.type` `disabled` is refused.
     pub no_thinking_off: bool,
@@ -156,8 +158,8 @@ pub struct TranslatedRequest {
 /// What an answer's translation must know of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AnswerPlan {
-    client: Dialect,
-    provider: Dialect,
+    client: Client,
+    provider: Provider,
     /// The provider's model, named to the client when the provider does not.
     model: String,
     stream: bool,
@@ -180,25 +182,23 @@ enum Framing {
     List,
 }
 
-/// A format that is translated.
+/// A format that clients speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
+enum Client {
     Chat,
     Anthropic,
     Gemini,
     Responses,
 }
 
-impl Dialect {
+impl Client {
     fn of(format: Format) -> Result<Self, Refused> {
         match format {
             Format::OpenaiChat => Ok(Self::Chat),
             Format::AnthropicMessages => Ok(Self::Anthropic),
             Format::Gemini => Ok(Self::Gemini),
             Format::OpenaiResponses => Ok(Self::Responses),
-            Format::OpenaiEmbeddings => {
-                Err(Refused::new("", format!("the format `{format}` is not translated")))
-            }
+            Format::BedrockConverse | Format::OpenaiEmbeddings => Err(not_translated(format)),
         }
     }
 
@@ -212,6 +212,33 @@ impl Dialect {
     }
 }
 
+/// A format that providers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Provider {
+    Chat,
+    Anthropic,
+    Gemini,
+    Responses,
+    Bedrock,
+}
+
+impl Provider {
+    fn of(format: Format) -> Result<Self, Refused> {
+        match format {
+            Format::OpenaiChat => Ok(Self::Chat),
+            Format::AnthropicMessages => Ok(Self::Anthropic),
+            Format::Gemini => Ok(Self::Gemini),
+            Format::OpenaiResponses => Ok(Self::Responses),
+            Format::BedrockConverse => Ok(Self::Bedrock),
+            Format::OpenaiEmbeddings => Err(not_translated(format)),
+        }
+    }
+}
+
+fn not_translated(format: Format) -> Refused {
+    Refused::new("", format!("the format `{format}` is not translated"))
+}
+
 /// Translates a request.
 ///
 /// # Errors
@@ -222,8 +249,8 @@ pub fn translate_request(
     config: &RequestConfig<'_>,
     body: &[u8],
 ) -> Result<TranslatedRequest, Refused> {
-    let (client, provider) = (Dialect::of(config.from)?, Dialect::of(config.to)?);
-    if client == provider {
+    let (client, provider) = (Client::of(config.from)?, Provider::of(config.to)?);
+    if config.from == config.to {
         return Err(Refused::new("", "the provider speaks the client's format"));
     }
     let body: Value = serde_json::from_slice(body)
@@ -254,23 +281,23 @@ pub fn translate_request(
 }
 
 fn read(
-    client: Dialect,
+    client: Client,
     body: Value,
     config: &RequestConfig<'_>,
     losses: &mut Losses,
 ) -> Result<Prompt, Refused> {
     let mut prompt = match client {
-        Dialect::Chat => openai_chat::read::request(body, losses)?,
-        Dialect::Anthropic => anthropic::read::request(body, losses)?,
-        Dialect::Gemini => gemini::read::request(body, losses)?,
-        Dialect::Responses => openai_responses::read::request(body, losses)?,
+        Client::Chat => openai_chat::read::request(body, losses)?,
+        Client::Anthropic => anthropic::read::request(body, losses)?,
+        Client::Gemini => gemini::read::request(body, losses)?,
+        Client::Responses => openai_responses::read::request(body, losses)?,
     };
     prompt.stream = config.streaming_in_path.unwrap_or(prompt.stream);
     Ok(prompt)
 }
 
 fn write(
-    provider: Dialect,
+    provider: Provider,
     prompt: Prompt,
     config: &RequestConfig<'_>,
     losses: &mut Losses,
@@ -278,12 +305,13 @@ fn write(
     let (model, quirks) = (config.model, &config.provider);
     let prompt = within_limits(prompt, quirks, losses);
     match provider {
-        Dialect::Chat => {
+        Provider::Chat => {
             openai_chat::write::request(prompt, model, quirks, losses).map(|it| (it, None))
         }
-        Dialect::Anthropic => anthropic::write::request(prompt, model, quirks, losses),
-        Dialect::Gemini => gemini::write::request(prompt, quirks, losses),
-        Dialect::Responses => {
+        Provider::Anthropic => anthropic::write::request(prompt, model, quirks, losses),
+        Provider::Gemini => gemini::write::request(prompt, quirks, losses),
+        Provider::Bedrock => bedrock::write::request(prompt, model, quirks, losses),
+        Provider::Responses => {
             openai_responses::write::request(prompt, model, quirks, losses).map(|it| (it, None))
         }
     }
@@ -313,24 +341,26 @@ fn within_limits(mut prompt: Prompt, provider: &Capabilities, losses: &mut Losse
     prompt
 }
 
-fn framing(client: Dialect, query: Option<&str>) -> Framing {
+fn framing(client: Client, query: Option<&str>) -> Framing {
     let asks_for_events = query.is_some_and(|it| it.split('&').any(|it| it == "alt=sse"));
     match client {
-        Dialect::Gemini if !asks_for_events => Framing::List,
-        Dialect::Chat | Dialect::Anthropic | Dialect::Gemini | Dialect::Responses => {
-            Framing::Events
-        }
+        Client::Gemini if !asks_for_events => Framing::List,
+        Client::Chat | Client::Anthropic | Client::Gemini | Client::Responses => Framing::Events,
     }
 }
 
-fn path(provider: Dialect, model: &str, stream: bool) -> String {
+fn path(provider: Provider, model: &str, stream: bool) -> String {
     match provider {
-        Dialect::Chat => "/chat/completions".to_owned(),
-        Dialect::Anthropic => "/messages".to_owned(),
-        Dialect::Responses => "/responses".to_owned(),
-        Dialect::Gemini => {
+        Provider::Chat => "/chat/completions".to_owned(),
+        Provider::Anthropic => "/messages".to_owned(),
+        Provider::Responses => "/responses".to_owned(),
+        Provider::Gemini => {
             let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
             format!("/v1beta/{}:{method}", gemini_model(model))
+        }
+        Provider::Bedrock => {
+            let operation = if stream { "converse-stream" } else { "converse" };
+            format!("/model/{}/{operation}", in_path(model, b"-._~"))
         }
     }
 }
@@ -357,14 +387,14 @@ pub fn rename_in_path(path: &str, model: &str) -> Option<String> {
 fn gemini_model(model: &str) -> String {
     let model = model.strip_prefix("models/").unwrap_or(model);
     let folder = if model.starts_with("tunedModels/") { "" } else { "models/" };
-    format!("{folder}{}", in_path(model))
+    format!("{folder}{}", in_path(model, b"-._~/@"))
 }
 
-/// A model's name in a path, with what has a meaning there percent-encoded.
-fn in_path(model: &str) -> String {
+/// A model's name in a path, percent-encoded but for letters, digits and what is `plain` there.
+fn in_path(model: &str, plain: &[u8]) -> String {
     let mut out = String::with_capacity(model.len());
     for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/@".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));

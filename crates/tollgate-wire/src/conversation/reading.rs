@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::Part;
-use crate::sse::{SseItem, SseReader};
+use crate::{
+    event_stream::{FrameItem, FrameReader},
+    sse::{SseItem, SseReader},
+};
 
 /// An answer's body.
 pub(super) enum Answer {
@@ -24,6 +27,10 @@ pub(super) fn answer(body: &[u8]) -> Answer {
     if trimmed.starts_with(b"[") {
         return Answer::Events(elements(trimmed.get(1..).unwrap_or_default()));
     }
+    // The first byte of a frame's length; no text begins with it.
+    if body.first() == Some(&0) {
+        return Answer::Events(frames(body));
+    }
     let mut events = Vec::new();
     let mut take = |item: SseItem<'_>| {
         if let SseItem::Event(event) = item
@@ -37,6 +44,19 @@ pub(super) fn answer(body: &[u8]) -> Answer {
     reader.push(body, &mut take);
     reader.finish(&mut take);
     Answer::Events(events)
+}
+
+/// The events of a binary stream, each as an object with its payload under its name.
+fn frames(body: &[u8]) -> Vec<Value> {
+    let mut events = Vec::new();
+    FrameReader::default().push(body, |item| {
+        if let FrameItem::Frame(frame) = item
+            && let Ok(payload) = serde_json::from_slice::<Value>(frame.payload)
+        {
+            events.push(serde_json::json!({ frame.name: payload }));
+        }
+    });
+    events
 }
 
 /// The elements of a JSON list that broke off, its `[` taken away.

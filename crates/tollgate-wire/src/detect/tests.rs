@@ -110,6 +110,21 @@ fn a_path_behind_a_provider_is_told_by_its_end() {
     check_suffix("GET /openai/v1/models", "openai-embeddings list-models");
     check_suffix("GET /v1/models anthropic-version", "anthropic-messages list-models");
     check_suffix("POST /v1/threads/t_1/messages", "openai-embeddings other");
+    let claude = "anthropic.claude-sonnet-4-5-20250929-v1:0";
+    for model in [claude, "anthropic.claude-sonnet-4-5-20250929-v1%3A0"] {
+        let whole = format!("bedrock-converse generate {claude} whole");
+        check_suffix(&format!("POST /model/{model}/converse"), &whole);
+        let stream = format!("bedrock-converse generate {claude} stream");
+        check_suffix(&format!("POST /model/{model}/converse-stream"), &stream);
+    }
+    let profile = "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.amazon.nova-lite-v1:0";
+    let told = format!("bedrock-converse generate {profile} whole");
+    check_suffix(&format!("POST /model/{profile}/converse"), &told);
+    check_suffix(&format!("POST /model/{}/converse", profile.replace('/', "%2F")), &told);
+    check_suffix("POST /model/a/invoke", "bedrock-converse other a");
+    check_suffix("POST /model/a/count-tokens", "bedrock-converse count-tokens a whole");
+    check_suffix("GET /model/a/converse", "bedrock-converse other a whole");
+    check_suffix("POST /model/converse", "-");
     check_suffix("POST /v2/rerank", "-");
     check_suffix("GET /", "-");
 }

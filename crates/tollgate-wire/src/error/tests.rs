@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    event_stream::EVENT_STREAM,
     sse::{SseItem, SseReader},
     tap::{End, Tap, TapConfig},
     text,
@@ -30,7 +31,9 @@ const CODES: [ErrorCode; 15] = [
 #[test]
 fn every_error_in_every_shape() {
     let mut list = String::new();
-    for format in [None, Some(Format::AnthropicMessages), Some(Format::Gemini)] {
+    for format in
+        [None, Some(Format::AnthropicMessages), Some(Format::Gemini), Some(Format::BedrockConverse)]
+    {
         for code in CODES {
             let error = error_body(format, code, "What went wrong.");
             assert_eq!(error.content_type, "application/json");
@@ -42,7 +45,7 @@ fn every_error_in_every_shape() {
     for format in Format::ALL {
         let message = text::provider_broke("acme");
         let event = stream_error_event(format, ErrorCode::ProviderBroke, &message);
-        writeln!(list, "{format} stream {:?}", std::str::from_utf8(&event).unwrap()).unwrap();
+        writeln!(list, "{format} stream \"{}\"", event.escape_ascii()).unwrap();
     }
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../../snapshots");
@@ -88,13 +91,15 @@ fn the_tap_reads_our_own_errors() {
         let error = error_body(Some(format), ErrorCode::Timeout, message);
         assert_eq!(read(format, error.status, error.content_type, &error.body), message);
         let event = stream_error_event(format, ErrorCode::Timeout, message);
-        assert_eq!(read(format, 200, "text/event-stream", &event), message);
+        let media_type =
+            if format == Format::BedrockConverse { EVENT_STREAM } else { "text/event-stream" };
+        assert_eq!(read(format, 200, media_type, &event), message);
     }
 }
 
 #[test]
 fn a_stream_error_is_one_event_of_one_line() {
-    for format in Format::ALL {
+    for format in Format::ALL.into_iter().filter(|it| *it != Format::BedrockConverse) {
         let event = stream_error_event(format, ErrorCode::ProviderBroke, "a\nb\r\nc");
         let mut found = Vec::new();
         let mut reader = SseReader::new();

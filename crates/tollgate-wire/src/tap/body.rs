@@ -4,6 +4,7 @@ use tollgate_core::{Format, Operation};
 
 use super::{End, Gap, Report, TAP_BODY_BYTES_MAX, TapConfig, array::ArraySplitter, seen::Seen};
 use crate::{
+    event_stream::{EVENT_STREAM, FrameItem, FrameReader},
     fault,
     sse::{SseItem, SseReader},
 };
@@ -15,6 +16,8 @@ const ERROR_BODY_BYTES_MAX: usize = 64 << 10;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Media {
     EventStream,
+    /// Amazon's binary one.
+    Frames,
     Json,
     /// `text/plain`, or nothing said: may be either of the above.
     Text,
@@ -27,6 +30,7 @@ impl Media {
         let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
         match essence.trim().to_ascii_lowercase().as_str() {
             "text/event-stream" => Self::EventStream,
+            EVENT_STREAM => Self::Frames,
             "application/json" => Self::Json,
             "" | "text/plain" => Self::Text,
             other if other.ends_with("+json") => Self::Json,
@@ -41,6 +45,8 @@ enum Framing {
     Unknown(Media),
     /// Server-sent events.
     Events(SseReader),
+    /// Amazon's binary frames.
+    Frames(FrameReader),
     /// One JSON text, read when it is whole.
     Whole(Vec<u8>),
     /// A Gemini stream without `alt=sse`: a JSON list, each object of which is an event.
@@ -81,6 +87,16 @@ impl Body {
             };
         let framing = if config.status >= 400 {
             Framing::Failed(Vec::new())
+        } else if metered && media == Media::Frames {
+            // Frames of other formats mean something else.
+            match config.format {
+                Format::BedrockConverse => Framing::Frames(FrameReader::default()),
+                Format::OpenaiChat
+                | Format::OpenaiResponses
+                | Format::OpenaiEmbeddings
+                | Format::AnthropicMessages
+                | Format::Gemini => Framing::Unread,
+            }
         } else if metered && media != Media::Opaque {
             Framing::Unknown(media)
         } else {
@@ -127,6 +143,7 @@ impl Body {
         let Self { framing, seen, .. } = self;
         match framing {
             Framing::Events(reader) => reader.push(bytes, |it| read_item(seen, it)),
+            Framing::Frames(reader) => reader.push(bytes, |it| read_frame(seen, it)),
             Framing::List(splitter) => {
                 if splitter.push(bytes, |element| seen.event(element)).is_err() {
                     self.give_up(Gap::EventTooLong);
@@ -159,7 +176,7 @@ impl Body {
                 Some(Framing::Events(SseReader::new()))
             }
             (_, Media::Json) => None,
-            (_, Media::Text | Media::Opaque) => Some(Framing::Unread),
+            (_, Media::Text | Media::Frames | Media::Opaque) => Some(Framing::Unread),
         }
     }
 
@@ -175,6 +192,7 @@ impl Body {
                     reader.finish(|it| read_item(seen, it));
                 }
             }
+            Framing::Frames(reader) => inside_event = reader.inside_frame(),
             Framing::Whole(body) if complete => seen.whole(&body),
             Framing::Failed(body) => {
                 seen.error = fault::read_failed_body(&body);
@@ -199,6 +217,18 @@ fn read_item(seen: &mut Seen, item: SseItem<'_>) {
         SseItem::Event(event) => seen.sse_event(&event),
         SseItem::TooLong { .. } => {
             seen.gap.get_or_insert(Gap::EventTooLong);
+        }
+    }
+}
+
+fn read_frame(seen: &mut Seen, item: FrameItem<'_>) {
+    match item {
+        FrameItem::Frame(frame) => seen.frame(frame),
+        FrameItem::TooLong => {
+            seen.gap.get_or_insert(Gap::EventTooLong);
+        }
+        FrameItem::Broken => {
+            seen.gap.get_or_insert(Gap::BrokenEncoding);
         }
     }
 }

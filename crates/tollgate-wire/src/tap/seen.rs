@@ -3,7 +3,10 @@
 use tollgate_core::{Format, ServiceTier, Usage};
 
 use super::{Gap, ProviderError, Report};
-use crate::{anthropic_messages, gemini, openai_chat, openai_responses, sse::SseEvent, tier::Tier};
+use crate::{
+    anthropic_messages, bedrock_converse, event_stream::Frame, gemini, openai_chat,
+    openai_responses, sse::SseEvent, tier::Tier,
+};
 
 /// A format's own memory between events.
 enum Reader {
@@ -12,6 +15,7 @@ enum Reader {
     Responses,
     Anthropic(anthropic_messages::Counts),
     Gemini(gemini::Memory),
+    Bedrock,
 }
 
 /// What was read so far.
@@ -39,6 +43,7 @@ impl Seen {
             Format::OpenaiResponses => Reader::Responses,
             Format::AnthropicMessages => Reader::Anthropic(anthropic_messages::Counts::default()),
             Format::Gemini => Reader::Gemini(gemini::Memory::default()),
+            Format::BedrockConverse => Reader::Bedrock,
         };
         Self {
             reader,
@@ -107,11 +112,18 @@ impl Seen {
         }
     }
 
+    /// A frame of a binary stream. Its name tells whether it can matter.
+    pub(super) fn frame(&mut self, frame: Frame<'_>) {
+        if bedrock_converse::read_frame(self, frame).is_err() {
+            self.gap.get_or_insert(Gap::NotJson);
+        }
+    }
+
     /// A body that does not stream.
     pub(super) fn whole(&mut self, json: &[u8]) {
         let read = match &self.reader {
             Reader::Responses => openai_responses::read_body(self, json),
-            Reader::Openai | Reader::Anthropic(_) | Reader::Gemini(_) => {
+            Reader::Openai | Reader::Anthropic(_) | Reader::Gemini(_) | Reader::Bedrock => {
                 self.parse(json, None);
                 Ok(())
             }
@@ -135,6 +147,7 @@ impl Seen {
             Reader::Responses => openai_responses::may_matter(raw),
             Reader::Anthropic(_) => anthropic_messages::may_matter(raw),
             Reader::Gemini(_) => gemini::may_matter(raw),
+            Reader::Bedrock => true,
         }
     }
 
@@ -160,6 +173,7 @@ impl Seen {
             Reader::Responses => openai_responses::read_event(self, json, name),
             Reader::Anthropic(counts) => anthropic_messages::read(self, counts, json, name),
             Reader::Gemini(memory) => gemini::read(self, memory, json),
+            Reader::Bedrock => bedrock_converse::read(self, json),
         };
         self.reader = reader;
         if read.is_err() {

@@ -2,19 +2,19 @@
 //! provider sent and what the client asked for.
 
 mod collect;
+mod incoming;
+mod outgoing;
 
 use bytes::Bytes;
-use tollgate_core::Usage;
 
-use self::collect::Collector;
+use self::{collect::Collector, incoming::Incoming, outgoing::Writing};
 use super::{
-    AnswerPlan, Dialect, Framing, Sink, anthropic, failure, gemini, json_into, openai_chat,
-    openai_responses,
+    AnswerPlan, Client, Framing, Provider, anthropic, bedrock, failure, gemini, json_into,
+    openai_chat, openai_responses,
 };
 use crate::{
-    ir::{Answer, Event, Failure, Opening, Stop},
+    ir::{Answer, Event, Failure},
     loss::{Loss, Losses},
-    sse::{SseItem, SseReader},
     tap::{End, TAP_BODY_BYTES_MAX},
 };
 
@@ -84,7 +84,7 @@ pub struct AnswerTranslator {
 enum Input {
     /// A body that must be whole to be read; `None` once it is too long.
     Whole(Option<Vec<u8>>),
-    Stream(SseReader, Box<Reader>),
+    Stream(Box<Incoming>),
 }
 
 enum Output {
@@ -96,11 +96,8 @@ impl AnswerTranslator {
     /// A translator for an answer whose head has arrived.
     #[must_use]
     pub fn new(config: &AnswerConfig<'_>) -> Self {
-        let is_stream = config.content_type.map_or(config.plan.stream, |it| {
-            it.trim_start().get(..17).is_some_and(|it| it.eq_ignore_ascii_case("text/event-stream"))
-        });
-        let input = if is_stream && config.status < 400 {
-            Input::Stream(SseReader::new(), Box::new(Reader::new(config)))
+        let input = if incoming::is_stream(config) && config.status < 400 {
+            Input::Stream(Box::new(Incoming::new(config)))
         } else {
             Input::Whole(Some(Vec::new()))
         };
@@ -126,7 +123,7 @@ impl AnswerTranslator {
     #[must_use]
     pub const fn head(&self) -> Option<Head> {
         match (&self.input, &self.output) {
-            (Input::Stream(..), Output::Stream(_)) => Some(stream_head(self.plan.framing)),
+            (Input::Stream(_), Output::Stream(_)) => Some(stream_head(self.plan.framing)),
             (Input::Whole(_), _) | (_, Output::Whole(_)) => None,
         }
     }
@@ -145,12 +142,10 @@ impl AnswerTranslator {
                     }
                 }
             }
-            Input::Stream(sse, reader) => {
+            Input::Stream(incoming) => {
                 out.reserve(piece.len());
-                let (losses, output) = (&mut self.losses, &mut self.output);
-                sse.push(piece, |item| {
-                    reader.item(item, losses, &mut |event| output.event(event, &mut out));
-                });
+                let output = &mut self.output;
+                incoming.push(piece, &mut self.losses, &mut |event| output.event(event, &mut out));
             }
         }
         out.into()
@@ -163,14 +158,9 @@ impl AnswerTranslator {
         let mut out = Vec::new();
         let input = std::mem::replace(&mut self.input, Input::Whole(None));
         match input {
-            Input::Stream(sse, mut reader) => {
-                let (losses, output) = (&mut self.losses, &mut self.output);
-                if end == End::Complete {
-                    sse.finish(|item| {
-                        reader.item(item, losses, &mut |event| output.event(event, &mut out));
-                    });
-                }
-                reader.end(&mut |event| output.event(event, &mut out));
+            Input::Stream(incoming) => {
+                let output = &mut self.output;
+                incoming.finish(end, &mut self.losses, &mut |event| output.event(event, &mut out));
             }
             Input::Whole(Some(body)) if self.status >= 400 => {
                 let failure = failure::of_body(self.status, &body, self.retry_after_s);
@@ -206,11 +196,12 @@ impl AnswerTranslator {
         let fallback_id = self.fallback_id.clone();
         let config = self.config(&plan, &fallback_id);
         let answer = match plan.provider {
-            Dialect::Chat => openai_chat::answer::read(body, &config, &mut self.losses)?,
-            Dialect::Anthropic => anthropic::answer::read(body, &mut self.losses)?,
-            Dialect::Responses => openai_responses::answer::read(body, &mut self.losses)?,
+            Provider::Chat => openai_chat::answer::read(body, &config, &mut self.losses)?,
+            Provider::Anthropic => anthropic::answer::read(body, &mut self.losses)?,
+            Provider::Responses => openai_responses::answer::read(body, &mut self.losses)?,
+            Provider::Bedrock => bedrock::answer::read(body, &mut self.losses)?,
             // A whole answer is a stream of one event.
-            Dialect::Gemini => {
+            Provider::Gemini => {
                 let mut reader = gemini::stream::Reader::new(&config);
                 let mut collector = Collector::default();
                 reader.event(body, &mut self.losses, &mut |event| collector.event(event));
@@ -218,7 +209,7 @@ impl AnswerTranslator {
                 collector.into_answer()?
             }
         };
-        Ok(without_json_tool(answer, plan.json_tool))
+        Ok(outgoing::without_json_tool(answer, plan.json_tool))
     }
 
     const fn config<'a>(&self, plan: &'a AnswerPlan, fallback_id: &'a str) -> AnswerConfig<'a> {
@@ -242,10 +233,10 @@ impl AnswerTranslator {
         }
         let config = self.config(&self.plan, &self.fallback_id);
         let body = match self.plan.client {
-            Dialect::Chat => openai_chat::answer::write(answer, &config),
-            Dialect::Anthropic => anthropic::answer::write(answer, &config),
-            Dialect::Gemini => gemini::answer::write(answer, &config),
-            Dialect::Responses => openai_responses::answer::write(answer, &config),
+            Client::Chat => openai_chat::answer::write(answer, &config),
+            Client::Anthropic => anthropic::answer::write(answer, &config),
+            Client::Gemini => gemini::answer::write(answer, &config),
+            Client::Responses => openai_responses::answer::write(answer, &config),
         };
         json_into(&body, &mut out);
         self.finished(out, Head { status: 200, content_type: JSON })
@@ -289,125 +280,6 @@ const fn stream_head(framing: Framing) -> Head {
 /// The status of an answer that is a success to HTTP and to nobody else.
 const BAD_ANSWER: u16 = 502;
 
-/// A format's reader of streams.
-enum Reader {
-    Chat(openai_chat::stream::Reader),
-    Anthropic(anthropic::stream::Reader),
-    Gemini(gemini::stream::Reader),
-    Responses(openai_responses::stream::Reader),
-}
-
-impl Reader {
-    fn new(config: &AnswerConfig<'_>) -> Self {
-        match config.plan.provider {
-            Dialect::Chat => Self::Chat(openai_chat::stream::Reader::new(config)),
-            Dialect::Anthropic => Self::Anthropic(anthropic::stream::Reader::new()),
-            Dialect::Gemini => Self::Gemini(gemini::stream::Reader::new(config)),
-            Dialect::Responses => Self::Responses(openai_responses::stream::Reader::new()),
-        }
-    }
-
-    fn item(&mut self, item: SseItem<'_>, losses: &mut Losses, sink: &mut Sink<'_>) {
-        let event = match item {
-            SseItem::Event(event) => event,
-            SseItem::TooLong { .. } => {
-                sink(Event::Failed(failure::broken("an event of the provider's is too long")));
-                return;
-            }
-        };
-        let Some(data) = event.data() else {
-            // A comment keeps the connection alive, and the client's is to live as well.
-            if event.raw().trim_ascii_start().starts_with(b":") {
-                sink(Event::Ping);
-            }
-            return;
-        };
-        match self {
-            Self::Chat(reader) => reader.event(&data, losses, sink),
-            Self::Anthropic(reader) => reader.event(event.name(), &data, losses, sink),
-            Self::Gemini(reader) => reader.event(&data, losses, sink),
-            Self::Responses(reader) => reader.event(event.name(), &data, losses, sink),
-        }
-    }
-
-    fn end(&mut self, sink: &mut Sink<'_>) {
-        match self {
-            Self::Chat(reader) => reader.end(sink),
-            Self::Anthropic(reader) => reader.end(sink),
-            Self::Gemini(reader) => reader.end(sink),
-            Self::Responses(reader) => reader.end(sink),
-        }
-    }
-}
-
-/// A format's writer of streams.
-enum Writer {
-    Chat(openai_chat::stream::Writer),
-    Anthropic(anthropic::stream::Writer),
-    Gemini(gemini::stream::Writer),
-    Responses(openai_responses::stream::Writer),
-}
-
-impl Writer {
-    fn write(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
-        match self {
-            Self::Chat(writer) => writer.write(event, out),
-            Self::Anthropic(writer) => writer.write(event, out),
-            Self::Gemini(writer) => writer.write(event, out),
-            Self::Responses(writer) => writer.write(event, out),
-        }
-    }
-}
-
-/// The client's stream so far.
-struct Writing {
-    writer: Writer,
-    json_tool: JsonTool,
-    begun: bool,
-    ended: bool,
-}
-
-impl Writing {
-    fn new(config: &AnswerConfig<'_>) -> Self {
-        let writer = match config.plan.client {
-            Dialect::Chat => Writer::Chat(openai_chat::stream::Writer::new(config)),
-            Dialect::Anthropic => Writer::Anthropic(anthropic::stream::Writer::new(config)),
-            Dialect::Gemini => Writer::Gemini(gemini::stream::Writer::new(config)),
-            Dialect::Responses => Writer::Responses(openai_responses::stream::Writer::new(config)),
-        };
-        let json_tool = JsonTool::new(config.plan.json_tool);
-        Self { writer, json_tool, begun: false, ended: false }
-    }
-
-    /// Nothing comes after the end, and only signs of life and errors before the beginning, whatever
-    /// the provider does.
-    fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
-        if self.ended {
-            return;
-        }
-        let begins = match &event {
-            Event::Start { .. } if self.begun => return,
-            Event::Start { .. } => {
-                self.begun = true;
-                false
-            }
-            Event::PartStart(_)
-            | Event::Delta(_)
-            | Event::Sealed(_)
-            | Event::PartEnd
-            | Event::Stop { .. } => !std::mem::replace(&mut self.begun, true),
-            Event::Ping | Event::Failed(_) => false,
-        };
-        if begins {
-            let start = Event::Start { id: None, model: None, usage: Usage::default() };
-            self.writer.write(start, out);
-        }
-        self.ended = matches!(event, Event::Stop { .. } | Event::Failed(_));
-        let event = self.json_tool.event(event);
-        self.writer.write(event, out);
-    }
-}
-
 impl Output {
     fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         match self {
@@ -415,55 +287,4 @@ impl Output {
             Self::Stream(writing) => writing.event(event, out),
         }
     }
-}
-
-/// Makes the call of the tool that stands for a prescribed shape the text that the client wants.
-#[derive(Clone, Copy, Default)]
-struct JsonTool {
-    /// `None`: there is no such tool.
-    name: Option<&'static str>,
-    called: bool,
-    others_called: bool,
-}
-
-impl JsonTool {
-    const fn new(name: Option<&'static str>) -> Self {
-        Self { name, called: false, others_called: false }
-    }
-
-    fn event<'a>(&mut self, event: Event<'a>) -> Event<'a> {
-        let Some(tool) = self.name else { return event };
-        match event {
-            Event::PartStart(Opening::ToolCall { name, .. }) if name == tool => {
-                self.called = true;
-                Event::PartStart(Opening::Text)
-            }
-            Event::PartStart(Opening::ToolCall { .. }) => {
-                self.others_called = true;
-                event
-            }
-            Event::Stop { stop: Stop::ToolUse, usage } if self.called && !self.others_called => {
-                Event::Stop { stop: Stop::End, usage }
-            }
-            Event::Start { .. }
-            | Event::PartStart(_)
-            | Event::Delta(_)
-            | Event::Sealed(_)
-            | Event::PartEnd
-            | Event::Ping
-            | Event::Stop { .. }
-            | Event::Failed(_) => event,
-        }
-    }
-}
-
-/// The same for a whole answer: it is played through the events.
-fn without_json_tool(answer: Answer, json_tool: Option<&'static str>) -> Answer {
-    if json_tool.is_none() {
-        return answer;
-    }
-    let mut tool = JsonTool::new(json_tool);
-    let mut collector = Collector::default();
-    collect::replay(&answer, &mut |event| collector.event(tool.event(event)));
-    collector.into_answer().unwrap_or(answer)
 }

@@ -3,6 +3,7 @@
 pub(super) mod answer;
 pub(super) mod read;
 pub(super) mod stream;
+pub(super) mod thinks;
 pub(super) mod write;
 
 use serde_json::{Map, Value};

@@ -57,10 +57,15 @@ const fn kind_of_status(status: u16) -> FailureKind {
         413 => FailureKind::TooLarge,
         429 => FailureKind::RateLimited,
         503 | 529 => FailureKind::Overloaded,
+        // Bedrock's model failed, which is no fault of the request.
+        MODEL_FAILED => FailureKind::Server,
         400..=499 => FailureKind::Invalid,
         _ => FailureKind::Server,
     }
 }
+
+/// Bedrock's status for an error of the model's.
+const MODEL_FAILED: u16 = 424;
 
 /// A type, status or code of an error in a stream, in any provider's words.
 fn kind_of_word(word: &str) -> FailureKind {
@@ -89,6 +94,22 @@ fn kind_of_word(word: &str) -> FailureKind {
         | "invalid_prompt"
         | "context_length_exceeded"
         | "400" => FailureKind::Invalid,
+        _ => kind_of_exception(word),
+    }
+}
+
+/// An exception of Amazon's. Streams write the first letter small.
+fn kind_of_exception(word: &str) -> FailureKind {
+    match word.strip_suffix("Exception").unwrap_or(word) {
+        "throttling" | "Throttling" => FailureKind::RateLimited,
+        "validation" | "Validation" => FailureKind::Invalid,
+        "serviceUnavailable" | "ServiceUnavailable" | "modelNotReady" | "ModelNotReady" => {
+            FailureKind::Overloaded
+        }
+        "modelTimeout" | "ModelTimeout" => FailureKind::Timeout,
+        "accessDenied" | "AccessDenied" => FailureKind::Forbidden,
+        "resourceNotFound" | "ResourceNotFound" => FailureKind::NotFound,
+        "UnrecognizedClient" | "ExpiredToken" | "InvalidSignature" => FailureKind::Unauthenticated,
         _ => FailureKind::Server,
     }
 }
@@ -105,20 +126,13 @@ fn retry_delay(body: &[u8]) -> Option<u64> {
 }
 
 /// The status that a client of the format expects for what the provider answered with `status`:
-/// the same, save that only Anthropic has a 529.
+/// the same, save that only Anthropic has a 529 and only Bedrock a 424.
 pub(super) const fn status_for(format: Format, status: u16) -> u16 {
-    match format {
-        Format::AnthropicMessages => status,
-        Format::OpenaiChat
-        | Format::OpenaiResponses
-        | Format::OpenaiEmbeddings
-        | Format::Gemini => {
-            if status == 529 {
-                503
-            } else {
-                status
-            }
-        }
+    match (format, status) {
+        (Format::BedrockConverse, _) | (Format::AnthropicMessages, 529) => status,
+        (_, MODEL_FAILED) => 502,
+        (_, 529) => 503,
+        (_, _) => status,
     }
 }
 
@@ -130,6 +144,8 @@ pub(super) fn body_of(format: Format, failure: &Failure, status: u16) -> Value {
         }
         Format::AnthropicMessages => anthropic_body(failure),
         Format::Gemini => gemini_body(failure, status),
+        // No client speaks it.
+        Format::BedrockConverse => json!({"message": failure.message}),
     }
 }
 

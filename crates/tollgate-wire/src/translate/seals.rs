@@ -25,10 +25,11 @@ pub fn without_foreign_seals(format: Format, body: &[u8]) -> Option<Vec<u8>> {
         LazyLock::new(|| ["dG9sbGdhdGUu", "aGlkZGVuOnRvbGxnYXRl"].map(Finder::new));
     let is_marked = match format {
         Format::Gemini => CODED.iter().any(|it| it.find(body).is_some()),
-        Format::OpenaiChat
-        | Format::OpenaiResponses
-        | Format::OpenaiEmbeddings
-        | Format::AnthropicMessages => MARK.find(body).is_some(),
+        // Nobody who speaks these is ever given one.
+        Format::OpenaiEmbeddings | Format::BedrockConverse => false,
+        Format::OpenaiChat | Format::OpenaiResponses | Format::AnthropicMessages => {
+            MARK.find(body).is_some()
+        }
     };
     if !is_marked {
         return None;
@@ -39,7 +40,7 @@ pub fn without_foreign_seals(format: Format, body: &[u8]) -> Option<Vec<u8>> {
         Format::OpenaiChat => chat(&mut value),
         Format::OpenaiResponses => responses(&mut value),
         Format::Gemini => gemini(&mut value),
-        Format::OpenaiEmbeddings => false,
+        Format::OpenaiEmbeddings | Format::BedrockConverse => false,
     };
     if found { serde_json::to_vec(&value).ok() } else { None }
 }

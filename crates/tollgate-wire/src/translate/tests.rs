@@ -13,19 +13,36 @@ use crate::{
 mod requests;
 mod streams;
 
-/// Every format that is translated.
+/// Every format that clients speak and that is translated.
 const FORMATS: [Format; 4] =
     [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini, Format::OpenaiResponses];
 
+/// Every format that providers speak.
+const PROVIDERS: [Format; 5] = [
+    Format::OpenaiChat,
+    Format::AnthropicMessages,
+    Format::Gemini,
+    Format::OpenaiResponses,
+    Format::BedrockConverse,
+];
+
 fn others(format: Format) -> impl Iterator<Item = Format> {
     FORMATS.into_iter().filter(move |it| *it != format)
+}
+
+/// A model on Bedrock, where a model's id tells whose it is.
+const CLAUDE: &str = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0";
+
+/// The providers that a client's requests are translated for.
+fn providers(client: Format) -> impl Iterator<Item = Format> {
+    PROVIDERS.into_iter().filter(move |it| *it != client)
 }
 
 fn config(from: Format, to: Format) -> RequestConfig<'static> {
     RequestConfig {
         from,
         to,
-        model: "provider-model",
+        model: if to == Format::BedrockConverse { CLAUDE } else { "provider-model" },
         query: Some("alt=sse"),
         streaming_in_path: None,
         provider: Capabilities::default(),
@@ -34,8 +51,8 @@ fn config(from: Format, to: Format) -> RequestConfig<'static> {
 
 fn plan(client: Format, provider: Format, stream: bool) -> AnswerPlan {
     AnswerPlan {
-        client: Dialect::of(client).unwrap(),
-        provider: Dialect::of(provider).unwrap(),
+        client: Client::of(client).unwrap(),
+        provider: Provider::of(provider).unwrap(),
         model: "provider-model".to_owned(),
         stream,
         include_usage: true,
@@ -63,7 +80,11 @@ fn translate<'a>(
     let mut translator = AnswerTranslator::new(&AnswerConfig {
         plan,
         status,
-        content_type: Some(if is_sse { "text/event-stream; charset=utf-8" } else { "text/x" }),
+        content_type: Some(match (is_sse, plan.provider) {
+            (true, Provider::Bedrock) => "application/vnd.amazon.eventstream",
+            (true, _) => "text/event-stream; charset=utf-8",
+            (false, _) => "text/x",
+        }),
         retry_after_s: None,
         fallback_id: "made-up",
         created_s: 1_700_000_000,
@@ -92,7 +113,7 @@ fn translate_fixture(fixture: &Fixture, client: Format) -> Translated {
 fn answers() -> impl Iterator<Item = Fixture> {
     let told = |it: &Fixture| {
         let case = it.name.rsplit('/').next().unwrap();
-        FORMATS.contains(&it.format)
+        PROVIDERS.contains(&it.format)
             && !case.starts_with("completions")
             && !case.contains("-list.")
             && !case.starts_with("embed")

@@ -2,10 +2,10 @@
 
 use tollgate_core::Usage;
 
-use super::{AnswerConfig, JsonTool, Sink};
+use super::{AnswerConfig, outgoing::JsonTool};
 use crate::{
     ir::{Answer, Content, Event, Failure, Opening, Part, Thinking, ToolCall},
-    translate::failure,
+    translate::{Sink, failure},
 };
 
 /// Puts an answer together.

@@ -5,16 +5,15 @@ use std::collections::HashSet;
 use serde_json::{Map, Number, Value, json};
 use tollgate_core::Format;
 
-use super::MAX_TOKENS_DEFAULT;
+use super::{MAX_TOKENS_DEFAULT, thinks::Thinks};
 use crate::{
     ir::{
-        Amount, CacheHint, Content, Given, Part, Prompt, Reasoning, Role, Shape, Source, Tool,
-        ToolCall, ToolChoice, ToolResult, Turn,
+        CacheHint, Content, Given, Part, Prompt, Role, Shape, Source, Tool, ToolCall, ToolChoice,
+        ToolResult, Turn,
     },
     loss::{Losses, Refused},
     translate::{
         Capabilities,
-        reasoning::{BUDGET_MEDIUM, BUDGET_MIN, budget_of, effort_for},
         shape::{self, rooted},
         turns::{Blanks, alternate, hoist_system, results_first},
     },
@@ -35,7 +34,7 @@ pub(in crate::translate) fn request(
     trim_beginning(&mut prompt.turns);
     let mut body = Map::new();
     body.insert("model".to_owned(), model.into());
-    let thinking = Thinks::of(&prompt, provider, losses);
+    let thinking = Thinks::of(&prompt, provider, &[Format::AnthropicMessages], losses);
     let max_tokens = max_tokens(&prompt, provider, &thinking, losses);
     body.insert("max_tokens".to_owned(), max_tokens.into());
     let system: Vec<Value> = blocks(&prompt.system, losses)?;
@@ -60,7 +59,15 @@ pub(in crate::translate) fn request(
     if let Some(stops) = prompt.stops {
         body.insert("stop_sequences".to_owned(), stops.value.into());
     }
-    thinking.write(&mut body, max_tokens);
+    if let Some((thinking, effort)) = thinking.members(max_tokens) {
+        if let Some(effort) = effort {
+            let config = body.entry("output_config").or_insert_with(|| json!({}));
+            if let Value::Object(config) = config {
+                config.insert("effort".to_owned(), effort.into());
+            }
+        }
+        body.insert("thinking".to_owned(), thinking);
+    }
     if let Some(user) = prompt.end_user {
         body.insert("metadata".to_owned(), json!({"user_id": user.value}));
     }
@@ -88,7 +95,7 @@ fn refuse(prompt: &Prompt) -> Result<(), Refused> {
 
 /// Where the assistant speaks last, its turn is the beginning of the answer, and Anthropic refuses
 /// one that ends with white space.
-fn trim_beginning(turns: &mut [Turn]) {
+pub(in crate::translate) fn trim_beginning(turns: &mut [Turn]) {
     if let Some(Turn { role: Role::Assistant, parts, .. }) = turns.last_mut()
         && let Some(Part { content: Content::Text(text), .. }) = parts.last_mut()
     {
@@ -199,7 +206,7 @@ pub(in crate::translate) fn object_of(arguments: &str) -> Option<Value> {
 
 /// Anthropic takes only letters, digits, `_` and `-` in ids; others are replaced, the same way in
 /// the call and its result. Ids that differ stay different by the length or what is kept of them.
-fn plain_id(id: &str) -> String {
+pub(in crate::translate) fn plain_id(id: &str) -> String {
     let plain = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
     if id.chars().all(plain) {
         return id.to_owned();
@@ -350,101 +357,6 @@ fn max_tokens(
     let value = default.saturating_add(budget).min(most);
     losses.note(prompt.max_tokens_at, format!("was not given, and Anthropic wants one: {value}"));
     value
-}
-
-/// How Anthropic is told to think.
-enum Thinks {
-    /// Nothing is said.
-    Not,
-    Off,
-    Budget(u64),
-    Adaptive(Option<&'static str>),
-}
-
-impl Thinks {
-    const fn is_on(&self) -> bool {
-        matches!(self, Self::Budget(_) | Self::Adaptive(_))
-    }
-
-    fn of(prompt: &Prompt, provider: &Capabilities, losses: &mut Losses) -> Self {
-        let Some(Given { at, value: Reasoning { amount, .. } }) = &prompt.reasoning else {
-            return Self::Not;
-        };
-        if *amount == Amount::Off {
-            if provider.no_thinking_off {
-                losses.note(at, "the model decides itself whether it thinks");
-                return Self::Not;
-            }
-            return Self::Off;
-        }
-        if provider.no_reasoning {
-            losses.note(at, "the model does not reason");
-            return Self::Not;
-        }
-        if unsealed_call(&prompt.turns) {
-            losses.note(at, "Anthropic does not go on thinking after a call without its thinking");
-            return Self::Not;
-        }
-        if provider.adaptive_thinking {
-            return Self::Adaptive(match amount {
-                Amount::Free | Amount::Off => None,
-                Amount::Effort(effort) => Some(word(budget_of(*effort))),
-                Amount::Budget(budget) => Some(word(*budget)),
-            });
-        }
-        let wanted = match amount {
-            Amount::Effort(effort) => budget_of(*effort),
-            Amount::Budget(budget) => *budget,
-            Amount::Free | Amount::Off => BUDGET_MEDIUM,
-        };
-        // The budget is a part of `max_tokens`; something must be left for the answer.
-        let most = prompt.max_tokens.as_ref().map_or(u64::MAX, |it| it.value.saturating_sub(1));
-        let budget = wanted.min(most);
-        if budget < BUDGET_MIN {
-            losses.note(at, format!("Anthropic thinks with at least {BUDGET_MIN} tokens"));
-            return Self::Not;
-        }
-        Self::Budget(budget)
-    }
-
-    fn write(&self, body: &mut Map<String, Value>, max_tokens: u64) {
-        let thinking = match self {
-            Self::Not => return,
-            Self::Off => json!({"type": "disabled"}),
-            Self::Budget(budget) => {
-                let budget = (*budget).min(max_tokens.saturating_sub(1));
-                json!({"type": "enabled", "budget_tokens": budget})
-            }
-            Self::Adaptive(effort) => {
-                if let Some(effort) = effort {
-                    let config = body.entry("output_config").or_insert_with(|| json!({}));
-                    if let Value::Object(config) = config {
-                        config.insert("effort".to_owned(), (*effort).into());
-                    }
-                }
-                json!({"type": "adaptive"})
-            }
-        };
-        body.insert("thinking".to_owned(), thinking);
-    }
-}
-
-/// Anthropic's word for an effort; it has three that every model knows.
-const fn word(budget: u64) -> &'static str {
-    match effort_for(budget) {
-        crate::ir::Effort::Minimal | crate::ir::Effort::Low => "low",
-        crate::ir::Effort::Medium => "medium",
-        crate::ir::Effort::High | crate::ir::Effort::XHigh | crate::ir::Effort::Max => "high",
-    }
-}
-
-/// Whether the assistant's last turn calls tools without sealed thinking in front, after which
-/// Anthropic refuses to think.
-fn unsealed_call(turns: &[Turn]) -> bool {
-    let Some(turn) = turns.iter().rfind(|it| it.role == Role::Assistant) else { return false };
-    let calls = turn.parts.iter().any(|it| matches!(it.content, Content::ToolCall(_)));
-    let sealed = turn.parts.iter().filter_map(|it| it.content.seal());
-    calls && !sealed.into_iter().any(|it| it.by == Format::AnthropicMessages)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ fn translates_every_recorded_request_to_every_format() {
         for from in FORMATS {
             for (name, body) in requests(from) {
                 let mut out = String::new();
-                for to in others(from) {
+                for to in providers(from) {
                     let told = shown(translate_request(&config(from, to), &body));
                     writeln!(out, "# {to}\n{told}").unwrap();
                 }
@@ -104,6 +104,87 @@ fn a_model_that_cannot_be_told_not_to_think_is_not_told() {
     let lost: Vec<&str> = request.losses.iter().map(|it| it.field.as_str()).collect();
     assert!(lost.iter().any(|it| it.ends_with("topK")), "{lost:?}");
     assert!(lost.iter().any(|it| it.contains("thinkingConfig")), "{lost:?}");
+}
+
+#[test]
+fn what_models_on_bedrock_take_depends_on_whose_they_are() {
+    let body = serde_json::json!({
+        "max_tokens": 9000,
+        "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral", "ttl": "1h"}}],
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+            ]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "1", "content": "gone", "is_error": true},
+            ]},
+        ],
+        "top_k": 5,
+        "tool_choice": {"type": "none"},
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}},
+    });
+    let check = |model, quirks: Capabilities| {
+        let from = Format::AnthropicMessages;
+        let config =
+            RequestConfig { model, provider: quirks, ..config(from, Format::BedrockConverse) };
+        let request = translate_request(&config, body.to_string().as_bytes()).unwrap();
+        let lost: Vec<String> = request.losses.into_iter().map(|it| it.field).collect();
+        (serde_json::from_slice::<Value>(&request.body).unwrap(), lost)
+    };
+    let schema = Capabilities { structured_output: true, ..Capabilities::default() };
+    let (claude, lost) = check(CLAUDE, schema);
+    let result = |sent: &Value| sent["messages"][2]["content"][0]["toolResult"].clone();
+    assert_eq!(claude["system"][1]["cachePoint"]["ttl"], "1h");
+    assert_eq!(claude["additionalModelRequestFields"], serde_json::json!({"top_k": 5}));
+    assert_eq!(result(&claude)["status"], "error");
+    assert_eq!(result(&claude)["content"][0]["text"], "gone");
+    // Without tools Bedrock takes no conversation about some.
+    assert_eq!(claude["toolConfig"]["tools"][0]["toolSpec"]["name"], "f");
+    let format = &claude["outputConfig"]["textFormat"];
+    assert_eq!(format["structure"]["jsonSchema"]["schema"], r#"{"type":"object"}"#);
+    assert_eq!(lost, ["tool_choice", "messages"]);
+    let (nova, lost) = check("eu.amazon.nova-lite-v1:0", schema);
+    assert_eq!(nova["system"][1], serde_json::json!({"cachePoint": {"type": "default"}}));
+    assert_eq!(result(&nova)["status"], "error");
+    assert_eq!(lost, ["system[0]", "tool_choice", "messages", "top_k"]);
+    let (other, lost) = check("meta.llama3-3-70b-instruct-v1:0", schema);
+    assert_eq!(other["system"].as_array().unwrap().len(), 1);
+    assert_eq!(result(&other).get("status"), None);
+    assert_eq!(result(&other)["content"][0]["text"], "Error: gone");
+    assert_eq!(lost, ["system[0]", "tool_choice", "messages", "top_k"]);
+    // A model without schemas is given a tool.
+    let (by_tool, _) = check(CLAUDE, Capabilities::default());
+    assert_eq!(by_tool.get("outputConfig"), None);
+    assert_eq!(by_tool["toolConfig"]["toolChoice"]["tool"]["name"], shape::JSON_TOOL);
+}
+
+#[test]
+fn anthropics_thinking_goes_on_with_its_own_model_on_bedrock() {
+    let body = serde_json::json!({
+        "max_tokens": 9000,
+        "thinking": {"type": "enabled", "budget_tokens": 4000},
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "EqQB"},
+                {"type": "tool_use", "id": "1", "name": "f", "input": {}},
+            ]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1"}]},
+        ],
+    });
+    let quirks = Capabilities::default();
+    let (from, to) = (Format::AnthropicMessages, Format::BedrockConverse);
+    let sent = check_with(quirks, from, to, &body);
+    let thought = &sent["messages"][1]["content"][0]["reasoningContent"]["reasoningText"];
+    assert_eq!(*thought, serde_json::json!({"text": "hm", "signature": "EqQB"}));
+    let thinking = &sent["additionalModelRequestFields"]["thinking"];
+    assert_eq!(*thinking, serde_json::json!({"type": "enabled", "budget_tokens": 4000}));
+    let adaptive = Capabilities { adaptive_thinking: true, ..quirks };
+    let sent = check_with(adaptive, from, to, &body);
+    assert_eq!(sent["additionalModelRequestFields"]["thinking"]["type"], "adaptive");
+    assert_eq!(sent["outputConfig"]["effort"], "medium");
 }
 
 #[test]
@@ -202,7 +283,7 @@ fn a_refusal_names_the_clients_field() {
 fn prompt_of(format: Format, body: &[u8]) -> Option<Prompt> {
     let body = serde_json::from_slice(body).ok()?;
     let config = config(format, format);
-    read(Dialect::of(format).unwrap(), body, &config, &mut Losses::default()).ok()
+    read(Client::of(format).unwrap(), body, &config, &mut Losses::default()).ok()
 }
 
 /// A prompt without the places that its values came from.
@@ -226,8 +307,8 @@ fn check_round_trip(format: Format, name: &str, body: &[u8]) {
         ..Capabilities::default()
     };
     let config = RequestConfig { provider, ..config(format, format) };
-    let dialect = Dialect::of(format).unwrap();
-    let write = |prompt| write(dialect, prompt, &config, &mut Losses::default());
+    let provider_format = Provider::of(format).unwrap();
+    let write = |prompt| write(provider_format, prompt, &config, &mut Losses::default());
     let Ok((once, _)) = write(prompt) else { return };
     let again = prompt_of(format, once.to_string().as_bytes());
     let again = again.unwrap_or_else(|| panic!("{format} {name}: {once}"));
@@ -260,10 +341,13 @@ proptest! {
                 streams::spoil(&mut value, at, what);
                 let body = value.to_string();
                 check_round_trip(format, &name, body.as_bytes());
-                for to in others(format) {
+                for to in providers(format) {
                     let Ok(request) = translate_request(&config(format, to), body.as_bytes()) else {
                         continue;
                     };
+                    if to == Format::BedrockConverse {
+                        continue;
+                    }
                     let read = prompt_of(to, &request.body);
                     prop_assert!(read.is_some(), "{format} to {to}: {value}");
                 }
@@ -290,7 +374,7 @@ fn what_is_said_called_and_shown_reaches_the_provider() {
     for from in FORMATS {
         for (name, body) in requests(from) {
             let said = view(from, &body);
-            for to in others(from) {
+            for to in providers(from) {
                 let Ok(request) = translate_request(&config(from, to), &body) else { continue };
                 let found = view(to, &request.body);
                 let mut texts = String::new();
