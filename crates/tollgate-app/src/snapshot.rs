@@ -81,6 +81,8 @@ fn simulated_endpoints(addr: SocketAddr, formats: &[Format]) -> Vec<Endpoint> {
         format: *format,
         base_url: match format {
             Format::Gemini | Format::BedrockConverse => format!("http://{addr}"),
+            Format::CohereEmbed => format!("http://{addr}/v2"),
+            Format::OllamaEmbed => format!("http://{addr}/api"),
             Format::OpenaiChat
             | Format::OpenaiResponses
             | Format::OpenaiEmbeddings

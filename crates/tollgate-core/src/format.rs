@@ -20,17 +20,23 @@ pub enum Format {
     Gemini,
     /// `POST /model/{model}/converse` and `/converse-stream` of Amazon Bedrock.
     BedrockConverse,
+    /// `POST /v2/embed` of Cohere.
+    CohereEmbed,
+    /// `POST /api/embed` of Ollama.
+    OllamaEmbed,
 }
 
 impl Format {
     /// Every format, in the order they are listed to people.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::OpenaiChat,
         Self::OpenaiResponses,
         Self::OpenaiEmbeddings,
         Self::AnthropicMessages,
         Self::Gemini,
         Self::BedrockConverse,
+        Self::CohereEmbed,
+        Self::OllamaEmbed,
     ];
 
     /// The name in configuration, in the ledger and in the admin API.
@@ -43,6 +49,8 @@ impl Format {
             Self::AnthropicMessages => "anthropic-messages",
             Self::Gemini => "gemini",
             Self::BedrockConverse => "bedrock-converse",
+            Self::CohereEmbed => "cohere-embed",
+            Self::OllamaEmbed => "ollama-embed",
         }
     }
 }

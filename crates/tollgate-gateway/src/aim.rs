@@ -154,7 +154,9 @@ fn same_format(
         | Format::OpenaiResponses
         | Format::OpenaiEmbeddings
         | Format::AnthropicMessages
-        | Format::BedrockConverse => &*target.model,
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => &*target.model,
     };
     let body = rename_model(plain, model).unwrap_or_else(|| plain.clone());
     let asking = asking(destination, route, whole, &body);

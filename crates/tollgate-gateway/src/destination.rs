@@ -235,7 +235,11 @@ impl Way {
 const fn is_openai(format: Format) -> bool {
     match format {
         Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings => true,
-        Format::AnthropicMessages | Format::Gemini | Format::BedrockConverse => false,
+        Format::AnthropicMessages
+        | Format::Gemini
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => false,
     }
 }
 

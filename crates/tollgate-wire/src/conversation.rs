@@ -146,7 +146,10 @@ pub fn conversation(bodies: Bodies<'_>) -> Conversation {
     let mut history = View::new();
     let mut answers = View::new();
     let (tools, prompt_members) = match bodies.format {
-        Format::OpenaiChat | Format::OpenaiEmbeddings => {
+        Format::OpenaiChat
+        | Format::OpenaiEmbeddings
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => {
             chat::request(&request, &mut history);
             chat::answer(&chat::assembled(answer), &mut answers);
             (chat::tools(&request), chat::PROMPT_MEMBERS)

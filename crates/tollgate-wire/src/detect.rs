@@ -76,7 +76,7 @@ pub fn detect_suffix(request: Inbound<'_>, has_header: impl Fn(&str) -> bool) ->
     let starts = path.match_indices('/').map(|(at, _)| at + 1);
     std::iter::once(0).chain(starts).find_map(|start| {
         let rest = Rest::of(path.get(start..)?);
-        let call = claimed(request, &rest);
+        let call = claimed(request, &rest).or_else(|| outbound(request, &rest));
         call.or_else(|| {
             let models = rest.is("models") || (rest.starts("models") && rest.count() == 2);
             let format = models.then(|| family(request.query, &has_header))?;
@@ -135,9 +135,22 @@ fn claimed(request: Inbound<'_>, rest: &Rest<'_>) -> Option<Route> {
     } else if rest.starts("messages") {
         (AnthropicMessages, Other)
     } else {
-        return bedrock_call(posts, rest).or_else(|| gemini_call(request.method, rest));
+        return gemini_call(request.method, rest);
     };
     Some(Route::new(format, operation))
+}
+
+/// The paths of formats that no client of the gateway's own paths speaks.
+fn outbound(request: Inbound<'_>, rest: &Rest<'_>) -> Option<Route> {
+    let posts = request.method == "POST";
+    let embed = if posts { Operation::Embed } else { Operation::Other };
+    if rest.is("v2/embed") {
+        Some(Route::new(Format::CohereEmbed, embed))
+    } else if rest.is("api/embed") {
+        Some(Route::new(Format::OllamaEmbed, embed))
+    } else {
+        bedrock_call(posts, rest)
+    }
 }
 
 /// `model/{model}/{operation}`. Clients encode a model's name, but an ARN's slash need not be.

@@ -2,8 +2,8 @@
 //!
 //! Shapes: OpenAI `{"error":{message,type,param,code}}`, Anthropic
 //! `{"type":"error","error":{type,message}}`, Google `{"error":{code,message,status,details}}`
-//! (`google.rpc.Status`), Amazon `{__type,message}`. SDKs pick the exception by the HTTP status,
-//! Amazon's by `__type`.
+//! (`google.rpc.Status`), Amazon `{__type,message}`, Cohere
+//! `{message}`, Ollama `{error}`. SDKs pick the exception by the HTTP status, Amazon's by `__type`.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -70,6 +70,8 @@ pub fn error_body(format: Option<Format>, code: ErrorCode, message: &str) -> Err
         Dialect::Anthropic => json(&AnthropicEnvelope::new(code, message)),
         Dialect::Google => json(&GoogleEnvelope { error: GoogleError::new(code, message) }),
         Dialect::Amazon => json(&AmazonError { r#type: amazon_exception(code), message }),
+        Dialect::Cohere => json(&Message { message }),
+        Dialect::Ollama => json(&OllamaError { error: message }),
     };
     ErrorBody { status: error_status(code), content_type: "application/json", body: body.into() }
 }
@@ -84,7 +86,11 @@ pub fn error_body(format: Option<Format>, code: ErrorCode, message: &str) -> Err
 #[must_use]
 pub fn stream_error_event(format: Format, code: ErrorCode, message: &str) -> Bytes {
     let event = match format {
-        Format::OpenaiChat | Format::OpenaiEmbeddings => {
+        // What makes vectors does not stream.
+        Format::OpenaiChat
+        | Format::OpenaiEmbeddings
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => {
             let data = json(&OpenaiEnvelope { error: OpenaiError::new(code, message) });
             [b"data: ", data.as_slice(), b"\n\n"].concat()
         }
@@ -114,7 +120,7 @@ pub fn stream_error_event(format: Format, code: ErrorCode, message: &str) -> Byt
                 (":content-type", "application/json"),
                 (":message-type", "exception"),
             ];
-            event_stream::frame(&headers, &json(&AmazonMessage { message })).unwrap_or_default()
+            event_stream::frame(&headers, &json(&Message { message })).unwrap_or_default()
         }
     };
     event.into()
@@ -125,6 +131,8 @@ enum Dialect {
     Anthropic,
     Google,
     Amazon,
+    Cohere,
+    Ollama,
 }
 
 impl Dialect {
@@ -133,6 +141,8 @@ impl Dialect {
             Some(Format::AnthropicMessages) => Self::Anthropic,
             Some(Format::Gemini) => Self::Google,
             Some(Format::BedrockConverse) => Self::Amazon,
+            Some(Format::CohereEmbed) => Self::Cohere,
+            Some(Format::OllamaEmbed) => Self::Ollama,
             Some(Format::OpenaiChat | Format::OpenaiResponses | Format::OpenaiEmbeddings)
             | None => Self::Openai,
         }
@@ -273,8 +283,13 @@ struct AmazonError<'a> {
 }
 
 #[derive(Serialize)]
-struct AmazonMessage<'a> {
+struct Message<'a> {
     message: &'a str,
+}
+
+#[derive(Serialize)]
+struct OllamaError<'a> {
+    error: &'a str,
 }
 
 /// The exception of Bedrock's that says the same. Its streams know five of them.

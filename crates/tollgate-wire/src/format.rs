@@ -20,7 +20,7 @@ pub struct FormatRow {
 }
 
 /// Every format, in the order of [`Format::ALL`].
-pub const FORMATS: [FormatRow; 6] = [
+pub const FORMATS: [FormatRow; 8] = [
     FormatRow {
         format: Format::OpenaiChat,
         name: "OpenAI Chat Completions",
@@ -52,12 +52,24 @@ pub const FORMATS: [FormatRow; 6] = [
         default_provider: "amazon-bedrock",
         base_path: "",
     },
+    FormatRow {
+        format: Format::CohereEmbed,
+        name: "Cohere Embed",
+        default_provider: "cohere",
+        base_path: "/v2",
+    },
+    FormatRow {
+        format: Format::OllamaEmbed,
+        name: "Ollama Embed",
+        default_provider: "ollama",
+        base_path: "/api",
+    },
 ];
 
 /// The row of one format.
 #[must_use]
 pub const fn format_row(format: Format) -> &'static FormatRow {
-    let [chat, responses, embeddings, anthropic, gemini, bedrock] = &FORMATS;
+    let [chat, responses, embeddings, anthropic, gemini, bedrock, cohere, ollama] = &FORMATS;
     match format {
         Format::OpenaiChat => chat,
         Format::OpenaiResponses => responses,
@@ -65,6 +77,8 @@ pub const fn format_row(format: Format) -> &'static FormatRow {
         Format::AnthropicMessages => anthropic,
         Format::Gemini => gemini,
         Format::BedrockConverse => bedrock,
+        Format::CohereEmbed => cohere,
+        Format::OllamaEmbed => ollama,
     }
 }
 

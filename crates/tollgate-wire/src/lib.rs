@@ -26,6 +26,7 @@
 mod anthropic_messages;
 mod bedrock_converse;
 pub mod coding;
+mod cohere_embed;
 pub mod conversation;
 pub mod detect;
 pub mod error;
@@ -42,6 +43,7 @@ pub mod loss;
 mod members;
 pub mod models_list;
 mod needle;
+mod ollama_embed;
 mod openai_chat;
 mod openai_responses;
 mod openai_usage;

@@ -54,7 +54,9 @@ fn empty(format: Format) -> Map<String, Value> {
         Format::OpenaiChat
         | Format::OpenaiResponses
         | Format::OpenaiEmbeddings
-        | Format::BedrockConverse => json!({"object": "list", "data": []}),
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => json!({"object": "list", "data": []}),
     };
     match list {
         Value::Object(list) => list,
@@ -77,7 +79,9 @@ fn entry(format: Format, name: &str) -> Value {
         Format::OpenaiChat
         | Format::OpenaiResponses
         | Format::OpenaiEmbeddings
-        | Format::BedrockConverse => {
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => {
             json!({"id": name, "object": "model", "created": 0, "owned_by": "tollgate"})
         }
     }

@@ -54,12 +54,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Calls that make vectors are carried the same way, between formats that have such calls: whether
+//! one is meant follows from the two formats, since only Gemini has both.
+//!
 //! Sealed thinking comes back to the provider that made it through any client. A request that goes
 //! untranslated to a provider of the client's own format is to pass [`without_foreign_seals`].
 
 mod answers;
 mod anthropic;
 mod bedrock;
+mod embedding;
 mod failure;
 mod fields;
 mod gemini;
@@ -73,10 +77,13 @@ mod turns;
 
 use serde::Serialize;
 use serde_json::Value;
-use tollgate_core::Format;
+use tollgate_core::{Format, Operation};
 
+use self::{answers::GenerateConfig, embedding::EmbedPlan};
 pub use self::{
-    answers::{ANSWER_BYTES_MAX, AnswerConfig, AnswerTranslator, Finished, Head},
+    answers::{
+        ANSWER_BYTES_MAX, AnswerConfig, AnswerTranslator, Finished, Head, VECTORS_BYTES_MAX,
+    },
     seals::without_foreign_seals,
 };
 use crate::{
@@ -157,7 +164,17 @@ pub struct TranslatedRequest {
 
 /// What an answer's translation must know of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AnswerPlan {
+pub struct AnswerPlan(Plan);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Plan {
+    Generate(GeneratePlan),
+    Embed(EmbedPlan),
+}
+
+/// What a model's answer is translated by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct GeneratePlan {
     client: Client,
     provider: Provider,
     /// The provider's model, named to the client when the provider does not.
@@ -198,7 +215,10 @@ impl Client {
             Format::AnthropicMessages => Ok(Self::Anthropic),
             Format::Gemini => Ok(Self::Gemini),
             Format::OpenaiResponses => Ok(Self::Responses),
-            Format::BedrockConverse | Format::OpenaiEmbeddings => Err(not_translated(format)),
+            Format::BedrockConverse
+            | Format::OpenaiEmbeddings
+            | Format::CohereEmbed
+            | Format::OllamaEmbed => Err(not_translated(format)),
         }
     }
 
@@ -230,13 +250,57 @@ impl Provider {
             Format::Gemini => Ok(Self::Gemini),
             Format::OpenaiResponses => Ok(Self::Responses),
             Format::BedrockConverse => Ok(Self::Bedrock),
-            Format::OpenaiEmbeddings => Err(not_translated(format)),
+            Format::OpenaiEmbeddings | Format::CohereEmbed | Format::OllamaEmbed => {
+                Err(not_translated(format))
+            }
         }
+    }
+}
+
+/// Whether a format's calls make vectors and nothing else. Gemini's make both.
+const fn makes_vectors(format: Format) -> bool {
+    match format {
+        Format::OpenaiEmbeddings | Format::CohereEmbed | Format::OllamaEmbed => true,
+        Format::OpenaiChat
+        | Format::OpenaiResponses
+        | Format::AnthropicMessages
+        | Format::Gemini
+        | Format::BedrockConverse => false,
     }
 }
 
 fn not_translated(format: Format) -> Refused {
     Refused::new("", format!("the format `{format}` is not translated"))
+}
+
+/// Whether calls of this kind can be carried from one format to another; what is in one may still be
+/// [`Refused`].
+#[must_use]
+pub const fn is_translated(from: Format, to: Format, operation: Operation) -> bool {
+    let is_client = match (operation, from) {
+        (
+            Operation::Generate,
+            Format::OpenaiChat
+            | Format::OpenaiResponses
+            | Format::AnthropicMessages
+            | Format::Gemini,
+        )
+        | (Operation::Embed, Format::OpenaiEmbeddings | Format::Gemini) => true,
+        (
+            Operation::Generate
+            | Operation::Embed
+            | Operation::CountTokens
+            | Operation::ListModels
+            | Operation::Other,
+            _,
+        ) => false,
+    };
+    let is_provider = match operation {
+        Operation::Generate => !makes_vectors(to),
+        Operation::Embed => makes_vectors(to) || matches!(to, Format::Gemini),
+        Operation::CountTokens | Operation::ListModels | Operation::Other => false,
+    };
+    is_client && is_provider && from as u8 != to as u8
 }
 
 /// Translates a request.
@@ -249,10 +313,13 @@ pub fn translate_request(
     config: &RequestConfig<'_>,
     body: &[u8],
 ) -> Result<TranslatedRequest, Refused> {
-    let (client, provider) = (Client::of(config.from)?, Provider::of(config.to)?);
     if config.from == config.to {
         return Err(Refused::new("", "the provider speaks the client's format"));
     }
+    if makes_vectors(config.from) || makes_vectors(config.to) {
+        return embedding::request(config, body);
+    }
+    let (client, provider) = (Client::of(config.from)?, Provider::of(config.to)?);
     let body: Value = serde_json::from_slice(body)
         .map_err(|why| Refused::new("", format!("the body is not JSON: {why}")))?;
     let mut losses = Losses::default();
@@ -261,7 +328,7 @@ pub fn translate_request(
     let text_tools = prompt.tools.iter().filter(|it| it.takes_text);
     let text_tools = text_tools.map(|it| it.name.clone()).collect();
     let (body, json_tool) = write(provider, prompt, config, &mut losses)?;
-    let plan = AnswerPlan {
+    let plan = GeneratePlan {
         client,
         provider,
         model: config.model.to_owned(),
@@ -276,7 +343,7 @@ pub fn translate_request(
         path: path(provider, config.model, stream),
         stream,
         losses: losses.into_vec(),
-        plan,
+        plan: AnswerPlan(Plan::Generate(plan)),
     })
 }
 
@@ -385,9 +452,7 @@ pub fn rename_in_path(path: &str, model: &str) -> Option<String> {
 
 /// A Gemini model's place below the version.
 fn gemini_model(model: &str) -> String {
-    let model = model.strip_prefix("models/").unwrap_or(model);
-    let folder = if model.starts_with("tunedModels/") { "" } else { "models/" };
-    format!("{folder}{}", in_path(model, b"-._~/@"))
+    in_path(&gemini::model_path(model), b"-._~/@")
 }
 
 /// A model's name in a path, percent-encoded but for letters, digits and what is `plain` there.

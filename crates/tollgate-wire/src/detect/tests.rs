@@ -125,6 +125,11 @@ fn a_path_behind_a_provider_is_told_by_its_end() {
     check_suffix("POST /model/a/count-tokens", "bedrock-converse count-tokens a whole");
     check_suffix("GET /model/a/converse", "bedrock-converse other a whole");
     check_suffix("POST /model/converse", "-");
+    check_suffix("POST /v2/embed", "cohere-embed embed");
+    check_suffix("GET /v2/embed", "cohere-embed other");
+    check_suffix("POST /api/embed", "ollama-embed embed");
+    check("POST /v1/model/a/converse", "openai-embeddings other");
+    check("POST /v2/embed", "-");
     check_suffix("POST /v2/rerank", "-");
     check_suffix("GET /", "-");
 }

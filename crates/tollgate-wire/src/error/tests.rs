@@ -90,6 +90,10 @@ fn the_tap_reads_our_own_errors() {
     for format in Format::ALL {
         let error = error_body(Some(format), ErrorCode::Timeout, message);
         assert_eq!(read(format, error.status, error.content_type, &error.body), message);
+        if [Format::CohereEmbed, Format::OllamaEmbed].contains(&format) {
+            // Their answers do not stream.
+            continue;
+        }
         let event = stream_error_event(format, ErrorCode::Timeout, message);
         let media_type =
             if format == Format::BedrockConverse { EVENT_STREAM } else { "text/event-stream" };

@@ -95,7 +95,9 @@ impl Body {
                 | Format::OpenaiResponses
                 | Format::OpenaiEmbeddings
                 | Format::AnthropicMessages
-                | Format::Gemini => Framing::Unread,
+                | Format::Gemini
+                | Format::CohereEmbed
+                | Format::OllamaEmbed => Framing::Unread,
             }
         } else if metered && media != Media::Opaque {
             Framing::Unknown(media)

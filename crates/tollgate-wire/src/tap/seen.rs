@@ -4,8 +4,8 @@ use tollgate_core::{Format, ServiceTier, Usage};
 
 use super::{Gap, ProviderError, Report};
 use crate::{
-    anthropic_messages, bedrock_converse, event_stream::Frame, gemini, openai_chat,
-    openai_responses, sse::SseEvent, tier::Tier,
+    anthropic_messages, bedrock_converse, cohere_embed, event_stream::Frame, gemini, ollama_embed,
+    openai_chat, openai_responses, sse::SseEvent, tier::Tier,
 };
 
 /// A format's own memory between events.
@@ -16,6 +16,8 @@ enum Reader {
     Anthropic(anthropic_messages::Counts),
     Gemini(gemini::Memory),
     Bedrock,
+    Cohere,
+    Ollama,
 }
 
 /// What was read so far.
@@ -44,6 +46,8 @@ impl Seen {
             Format::AnthropicMessages => Reader::Anthropic(anthropic_messages::Counts::default()),
             Format::Gemini => Reader::Gemini(gemini::Memory::default()),
             Format::BedrockConverse => Reader::Bedrock,
+            Format::CohereEmbed => Reader::Cohere,
+            Format::OllamaEmbed => Reader::Ollama,
         };
         Self {
             reader,
@@ -123,7 +127,12 @@ impl Seen {
     pub(super) fn whole(&mut self, json: &[u8]) {
         let read = match &self.reader {
             Reader::Responses => openai_responses::read_body(self, json),
-            Reader::Openai | Reader::Anthropic(_) | Reader::Gemini(_) | Reader::Bedrock => {
+            Reader::Openai
+            | Reader::Anthropic(_)
+            | Reader::Gemini(_)
+            | Reader::Bedrock
+            | Reader::Cohere
+            | Reader::Ollama => {
                 self.parse(json, None);
                 Ok(())
             }
@@ -147,7 +156,7 @@ impl Seen {
             Reader::Responses => openai_responses::may_matter(raw),
             Reader::Anthropic(_) => anthropic_messages::may_matter(raw),
             Reader::Gemini(_) => gemini::may_matter(raw),
-            Reader::Bedrock => true,
+            Reader::Bedrock | Reader::Cohere | Reader::Ollama => true,
         }
     }
 
@@ -174,6 +183,8 @@ impl Seen {
             Reader::Anthropic(counts) => anthropic_messages::read(self, counts, json, name),
             Reader::Gemini(memory) => gemini::read(self, memory, json),
             Reader::Bedrock => bedrock_converse::read(self, json),
+            Reader::Cohere => cohere_embed::read(self, json),
+            Reader::Ollama => ollama_embed::read(self, json),
         };
         self.reader = reader;
         if read.is_err() {

@@ -144,8 +144,10 @@ pub(super) fn body_of(format: Format, failure: &Failure, status: u16) -> Value {
         }
         Format::AnthropicMessages => anthropic_body(failure),
         Format::Gemini => gemini_body(failure, status),
-        // No client speaks it.
-        Format::BedrockConverse => json!({"message": failure.message}),
+        // No client speaks these.
+        Format::BedrockConverse | Format::CohereEmbed | Format::OllamaEmbed => {
+            json!({"message": failure.message})
+        }
     }
 }
 

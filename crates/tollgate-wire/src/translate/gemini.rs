@@ -62,6 +62,15 @@ pub(super) fn is_foreign_seal(text: String) -> bool {
     seal.by != Format::Gemini || kind == Kind::Hidden
 }
 
+/// A model's name with the folder that it stands in.
+pub(super) fn model_path(model: &str) -> String {
+    if model.starts_with("models/") || model.starts_with("tunedModels/") {
+        model.to_owned()
+    } else {
+        format!("models/{model}")
+    }
+}
+
 const fn finish_reason(stop: &Stop) -> &'static str {
     match stop {
         Stop::End | Stop::Sequence(_) | Stop::ToolUse => "STOP",

@@ -26,7 +26,10 @@ pub fn without_foreign_seals(format: Format, body: &[u8]) -> Option<Vec<u8>> {
     let is_marked = match format {
         Format::Gemini => CODED.iter().any(|it| it.find(body).is_some()),
         // Nobody who speaks these is ever given one.
-        Format::OpenaiEmbeddings | Format::BedrockConverse => false,
+        Format::OpenaiEmbeddings
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => false,
         Format::OpenaiChat | Format::OpenaiResponses | Format::AnthropicMessages => {
             MARK.find(body).is_some()
         }
@@ -40,7 +43,10 @@ pub fn without_foreign_seals(format: Format, body: &[u8]) -> Option<Vec<u8>> {
         Format::OpenaiChat => chat(&mut value),
         Format::OpenaiResponses => responses(&mut value),
         Format::Gemini => gemini(&mut value),
-        Format::OpenaiEmbeddings | Format::BedrockConverse => false,
+        Format::OpenaiEmbeddings
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => false,
     };
     if found { serde_json::to_vec(&value).ok() } else { None }
 }

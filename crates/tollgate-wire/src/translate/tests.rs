@@ -49,8 +49,8 @@ fn config(from: Format, to: Format) -> RequestConfig<'static> {
     }
 }
 
-fn plan(client: Format, provider: Format, stream: bool) -> AnswerPlan {
-    AnswerPlan {
+fn plan(client: Format, provider: Format, stream: bool) -> GeneratePlan {
+    GeneratePlan {
         client: Client::of(client).unwrap(),
         provider: Provider::of(provider).unwrap(),
         model: "provider-model".to_owned(),
@@ -71,14 +71,14 @@ struct Translated {
 }
 
 fn translate<'a>(
-    plan: &AnswerPlan,
+    plan: &GeneratePlan,
     status: u16,
     is_sse: bool,
     pieces: impl IntoIterator<Item = &'a [u8]>,
     end: crate::End,
 ) -> Translated {
     let mut translator = AnswerTranslator::new(&AnswerConfig {
-        plan,
+        plan: &AnswerPlan(Plan::Generate(plan.clone())),
         status,
         content_type: Some(match (is_sse, plan.provider) {
             (true, Provider::Bedrock) => "application/vnd.amazon.eventstream",
@@ -121,7 +121,21 @@ fn answers() -> impl Iterator<Item = Fixture> {
     fixture::all().into_iter().filter(told)
 }
 
-fn in_folder(folder: &str, check: impl FnOnce()) {
+/// The recorded requests of a format: name and body.
+pub(super) fn recorded_requests(format: Format) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format.as_str());
+    let paths = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let mut found: Vec<_> = paths
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.strip_suffix(".request.json")?.to_owned();
+            Some((name, std::fs::read(&path).unwrap()))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+pub(super) fn in_folder(folder: &str, check: impl FnOnce()) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(format!("../../../snapshots/{folder}"));
     settings.set_prepend_module_to_snapshot(false);
@@ -129,7 +143,7 @@ fn in_folder(folder: &str, check: impl FnOnce()) {
     settings.bind(check);
 }
 
-fn pretty(json: &[u8]) -> String {
+pub(super) fn pretty(json: &[u8]) -> String {
     let value: Value = serde_json::from_slice(json).unwrap();
     serde_json::to_string_pretty(&value).unwrap()
 }

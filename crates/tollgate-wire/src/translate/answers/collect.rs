@@ -2,7 +2,7 @@
 
 use tollgate_core::Usage;
 
-use super::{AnswerConfig, outgoing::JsonTool};
+use super::{GenerateConfig, outgoing::JsonTool};
 use crate::{
     ir::{Answer, Content, Event, Failure, Opening, Part, Thinking, ToolCall},
     translate::{Sink, failure},
@@ -18,7 +18,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    pub(super) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(super) fn new(config: &GenerateConfig<'_>) -> Self {
         Self { json_tool: JsonTool::new(config.plan.json_tool), ..Self::default() }
     }
 

@@ -7,13 +7,13 @@ use crate::{
     sse::{SseItem, SseReader},
     tap::End,
     translate::{
-        AnswerConfig, Provider, Sink, anthropic, bedrock, failure, gemini, openai_chat,
+        GenerateConfig, Provider, Sink, anthropic, bedrock, failure, gemini, openai_chat,
         openai_responses,
     },
 };
 
 /// Whether the provider streams; what its head says counts, else what was asked for.
-pub(super) fn is_stream(config: &AnswerConfig<'_>) -> bool {
+pub(super) fn is_stream(config: &GenerateConfig<'_>) -> bool {
     let Some(content_type) = config.content_type else { return config.plan.stream };
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case(match config.plan.provider {
@@ -31,7 +31,7 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    pub(super) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(super) fn new(config: &GenerateConfig<'_>) -> Self {
         let reader = match config.plan.provider {
             Provider::Chat => Reader::Chat(openai_chat::stream::Reader::new(config)),
             Provider::Anthropic => Reader::Anthropic(anthropic::stream::Reader::new()),

@@ -5,7 +5,7 @@ use tollgate_core::Usage;
 use super::collect::{self, Collector};
 use crate::{
     ir::{Answer, Event, Opening, Stop},
-    translate::{AnswerConfig, Client, anthropic, gemini, openai_chat, openai_responses},
+    translate::{Client, GenerateConfig, anthropic, gemini, openai_chat, openai_responses},
 };
 
 /// A format's writer of streams.
@@ -36,7 +36,7 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    pub(super) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(super) fn new(config: &GenerateConfig<'_>) -> Self {
         let writer = match config.plan.client {
             Client::Chat => Writer::Chat(openai_chat::stream::Writer::new(config)),
             Client::Anthropic => Writer::Anthropic(anthropic::stream::Writer::new(config)),

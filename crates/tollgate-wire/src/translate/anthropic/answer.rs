@@ -5,7 +5,7 @@ use serde_json::{Value, json, value::RawValue};
 use tollgate_core::Format;
 
 use super::{
-    super::{AnswerConfig, failure, fields::element},
+    super::{GenerateConfig, failure, fields::element},
     stop_of, stop_reason, stop_sequence, usage_of,
     write::object_of,
 };
@@ -109,7 +109,7 @@ fn part(block: &Block<'_>, at: &str, losses: &mut Losses) -> Option<Part> {
 }
 
 /// Writes a whole answer.
-pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) -> Value {
+pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
     let content: Vec<Value> = answer.parts.iter().filter_map(block).collect();
     json!({
         "id": answer.id.as_deref().unwrap_or(config.fallback_id),

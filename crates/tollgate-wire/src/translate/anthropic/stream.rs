@@ -14,7 +14,7 @@ use crate::{
     ir::{Event, Failure, Opening, Stop},
     lenient::{Count, Filled, Maybe, Text},
     loss::Losses,
-    translate::{AnswerConfig, Sink, failure, json_into},
+    translate::{GenerateConfig, Sink, failure, json_into},
 };
 
 #[derive(Default, Deserialize)]
@@ -286,7 +286,7 @@ pub(in crate::translate) struct Writer {
 }
 
 impl Writer {
-    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(in crate::translate) fn new(config: &GenerateConfig<'_>) -> Self {
         Self {
             id: config.fallback_id.to_owned(),
             model: config.plan.model.clone(),

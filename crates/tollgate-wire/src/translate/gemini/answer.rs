@@ -9,7 +9,7 @@ use crate::{
     gemini::UsageMetadata,
     ir::{Answer, Content},
     lenient::{Count, Filled, Many, Maybe, Text},
-    translate::{AnswerConfig, anthropic::write::object_of},
+    translate::{GenerateConfig, anthropic::write::object_of},
 };
 
 /// A `GenerateContentResponse`.
@@ -104,7 +104,7 @@ pub(super) struct Call<'a> {
 }
 
 /// Writes a whole answer.
-pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) -> Value {
+pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
     let parts: Vec<Value> = answer.parts.iter().filter_map(|it| part(&it.content)).collect();
     let mut body = Map::new();
     let content = json!({"parts": parts, "role": "model"});

@@ -14,7 +14,9 @@ use crate::{
     ir::{Event, Failure, FailureKind, Opening, Signature, Stop},
     loss::Losses,
     sse::EVENT_BYTES_MAX,
-    translate::{AnswerConfig, Framing, Sink, failure, json_into, openai_chat::answer::made_up_id},
+    translate::{
+        Framing, GenerateConfig, Sink, failure, json_into, openai_chat::answer::made_up_id,
+    },
 };
 
 /// The longest arguments of a call that are put together for a Gemini client, which takes them only
@@ -40,7 +42,7 @@ pub(in crate::translate) struct Reader {
 }
 
 impl Reader {
-    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(in crate::translate) fn new(config: &GenerateConfig<'_>) -> Self {
         Self {
             id_base: config.fallback_id.to_owned(),
             begun: false,
@@ -257,7 +259,7 @@ pub(in crate::translate) struct Writer {
 }
 
 impl Writer {
-    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(in crate::translate) fn new(config: &GenerateConfig<'_>) -> Self {
         Self {
             id: config.fallback_id.to_owned(),
             model: config.plan.model.clone(),

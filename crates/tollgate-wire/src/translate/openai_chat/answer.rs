@@ -16,7 +16,7 @@ use crate::{
     lenient::{Count, Filled, Many, Maybe, Text, absent, expects_anything},
     loss::Losses,
     openai_usage::OpenaiUsage,
-    translate::{AnswerConfig, failure, fields::element},
+    translate::{GenerateConfig, failure, fields::element},
 };
 
 /// A `chat.completion` or a `chat.completion.chunk`.
@@ -208,7 +208,7 @@ impl Body<'_> {
 /// Reads a whole answer.
 pub(in crate::translate) fn read(
     json: &[u8],
-    config: &AnswerConfig<'_>,
+    config: &GenerateConfig<'_>,
     losses: &mut Losses,
 ) -> Result<Answer, Failure> {
     let body: Body<'_> = serde_json::from_slice(json).map_err(|_| failure::not_json())?;
@@ -311,7 +311,7 @@ pub(in crate::translate) fn made_up_id(answer_id: &str, number: usize) -> String
 const ID_BASE_CHARS: usize = 28;
 
 /// Writes a whole answer.
-pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) -> Value {
+pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
     let (mut text, mut thought, mut refusal) = (String::new(), String::new(), String::new());
     let (mut calls, mut details) = (Vec::new(), Vec::new());
     for part in &answer.parts {

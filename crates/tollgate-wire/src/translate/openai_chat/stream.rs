@@ -12,7 +12,7 @@ use crate::{
     fault::Fault,
     ir::{Event, Opening, Stop},
     loss::Losses,
-    translate::{AnswerConfig, Sink, failure, json_into},
+    translate::{GenerateConfig, Sink, failure, json_into},
 };
 
 /// What the open part is.
@@ -40,7 +40,7 @@ pub(in crate::translate) struct Reader {
 }
 
 impl Reader {
-    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(in crate::translate) fn new(config: &GenerateConfig<'_>) -> Self {
         Self {
             id_base: config.fallback_id.to_owned(),
             begun: false,
@@ -292,7 +292,7 @@ pub(in crate::translate) struct Writer {
 }
 
 impl Writer {
-    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(in crate::translate) fn new(config: &GenerateConfig<'_>) -> Self {
         Self {
             id: config.fallback_id.to_owned(),
             model: config.plan.model.clone(),

@@ -13,7 +13,7 @@ use crate::{
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
     openai_usage::OpenaiUsage,
-    translate::{AnswerConfig, failure, fields::element},
+    translate::{GenerateConfig, failure, fields::element},
 };
 
 /// A response, whole or as the first and last events have it.
@@ -199,7 +199,7 @@ pub(super) fn ended(head: &AnswerHead<'_>, stop: &Stop, output: &[Value], usage:
 }
 
 /// Writes a whole answer.
-pub(in crate::translate) fn write(answer: &Answer, config: &AnswerConfig<'_>) -> Value {
+pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
     let id = answer.id.as_deref().unwrap_or(config.fallback_id);
     let model = answer.model.as_deref().unwrap_or(&config.plan.model);
     let items = answer.parts.iter().enumerate();

@@ -15,7 +15,7 @@ use crate::{
     ir::{Content, Event, Failure, Opening, Stop, Thinking, ToolCall},
     lenient::{Count, Maybe, Text},
     loss::Losses,
-    translate::{ANSWER_BYTES_MAX, AnswerConfig, Sink, failure, json_into},
+    translate::{ANSWER_BYTES_MAX, GenerateConfig, Sink, failure, json_into},
 };
 
 #[derive(Default, Deserialize)]
@@ -287,7 +287,7 @@ struct TextDelta<'a> {
 }
 
 impl Writer {
-    pub(in crate::translate) fn new(config: &AnswerConfig<'_>) -> Self {
+    pub(in crate::translate) fn new(config: &GenerateConfig<'_>) -> Self {
         Self {
             id: config.fallback_id.to_owned(),
             model: config.plan.model.clone(),

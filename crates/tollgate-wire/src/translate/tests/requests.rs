@@ -1,16 +1,9 @@
 use super::*;
 
-/// The recorded requests of a format: name and body.
+/// The recorded requests of a format that ask for an answer: name and body.
 fn requests(format: Format) -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(format.as_str());
-    let paths = std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
-    let mut found: Vec<_> = paths
-        .filter_map(|path| {
-            let name = path.file_name()?.to_str()?.strip_suffix(".request.json")?.to_owned();
-            Some((name, std::fs::read(&path).unwrap()))
-        })
-        .collect();
-    found.sort();
+    let mut found = recorded_requests(format);
+    found.retain(|(name, _)| !name.starts_with("embed"));
     assert!(found.len() >= 12, "only {} requests of {format}", found.len());
     found
 }

@@ -63,7 +63,7 @@ fn a_cut_at_any_single_byte_changes_nothing() {
 fn report(format: Format, translated: &Translated) -> Report {
     let mut tap = Tap::new(TapConfig {
         format,
-        operation: tollgate_core::Operation::Generate,
+        operation: Operation::Generate,
         posted: true,
         status: translated.head.status,
         content_type: Some(translated.head.content_type),
@@ -82,7 +82,9 @@ fn sayable(usage: Usage, format: Format) -> Usage {
         Format::OpenaiChat
         | Format::OpenaiResponses
         | Format::OpenaiEmbeddings
-        | Format::BedrockConverse => usage,
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => usage,
         Format::AnthropicMessages => Usage {
             // A count that is never left out, and one that is not of whole messages.
             input: usage.input.or(Some(0)),
@@ -397,7 +399,10 @@ fn history(client: Format, answer: &Value) -> Value {
             {"role": "user", "parts": [{"text": "a"}]},
             answer["candidates"][0]["content"],
         ]}),
-        Format::OpenaiEmbeddings | Format::BedrockConverse => panic!("no client speaks {client}"),
+        Format::OpenaiEmbeddings
+        | Format::BedrockConverse
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => panic!("no client speaks {client}"),
     }
 }
 
