@@ -54,6 +54,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! A Responses request that goes on from an earlier answer is made whole by [`continue_response`]
+//! first, where the bodies of the earlier call were kept.
+//!
 //! Calls that make vectors are carried the same way, between formats that have such calls: whether
 //! one is meant follows from the two formats, since only Gemini has both.
 //!
@@ -84,6 +87,7 @@ pub use self::{
     answers::{
         ANSWER_BYTES_MAX, AnswerConfig, AnswerTranslator, Finished, Head, VECTORS_BYTES_MAX,
     },
+    openai_responses::continuing::{continue_response, previous_response_id},
     seals::without_foreign_seals,
 };
 use crate::{

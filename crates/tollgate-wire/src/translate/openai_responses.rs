@@ -2,6 +2,7 @@
 //! remember: the whole conversation is in `input`, and nothing is stored.
 
 pub(super) mod answer;
+pub(super) mod continuing;
 pub(super) mod read;
 pub(super) mod stream;
 pub(super) mod write;

@@ -67,7 +67,7 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
 /// What names something that the provider would have to remember.
 fn refuse_what_is_remembered(fields: &mut Fields) -> Result<(), Refused> {
     for (name, why) in [
-        ("previous_response_id", "names an answer that only its provider has"),
+        ("previous_response_id", "names an answer that is not at hand"),
         ("conversation", "names a conversation that only its provider has"),
         ("prompt", "names a prompt that only its provider has"),
     ] {
