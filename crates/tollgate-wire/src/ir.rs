@@ -43,6 +43,9 @@ pub(crate) struct Prompt {
     pub(crate) max_tokens: Option<Given<u64>>,
     pub(crate) reasoning: Option<Given<Reasoning>>,
     pub(crate) stream: bool,
+    /// Whether the client calls tools `functions`, chat's first way, which has room for one call in
+    /// an answer.
+    pub(crate) functions: bool,
     /// Whether the client wants usage in a stream, where its format lets it choose.
     pub(crate) include_usage: bool,
     /// The end user for whom the call is made, in a word that means nothing outside.

@@ -190,6 +190,8 @@ struct GeneratePlan {
     framing: Framing,
     /// The tool whose arguments are the answer's text.
     json_tool: Option<&'static str>,
+    /// Whether the client knows only calls of one function.
+    functions: bool,
     /// The client's tools that take a text and no JSON.
     text_tools: Vec<String>,
 }
@@ -329,6 +331,7 @@ pub fn translate_request(
     let mut losses = Losses::default();
     let prompt = read(client, body, config, &mut losses)?;
     let (stream, include_usage) = (prompt.stream, prompt.include_usage);
+    let functions = prompt.functions;
     let text_tools = prompt.tools.iter().filter(|it| it.takes_text);
     let text_tools = text_tools.map(|it| it.name.clone()).collect();
     let (body, json_tool) = write(provider, prompt, config, &mut losses)?;
@@ -340,6 +343,7 @@ pub fn translate_request(
         include_usage,
         framing: framing(client, config.query),
         json_tool,
+        functions,
         text_tools,
     };
     Ok(TranslatedRequest {

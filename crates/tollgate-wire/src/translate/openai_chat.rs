@@ -2,6 +2,7 @@
 //! `reasoning_content` (DeepSeek, vLLM), `reasoning_details` (OpenRouter), `cache_control`.
 
 pub(super) mod answer;
+mod functions;
 pub(super) mod read;
 pub(super) mod stream;
 pub(super) mod write;
@@ -41,10 +42,12 @@ fn redacted(signature: &Signature, index: usize) -> Value {
     })
 }
 
-const fn finish_reason(stop: &Stop) -> &'static str {
+/// A finish reason; whether the client knows calls of one function only.
+const fn finish_reason(stop: &Stop, functions: bool) -> &'static str {
     match stop {
         Stop::End | Stop::Sequence(_) => "stop",
         Stop::MaxTokens => "length",
+        Stop::ToolUse if functions => "function_call",
         Stop::ToolUse => "tool_calls",
         Stop::Refusal => "content_filter",
     }

@@ -58,6 +58,7 @@ fn plan(client: Format, provider: Format, stream: bool) -> GeneratePlan {
         include_usage: true,
         framing: Framing::Events,
         json_tool: None,
+        functions: false,
         text_tools: Vec::new(),
     }
 }

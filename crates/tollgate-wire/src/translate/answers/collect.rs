@@ -2,7 +2,10 @@
 
 use tollgate_core::Usage;
 
-use super::{GenerateConfig, outgoing::JsonTool};
+use super::{
+    GenerateConfig,
+    outgoing::{JsonTool, OneCall},
+};
 use crate::{
     ir::{Answer, Content, Event, Failure, Opening, Part, Thinking, ToolCall},
     translate::{Sink, failure},
@@ -13,20 +16,26 @@ use crate::{
 pub(super) struct Collector {
     answer: Answer,
     json_tool: JsonTool,
+    pub(super) one_call: OneCall,
     bytes: usize,
     end: Option<Result<(), Failure>>,
 }
 
 impl Collector {
     pub(super) fn new(config: &GenerateConfig<'_>) -> Self {
-        Self { json_tool: JsonTool::new(config.plan.json_tool), ..Self::default() }
+        Self {
+            json_tool: JsonTool::new(config.plan.json_tool),
+            one_call: OneCall::new(config.plan.functions),
+            ..Self::default()
+        }
     }
 
     pub(super) fn event(&mut self, event: Event<'_>) {
         if self.end.is_some() {
             return;
         }
-        match self.json_tool.event(event) {
+        let Some(event) = self.one_call.event(self.json_tool.event(event)) else { return };
+        match event {
             Event::Start { id, model, usage } => {
                 self.answer.id = id.map(str::to_owned);
                 self.answer.model = model.map(str::to_owned);

@@ -9,7 +9,7 @@ use super::{
     outgoing::{self, Writing},
 };
 use crate::{
-    ir::{Answer, Event, Failure},
+    ir::{Answer, Content, Event, Failure},
     loss::Losses,
     tap::End,
     translate::{
@@ -125,14 +125,18 @@ impl Generated {
             }
         }
         match std::mem::replace(&mut self.output, Output::Whole(Box::default())) {
-            Output::Stream(_) => {
+            Output::Stream(writing) => {
                 let head = stream_head(self.plan.framing);
+                self.note_calls(writing.left_out_calls());
                 self.finished(out, head)
             }
-            Output::Whole(collector) => match collector.into_answer() {
-                Ok(answer) => self.answered(&answer),
-                Err(failure) => self.failed(&failure, failure::status_of(failure.kind)),
-            },
+            Output::Whole(collector) => {
+                self.note_calls(collector.one_call.left_out);
+                match collector.into_answer() {
+                    Ok(answer) => self.answered(&answer),
+                    Err(failure) => self.failed(&failure, failure::status_of(failure.kind)),
+                }
+            }
         }
     }
 
@@ -154,7 +158,24 @@ impl Generated {
                 collector.into_answer()?
             }
         };
-        Ok(outgoing::without_json_tool(answer, plan.json_tool))
+        let mut answer = outgoing::without_json_tool(answer, plan.json_tool);
+        if plan.functions {
+            let mut calls = 0;
+            answer.parts.retain(|it| {
+                calls += usize::from(matches!(it.content, Content::ToolCall(_)));
+                calls < 2 || !matches!(it.content, Content::ToolCall(_))
+            });
+            self.note_calls(calls > 1);
+        }
+        Ok(answer)
+    }
+
+    /// Notes that the model called more than the client has room for, if it did.
+    fn note_calls(&mut self, left_out: bool) {
+        if left_out {
+            let why = "the model called more than one, and `function_call` has room for one";
+            self.losses.note("function_call", why);
+        }
     }
 
     const fn config<'a>(&self, plan: &'a GeneratePlan, fallback_id: &'a str) -> GenerateConfig<'a> {

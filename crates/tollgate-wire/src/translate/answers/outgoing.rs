@@ -31,6 +31,7 @@ impl Writer {
 pub(super) struct Writing {
     writer: Writer,
     json_tool: JsonTool,
+    one_call: OneCall,
     begun: bool,
     ended: bool,
 }
@@ -44,7 +45,8 @@ impl Writing {
             Client::Responses => Writer::Responses(openai_responses::stream::Writer::new(config)),
         };
         let json_tool = JsonTool::new(config.plan.json_tool);
-        Self { writer, json_tool, begun: false, ended: false }
+        let one_call = OneCall::new(config.plan.functions);
+        Self { writer, json_tool, one_call, begun: false, ended: false }
     }
 
     /// Nothing comes after the end, and only signs of life and errors before the beginning, whatever
@@ -71,8 +73,53 @@ impl Writing {
             self.writer.write(start, out);
         }
         self.ended = matches!(event, Event::Stop { .. } | Event::Failed(_));
-        let event = self.json_tool.event(event);
-        self.writer.write(event, out);
+        let event = self.one_call.event(self.json_tool.event(event));
+        if let Some(event) = event {
+            self.writer.write(event, out);
+        }
+    }
+
+    pub(super) const fn left_out_calls(&self) -> bool {
+        self.one_call.left_out
+    }
+}
+
+/// Lets one call through, for clients that have room for no more in an answer.
+#[derive(Clone, Copy, Default)]
+pub(super) struct OneCall {
+    /// Whether there is room for one only.
+    only_one: bool,
+    called: bool,
+    skipping: bool,
+    /// Whether there were more.
+    pub(super) left_out: bool,
+}
+
+impl OneCall {
+    pub(super) const fn new(only_one: bool) -> Self {
+        Self { only_one, called: false, skipping: false, left_out: false }
+    }
+
+    pub(super) fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
+        match &event {
+            Event::PartStart(Opening::ToolCall { .. }) if self.only_one => {
+                self.skipping = std::mem::replace(&mut self.called, true);
+                self.left_out |= self.skipping;
+            }
+            Event::PartEnd if self.skipping => {
+                self.skipping = false;
+                return None;
+            }
+            Event::Start { .. }
+            | Event::PartStart(_)
+            | Event::Delta(_)
+            | Event::Sealed(_)
+            | Event::PartEnd
+            | Event::Ping
+            | Event::Stop { .. }
+            | Event::Failed(_) => {}
+        }
+        (!self.skipping).then_some(event)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
         fields::{Fields, element},
         media::{inline, is_public},
         reasoning::effort_of,
+        turns::Calls,
     },
 };
 
@@ -54,41 +55,6 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
     }
     fields.rest(losses);
     Ok(prompt)
-}
-
-/// The calls so far, for ids that the format lets be left out.
-#[derive(Default)]
-struct Calls {
-    /// Name, id and whether a result came, in order.
-    made: Vec<(String, String, bool)>,
-}
-
-impl Calls {
-    /// The id of the next call. A made-up one is the call's number in the conversation, so it stays
-    /// the same as the conversation grows.
-    fn call(&mut self, name: &str, id: Option<String>) -> String {
-        let id = id.filter(|it| !it.is_empty());
-        let id = id.unwrap_or_else(|| format!("call_{}", self.made.len()));
-        self.made.push((name.to_owned(), id.clone(), false));
-        id
-    }
-
-    /// The id of the call that a result is for: the one it names, else the first call of the tool
-    /// that has no result yet.
-    fn result(&mut self, name: &str, id: Option<String>) -> Option<String> {
-        let id = id.filter(|it| !it.is_empty());
-        let found = self.made.iter_mut().find(|(called, its_id, answered)| match &id {
-            Some(id) => its_id == id,
-            None => called == name && !*answered,
-        });
-        match found {
-            Some((_, its_id, answered)) => {
-                *answered = true;
-                Some(its_id.clone())
-            }
-            None => id,
-        }
-    }
 }
 
 fn system_parts(system: Value, at: String, losses: &mut Losses) -> Result<Vec<Part>, Refused> {

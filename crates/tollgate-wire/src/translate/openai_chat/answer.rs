@@ -9,7 +9,7 @@ use serde::{
 use serde_json::{Map, Value, json};
 use tollgate_core::Usage;
 
-use super::{finish_reason, redacted, sealed, stop_of, usage_of};
+use super::{finish_reason, functions, redacted, sealed, stop_of, usage_of};
 use crate::{
     fault::Fault,
     ir::{Answer, Content, Failure, Part, Signature, Stop, Thinking, ToolCall},
@@ -325,7 +325,7 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
                 details.extend(seal.map(|seal| sealed(seal, it.text.len(), index)));
             }
             Content::Redacted(it) => details.push(redacted(it, details.len())),
-            Content::ToolCall(it) => calls.push(super::write::tool_call(it)),
+            Content::ToolCall(it) => calls.push(it),
             // Readers of answers make none of these.
             Content::Image(_)
             | Content::Document { .. }
@@ -341,6 +341,11 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
     if !thought.is_empty() {
         message.insert("reasoning_content".to_owned(), thought.into());
     }
+    if let (true, Some(call)) = (config.plan.functions, calls.first()) {
+        message.insert("function_call".to_owned(), functions::function_call(call));
+        calls.clear();
+    }
+    let calls: Vec<Value> = calls.into_iter().map(super::write::tool_call).collect();
     for (name, list) in [("reasoning_details", details), ("tool_calls", calls)] {
         if !list.is_empty() {
             message.insert(name.to_owned(), list.into());
@@ -355,7 +360,7 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
             "index": 0,
             "message": message,
             "logprobs": null,
-            "finish_reason": finish_reason(&answer.stop),
+            "finish_reason": finish_reason(&answer.stop, config.plan.functions),
         }],
     });
     if let (Value::Object(members), Some(usage)) = (&mut body, usage_of(&answer.usage)) {

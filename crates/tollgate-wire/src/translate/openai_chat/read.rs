@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tollgate_core::Format;
 
-use super::{SEALED_BYTES, SEALED_FORMAT};
+use super::{SEALED_BYTES, SEALED_FORMAT, functions};
 use crate::{
     ir::{
         Content, Given, Part, Prompt, Reasoning, Role, Shape, Signature, Thinking, Tool, ToolCall,
@@ -14,6 +14,7 @@ use crate::{
         fields::{Fields, element},
         media::{cache_hint, file_of, source_of},
         reasoning::effort_of,
+        turns::Calls,
     },
 };
 
@@ -34,14 +35,16 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
         options.pass_over(&["include_obfuscation"]);
         options.rest(losses);
     }
+    let mut calls = Calls::default();
     for message in fields.objects("messages")? {
-        self::message(message, &mut prompt, losses)?;
+        self::message(message, &mut prompt, &mut calls, losses)?;
     }
     for tool in fields.objects("tools")? {
         prompt.tools.push(self::tool(tool, losses)?);
     }
     prompt.tool_choice = tool_choice(&mut fields, losses)?;
     prompt.parallel_tool_calls = fields.given_bool("parallel_tool_calls")?;
+    functions::read(&mut fields, &mut prompt, losses)?;
     prompt.shape = shape(&mut fields, losses)?;
     prompt.temperature = fields.given_number("temperature")?;
     prompt.top_p = fields.given_number("top_p")?;
@@ -76,8 +79,6 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
 /// What no other format can do, and what is not left out because the answer would be another one.
 fn refuse_what_others_lack(fields: &Fields) -> Result<(), Refused> {
     for (name, why) in [
-        ("functions", "is the old form of `tools`, which are translated"),
-        ("function_call", "is the old form of `tool_choice`, which is translated"),
         ("web_search_options", "asks for a search that only OpenAI runs"),
         ("audio", "asks for a spoken answer, which is not translated"),
         ("prompt", "is of the old completions, which are not translated"),
@@ -92,13 +93,26 @@ fn refuse_what_others_lack(fields: &Fields) -> Result<(), Refused> {
     Ok(())
 }
 
-fn message(mut fields: Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<(), Refused> {
+fn message(
+    mut fields: Fields,
+    prompt: &mut Prompt,
+    calls: &mut Calls,
+    losses: &mut Losses,
+) -> Result<(), Refused> {
     let role = fields.need_text("role")?;
     let at = fields.at.clone();
     let parts = match role.as_str() {
         "system" | "developer" | "user" => content(&mut fields, losses)?,
-        "assistant" => assistant(&mut fields, losses)?,
+        "assistant" => {
+            let mut parts = assistant(&mut fields, losses)?;
+            parts.extend(functions::call(&mut fields, calls, losses)?);
+            parts
+        }
         "tool" => vec![tool_result(&mut fields, losses)?],
+        "function" => {
+            let parts = content(&mut fields, losses)?;
+            vec![functions::result(&mut fields, parts, calls)?]
+        }
         _ => return Err(fields.refuse("role", "is not known")),
     };
     fields.rest(losses);
@@ -172,9 +186,6 @@ fn assistant(fields: &mut Fields, losses: &mut Losses) -> Result<Vec<Part>, Refu
     parts.extend(content(fields, losses)?);
     let at = fields.path("refusal");
     parts.extend(fields.text("refusal")?.map(|it| Part::new(at, Content::Refusal(it))));
-    if fields.has("function_call") {
-        return Err(fields.refuse("function_call", "is the old form of `tool_calls`"));
-    }
     for mut call in fields.objects("tool_calls")? {
         let kind = call.text("type")?;
         if kind.is_some_and(|it| it != "function") {

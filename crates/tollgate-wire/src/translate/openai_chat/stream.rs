@@ -256,6 +256,8 @@ struct Delta<'a> {
     reasoning_details: Option<[Value; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[CallPiece<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_call: Option<FunctionPiece<'a>>,
 }
 
 #[derive(Serialize)]
@@ -283,6 +285,7 @@ pub(in crate::translate) struct Writer {
     model: String,
     created: u64,
     include_usage: bool,
+    functions: bool,
     open: Open,
     calls: usize,
     details: usize,
@@ -298,6 +301,7 @@ impl Writer {
             model: config.plan.model.clone(),
             created: config.created_s,
             include_usage: config.plan.include_usage,
+            functions: config.plan.functions,
             open: Open::Nothing,
             calls: 0,
             details: 0,
@@ -336,7 +340,7 @@ impl Writer {
             // A comment: clients of this format skip it, and the connection stays alive.
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
             Event::Stop { stop, usage } => {
-                self.chunk(Delta::default(), Some(finish_reason(&stop)), out);
+                self.chunk(Delta::default(), Some(finish_reason(&stop, self.functions)), out);
                 if let Some(usage) = usage_of(&usage).filter(|_| self.include_usage) {
                     let (id, model) = (self.id.as_str(), self.model.as_str());
                     let created = self.created;
@@ -366,9 +370,14 @@ impl Writer {
             }
             Opening::ToolCall { id, name } => {
                 let function = FunctionPiece { name: Some(name), arguments: "" };
-                let (id, index) = (Some(*id), self.calls);
-                let call = CallPiece { index, id, r#type: Some("function"), function };
-                self.chunk(Delta { tool_calls: Some([call]), ..Delta::default() }, None, out);
+                let delta = if self.functions {
+                    Delta { function_call: Some(function), ..Delta::default() }
+                } else {
+                    let (id, index) = (Some(*id), self.calls);
+                    let call = CallPiece { index, id, r#type: Some("function"), function };
+                    Delta { tool_calls: Some([call]), ..Delta::default() }
+                };
+                self.chunk(delta, None, out);
                 self.calls += 1;
                 self.argued = false;
                 Open::Tool
@@ -388,8 +397,12 @@ impl Writer {
             Open::Tool => {
                 self.argued |= !text.is_empty();
                 let function = FunctionPiece { name: None, arguments: text };
-                let index = self.calls.saturating_sub(1);
-                delta.tool_calls = Some([CallPiece { index, id: None, r#type: None, function }]);
+                if self.functions {
+                    delta.function_call = Some(function);
+                } else {
+                    let (id, index) = (None, self.calls.saturating_sub(1));
+                    delta.tool_calls = Some([CallPiece { index, id, r#type: None, function }]);
+                }
             }
             Open::Nothing => return,
         }

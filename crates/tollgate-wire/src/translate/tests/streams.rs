@@ -424,6 +424,29 @@ fn a_tool_that_takes_a_text_is_called_with_one() {
     }
 }
 
+/// Clients of chat's first days know one call to an answer, without an id.
+#[test]
+fn a_client_that_knows_functions_is_called_by_function_call() {
+    let check = |name: &str, stream: bool, left_out: bool| {
+        let fixture = fixture::named(name);
+        let mut plan = plan(Format::OpenaiChat, fixture.format, stream);
+        plan.functions = true;
+        let body = [fixture.body.as_slice()];
+        let done = translate(&plan, 200, fixture.is_stream, body, crate::End::Complete);
+        let told = String::from_utf8(done.body).unwrap();
+        assert!(told.contains(r#""finish_reason":"function_call""#), "{name}: {told}");
+        assert_eq!(told.matches("get_weather").count(), 1, "{name}: {told}");
+        assert!(!told.contains("tool_calls") && !told.contains("get_time"), "{name}: {told}");
+        assert_eq!(done.losses.iter().any(|it| it.field == "function_call"), left_out, "{name}");
+    };
+    for stream in [true, false] {
+        check("anthropic-messages/stream-thinking-tools.sse", stream, false);
+        check("bedrock-converse/stream-thinking-tools.frames", stream, true);
+        check("anthropic-messages/tools.json", stream, false);
+        check("bedrock-converse/tools.json", stream, true);
+    }
+}
+
 #[test]
 fn usage_is_hidden_from_a_chat_client_that_did_not_ask() {
     let mut plan = plan(Format::OpenaiChat, Format::AnthropicMessages, true);
