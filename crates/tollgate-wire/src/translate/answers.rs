@@ -9,6 +9,8 @@ mod outgoing;
 use bytes::Bytes;
 
 use self::generated::Generated;
+#[cfg(test)]
+pub(super) use self::outgoing::Writing;
 use super::{AnswerPlan, GeneratePlan, Plan, embedding::Embedded};
 use crate::{
     loss::Loss,

@@ -10,6 +10,7 @@ use crate::{
     tap::{Report, Tap, TapConfig},
 };
 
+mod generated;
 mod requests;
 mod streams;
 

@@ -28,7 +28,7 @@ impl Writer {
 }
 
 /// The client's stream so far.
-pub(super) struct Writing {
+pub(in crate::translate) struct Writing {
     writer: Writer,
     json_tool: JsonTool,
     one_call: OneCall,
@@ -37,7 +37,7 @@ pub(super) struct Writing {
 }
 
 impl Writing {
-    pub(super) fn new(config: &GenerateConfig<'_>) -> Self {
+    pub(in crate::translate) fn new(config: &GenerateConfig<'_>) -> Self {
         let writer = match config.plan.client {
             Client::Chat => Writer::Chat(openai_chat::stream::Writer::new(config)),
             Client::Anthropic => Writer::Anthropic(anthropic::stream::Writer::new(config)),
@@ -51,7 +51,7 @@ impl Writing {
 
     /// Nothing comes after the end, and only signs of life and errors before the beginning, whatever
     /// the provider does.
-    pub(super) fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+    pub(in crate::translate) fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         if self.ended {
             return;
         }

@@ -60,7 +60,7 @@ fn a_cut_at_any_single_byte_changes_nothing() {
     }
 }
 
-fn report(format: Format, translated: &Translated) -> Report {
+pub(super) fn report(format: Format, translated: &Translated) -> Report {
     let mut tap = Tap::new(TapConfig {
         format,
         operation: Operation::Generate,
