@@ -15,6 +15,7 @@
 )]
 
 mod exchange;
+pub mod fuzz;
 mod home;
 pub mod kernel;
 mod product;

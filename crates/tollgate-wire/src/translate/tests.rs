@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod generated;
+mod hostile;
 mod requests;
 mod streams;
 

@@ -331,7 +331,7 @@ proptest! {
         for format in FORMATS {
             for (name, body) in requests(format) {
                 let mut value: Value = serde_json::from_slice(&body).unwrap();
-                streams::spoil(&mut value, at, what);
+                hostile::spoil(&mut value, at, what);
                 let body = value.to_string();
                 check_round_trip(format, &name, body.as_bytes());
                 for to in providers(format) {
