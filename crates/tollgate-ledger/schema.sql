@@ -1,3 +1,10 @@
+CREATE TABLE answers (
+    answer_id TEXT PRIMARY KEY,
+    call_seq INTEGER NOT NULL REFERENCES calls (seq) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX answers_by_call ON answers (call_seq);
+
 CREATE TABLE bodies (
     call_seq INTEGER PRIMARY KEY REFERENCES calls (seq) ON DELETE CASCADE,
     stored_bytes INTEGER NOT NULL,

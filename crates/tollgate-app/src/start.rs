@@ -23,7 +23,8 @@ use tollgate_core::{
     provider::{Catalogue, CatalogueError},
 };
 use tollgate_gateway::{
-    CALLER_WAIT, Gateway, GatewayConfig, GatewayError, LEDGER_WAIT, LedgerSink, Limits,
+    CALLER_WAIT, Gateway, GatewayConfig, GatewayError, LEDGER_WAIT, LedgerHistory, LedgerSink,
+    Limits,
 };
 use tollgate_ledger::{Ledger, LedgerConfig, LedgerError, Progress, Reader, Simulated, Writer};
 use tollgate_simulator::{
@@ -198,6 +199,7 @@ impl App {
         let gateway_config = GatewayConfig {
             clock: Arc::clone(&clock),
             observer: Arc::<Hub>::clone(&hub),
+            history: Some(Arc::new(LedgerHistory::new(ledger.reader(), ledger.writer()))),
             callers: Arc::new(Callers::new(Arc::clone(&capture))),
             ledger: Some(Arc::new(
                 settings.sink(LedgerSink::new(ledger.writer(), Arc::clone(&ledger_lost))),

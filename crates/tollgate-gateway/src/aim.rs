@@ -100,6 +100,11 @@ pub(crate) fn at_target(
         streaming_in_path: route.streaming_in_path,
         provider: destination.capabilities(&target.model),
     };
+    let plain = match &whole.standalone {
+        None => plain,
+        Some(Ok(standalone)) => standalone,
+        Some(Err(refusal)) => return Err(refusal.clone()),
+    };
     let translated = translate_request(&config, plain).map_err(|refused| {
         let message = text::not_translatable(&target.provider, &refused.to_string());
         Refusal::new(ErrorCode::NotTranslatable, message)

@@ -18,6 +18,7 @@ use crate::{
     call::OpenCall,
     error::Refusal,
     health::Pass,
+    history::standalone,
     limits::{RETRY_WAIT, RETRY_WAIT_MAX},
     listing::{Listed, listed},
     model::{Conditions, ServedModel, ServedTarget},
@@ -40,7 +41,8 @@ pub(crate) async fn attempt(
         Some(Listed::Own(body)) => return Ok(Answer::Own(body)),
         Some(Listed::With(listing)) => {
             // The user's own models can be reached also where their provider's list cannot.
-            let theirs = provided(gateway, call, head, asked, request).await;
+            // Rare, and not to make every other call's future longer.
+            let theirs = Box::pin(provided(gateway, call, head, asked, request)).await;
             return Ok(match theirs {
                 Ok(theirs) if theirs.head.status().is_success() => {
                     Answer::Relayed(theirs.listing(listing))
@@ -65,7 +67,13 @@ async fn provided(
     let in_path = asked.route.as_ref().and_then(|it| it.model_in_path.as_deref());
     let model = in_path.or(request.model()).and_then(|it| routes.model(asked, it));
     match (request, model) {
-        (Request::Whole(whole), Some(model)) => {
+        (Request::Whole(mut whole), Some(model)) => {
+            if let (Some(route), Some(plain)) = (&asked.route, whole.plain())
+                && model.translates(route.format)
+            {
+                let history = gateway.config.history.as_deref();
+                whole.standalone = Box::pin(standalone(history, route.format, plain)).await;
+            }
             let random = gateway.ids.random();
             let order = model.order(&Conditions {
                 now: Instant::now(),
@@ -76,7 +84,8 @@ async fn provided(
             });
             call.routed_by(model);
             let whole = &whole;
-            Attempts { gateway, call, head, asked, whole, model, tried: false }.run(&order).await
+            let attempts = Attempts { gateway, call, head, asked, whole, model, tried: false };
+            Box::pin(attempts.run(&order)).await
         }
         (Request::Whole(whole), None) => {
             let aim = aim::at_home(head, asked, &whole)?;

@@ -10,8 +10,8 @@ use tokio::{net::TcpStream, time::Instant};
 use tollgate_core::{Clock, call::ErrorCode};
 
 use crate::{
-    CallerLookup, Connection, GatewayError, Limits, LiveCall, ModelStatus, Observer, ResponseBody,
-    Sink, Snapshot,
+    CallerLookup, Connection, GatewayError, History, Limits, LiveCall, ModelStatus, Observer,
+    ResponseBody, Sink, Snapshot,
     call::OpenCall,
     error::Refusal,
     ids::Ids,
@@ -30,6 +30,8 @@ pub struct GatewayConfig {
     pub observer: Arc<dyn Observer>,
     /// Who keeps the settled calls; `None` keeps none.
     pub ledger: Option<Arc<dyn Sink>>,
+    /// Who knows what was said in earlier calls; `None`: nobody.
+    pub history: Option<Arc<dyn History>>,
     /// Who finds the callers.
     pub callers: Arc<dyn CallerLookup>,
     /// The limits.

@@ -20,6 +20,7 @@ mod error;
 mod gateway;
 mod headers;
 mod health;
+mod history;
 mod ids;
 mod intake;
 mod limits;
@@ -44,6 +45,7 @@ pub use connection::{CallerLookup, Connection, NoLookup};
 pub use error::GatewayError;
 pub use gateway::{Gateway, GatewayConfig};
 pub use health::Condition;
+pub use history::{History, LedgerHistory, Said};
 pub use limits::{
     BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, COOLDOWN, COOLDOWN_AFTER,
     COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX, FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX,

@@ -72,6 +72,14 @@ pub(crate) const SETTLE_QUEUE_MAX: usize = 8192;
 /// (a router's of some hundred providers) is a tenth of it. Of a longer one only those are told.
 pub(crate) const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How many answers a request may go on from, one after the other, to be made whole for a provider of
+/// another format: more than agents make before they sum up.
+pub(crate) const CONTINUED_MAX: usize = 256;
+
+/// How long an earlier answer is looked for that may not be in the ledger yet: a settled call is there
+/// within a second.
+pub(crate) const HISTORY_WAIT: Duration = Duration::from_secs(1);
+
 /// How many calls may wait for a provider that has as many as it may have at once.
 pub(crate) const SLOT_QUEUE_MAX: usize = 256;
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
-use tollgate_core::{PicoUsd, UnixMs, Usage, cost, price::PriceBook, routing::Strategy};
+use tollgate_core::{Format, PicoUsd, UnixMs, Usage, cost, price::PriceBook, routing::Strategy};
 
 use crate::{
     Model, ModelPatience, Target,
@@ -93,6 +93,11 @@ impl ServedModel {
             retries: model.retries,
             patience: model.patience,
         }
+    }
+
+    /// Whether one of its targets does not speak this format.
+    pub(crate) fn translates(&self, format: Format) -> bool {
+        self.targets.iter().any(|it| it.destination.as_ref().is_ok_and(|it| !it.speaks(format)))
     }
 
     /// How it is.

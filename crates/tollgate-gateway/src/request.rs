@@ -31,6 +31,9 @@ pub(crate) struct Whole {
     pub(crate) coded: bool,
     /// What it says, as far as it could be read.
     pub(crate) facts: Option<RequestFacts>,
+    /// The same as a request that stands alone, for a provider that does not know the earlier answer
+    /// which it goes on from; `None` when it stands alone already.
+    pub(crate) standalone: Option<Result<Bytes, Refusal>>,
     /// The room that it takes.
     _held: Held,
 }
@@ -70,6 +73,7 @@ pub(crate) async fn take(
             decoded: None,
             coded: false,
             facts: None,
+            standalone: None,
             _held: Held::default(),
         };
         return Ok(Request::Whole(nothing));
@@ -81,7 +85,14 @@ pub(crate) async fn take(
         let decoded = decoded(&own, coding);
         let facts = decoded.as_ref().and_then(|it| read_request(it).ok());
         call.received(own.len(), decoded.as_ref().unwrap_or(&own), facts.as_ref());
-        return Ok(Request::Whole(Whole { own, decoded, coded: true, facts, _held: held }));
+        return Ok(Request::Whole(Whole {
+            own,
+            decoded,
+            coded: true,
+            facts,
+            standalone: None,
+            _held: held,
+        }));
     }
     let facts = match read_request(&own) {
         Ok(facts) => facts,
@@ -92,7 +103,14 @@ pub(crate) async fn take(
     };
     call.received(own.len(), &own, Some(&facts));
     let facts = Some(facts);
-    Ok(Request::Whole(Whole { own, decoded: None, coded: false, facts, _held: held }))
+    Ok(Request::Whole(Whole {
+        own,
+        decoded: None,
+        coded: false,
+        facts,
+        standalone: None,
+        _held: held,
+    }))
 }
 
 /// A copy of a compressed body, read as far as a plain one may be long; `None` when that does not

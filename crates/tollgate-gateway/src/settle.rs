@@ -15,15 +15,15 @@ use tokio::{
     sync::{Notify, mpsc},
 };
 use tollgate_core::{
-    Call, Caller, Operation, PicoUsd, Routing, Usage,
+    Call, Caller, Format, Operation, PicoUsd, Routing, Usage,
     call::{CostUnknown, ErrorCode, Outcome, Timing},
     cost,
 };
-use tollgate_wire::{End, Report, Tap};
+use tollgate_wire::{End, Report, Tap, coding::decode, response_id};
 
 use crate::{
     Connection, GatewayEvent, LiveCall, Observer, Sink,
-    limits::{ERROR_MESSAGE_BYTES_MAX, MODEL_BYTES_MAX, SETTLE_QUEUE_MAX, cut},
+    limits::{BODY_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, MODEL_BYTES_MAX, SETTLE_QUEUE_MAX, cut},
     live::Live,
     route::Routes,
     sink::{KeptBodies, Settled},
@@ -247,7 +247,22 @@ fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
         client_cookie: live.client_cookie,
         upstream_cookie: live.upstream_cookie,
     };
-    Settled { call: Arc::new(call), bodies, routing }
+    let answer_id = answer_id(&call, bodies.as_ref());
+    Settled { call: Arc::new(call), bodies, routing, answer_id }
+}
+
+/// The id by which a client of the Responses format may go on from an answer that is kept whole.
+fn answer_id(call: &Call, bodies: Option<&KeptBodies>) -> Option<String> {
+    let answers = call.format == Some(Format::OpenaiResponses)
+        && call.operation == Operation::Generate
+        && call.outcome == Outcome::Finished;
+    let kept = bodies.filter(|it| answers && !it.request_cut && !it.response_cut)?;
+    let coding = kept.response_content_encoding.as_deref();
+    match (coding, &kept.response[..]) {
+        (None, [first, ..]) if call.streaming => response_id(first),
+        (None, [whole]) => response_id(whole),
+        (coding, pieces) => response_id(&decode(&pieces.concat(), coding, BODY_BYTES_MAX)?),
+    }
 }
 
 /// What a call cost, or why that is not known.

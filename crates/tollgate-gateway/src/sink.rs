@@ -29,6 +29,8 @@ pub struct Settled {
     pub bodies: Option<KeptBodies>,
     /// What the gateway decided, where there was something to decide.
     pub routing: Option<Box<Routing>>,
+    /// The answer's id, where a client may go on from it by that and what was said is kept.
+    pub answer_id: Option<String>,
 }
 
 /// The bodies of a call as they went over the wire, each cut to
@@ -95,7 +97,8 @@ impl From<Settled> for tollgate_ledger::Settled {
             response_content_encoding: kept.response_content_encoding,
         });
         let routing = settled.routing.map(|it| *it);
-        Self { call: Arc::unwrap_or_clone(settled.call), bodies, routing }
+        let answer_id = settled.answer_id;
+        Self { call: Arc::unwrap_or_clone(settled.call), bodies, routing, answer_id }
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Settled {
     pub bodies: Option<Bodies>,
     /// How it came to its provider, where there was something to decide.
     pub routing: Option<Routing>,
+    /// The answer's id, where a client may go on from it by that.
+    pub answer_id: Option<String>,
 }
 
 /// What was said in a call, as the bytes on the wire.

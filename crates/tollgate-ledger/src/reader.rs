@@ -20,7 +20,7 @@ use crate::{
     Bodies, CallQuery, CostKey, CostRow, LedgerError, ProgramRow, SeriesPoint, Simulated, Step,
     SumQuery, Sums, migrate,
     tables::{
-        STATEMENTS_MAX, bodies, callers, calls,
+        STATEMENTS_MAX, answers, bodies, callers, calls,
         dimensions::Dimension,
         routings,
         sums::{self, Table},
@@ -85,6 +85,18 @@ impl Reader {
     /// See [`Self::calls`].
     pub fn bodies(&self, id: CallId) -> Result<Option<Bodies>, LedgerError> {
         self.ask(|connection| match calls::seq_of(connection, id)? {
+            Some(seq) => bodies::get(connection, seq),
+            None => Ok(None),
+        })
+    }
+
+    /// What was said in the call whose answer has this id; `None` when there is none, or what was
+    /// said is not kept.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn bodies_of_answer(&self, answer_id: &str) -> Result<Option<Bodies>, LedgerError> {
+        self.ask(|connection| match answers::call_seq(connection, answer_id)? {
             Some(seq) => bodies::get(connection, seq),
             None => Ok(None),
         })

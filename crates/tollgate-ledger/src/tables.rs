@@ -1,5 +1,6 @@
 //! All SQL, one module for each table. Statements are prepared once for each connection.
 
+pub(crate) mod answers;
 pub(crate) mod bodies;
 pub(crate) mod callers;
 pub(crate) mod calls;

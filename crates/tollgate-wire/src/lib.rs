@@ -23,6 +23,7 @@
 //! assert_eq!(report.usage.input, Some(10));
 //! ```
 
+pub mod answer_id;
 mod anthropic_messages;
 mod bedrock_converse;
 pub mod coding;
@@ -54,6 +55,7 @@ pub mod text;
 mod tier;
 pub mod translate;
 
+pub use answer_id::response_id;
 pub use conversation::{Bodies, Conversation, conversation};
 pub use detect::{Inbound, Route, detect, detect_suffix};
 pub use error::{ErrorBody, error_body, error_name, stream_error_event};

@@ -124,3 +124,27 @@ pub fn not_translatable(provider: &str, why: &str) -> String {
 pub fn no_counterpart(provider: &str) -> String {
     format!("`{provider}` speaks another format, which has no counterpart of this request.")
 }
+
+/// The earlier answer that a request goes on from is not kept.
+#[must_use]
+pub fn unknown_answer(id: &str) -> String {
+    format!(
+        "`previous_response_id` names `{id}`, whose bodies Tollgate did not keep, and the provider \
+         that serves this call does not know it: send the whole conversation."
+    )
+}
+
+/// A conversation that is to be made whole is too long.
+#[must_use]
+pub fn continued_too_long(turns_max: usize) -> String {
+    format!(
+        "`previous_response_id` goes on from more than {turns_max} turns, or from more than a request \
+         may hold: send the conversation itself."
+    )
+}
+
+/// A conversation could not be made whole; `why` names the field.
+#[must_use]
+pub fn not_continued(why: &str) -> String {
+    format!("The request cannot be made whole for the provider that serves it: {why}.")
+}

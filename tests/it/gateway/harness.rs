@@ -130,6 +130,7 @@ impl Door {
             clock: Arc::new(StandingClock),
             observer: Arc::clone(&seen) as Arc<dyn Observer>,
             ledger: Some(Arc::clone(&seen) as Arc<dyn Sink>),
+            history: None,
             callers: Arc::new(NoLookup),
             limits: Limits::default(),
             extra_roots: Vec::new(),

@@ -1,12 +1,17 @@
 //! Models of the user's own: who serves them, and what happens when one does not.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use tollgate_core::{
     Format, PicoUsd, Routing,
     call::{ErrorCode, Outcome},
     routing::{AttemptResult, Strategy},
 };
-use tollgate_gateway::{Model, ModelPatience, Settled, Snapshot, Target};
+use tollgate_gateway::{
+    LedgerHistory, LedgerSink, Model, ModelPatience, Settled, Snapshot, Target,
+};
+use tollgate_ledger::{Ledger, LedgerConfig};
 use tollgate_simulator::Simulator;
 
 use crate::gateway::harness::{
@@ -423,4 +428,46 @@ async fn lists_of_models_have_the_users_own_in_them_whoever_asks() {
     assert_eq!((alone.status, alone.json()["data"].as_array().unwrap().len()), (StatusCode::OK, 1));
     let calls = town.door.seen.calls(7).await;
     assert!(calls.iter().all(|it| it.outcome == Outcome::Finished && it.cost_unknown.is_none()));
+}
+
+#[tokio::test]
+async fn an_answer_is_gone_on_from_by_its_id_at_a_provider_that_does_not_know_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(folder.path(), LedgerConfig::default()).unwrap();
+    let simulator = simulator().await;
+    let providers = vec![keyed("anthropic", &simulator.base_url(), "sk-anthropic")];
+    let models = vec![model(&[("anthropic", "claude-sonnet-4-5")])];
+    let door = Door::open_with(Snapshot { models, ..priced(providers) }, |config| {
+        config.ledger = Some(Arc::new(LedgerSink::new(ledger.writer(), Arc::default())));
+        config.history = Some(Arc::new(LedgerHistory::new(ledger.reader(), ledger.writer())));
+    })
+    .await;
+    let ask = async |input: &str, previous: Option<&str>, stream: bool| {
+        let previous =
+            previous.map_or_else(String::new, |id| format!(r#""previous_response_id":"{id}","#));
+        let body = format!(r#"{{"model":"fast",{previous}"stream":{stream},"input":"{input}"}}"#);
+        ask(door.addr, post("/v1/responses", &body)).await
+    };
+    let first = ask("One", None, false).await.json();
+    let first_id = first["id"].as_str().unwrap().to_owned();
+    // At once, as an agent does, before the ledger has it.
+    let second = ask("Two", Some(&first_id), true).await;
+    assert_eq!(second.status, StatusCode::OK, "{}", second.text());
+    let second_id = tollgate_wire::response_id(&second.body).unwrap();
+    let third = ask("Three", Some(&second_id), false).await;
+    assert_eq!(third.status, StatusCode::OK, "{}", third.text());
+    let sent: serde_json::Value =
+        serde_json::from_slice(&simulator.calls().last().unwrap().request).unwrap();
+    let turns = sent["messages"].as_array().unwrap();
+    let roles: Vec<_> = turns.iter().map(|it| it["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["user", "assistant", "user", "assistant", "user"], "{sent:#}");
+    let said = sent.to_string();
+    assert!(["One", "Two", "Three"].iter().all(|it| said.contains(it)), "{said}");
+
+    let unknown = ask("Four", Some("resp_nobody"), false).await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
+    assert!(unknown.text().contains("previous_response_id"), "{}", unknown.text());
+    assert_eq!(unknown.json()["error"]["code"], "not-translatable");
+    drop(door);
+    ledger.close().unwrap();
 }

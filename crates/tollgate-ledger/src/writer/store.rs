@@ -9,7 +9,7 @@ use crate::{
     Change, LedgerError, Settled,
     query::{Counted, Sums},
     tables::{
-        STATEMENTS_MAX,
+        STATEMENTS_MAX, answers,
         bodies::{self, Packer},
         callers, calls,
         dimensions::Dimension,
@@ -172,6 +172,9 @@ fn add(
     };
     if let Some(routing) = &settled.routing {
         routings::insert(connection, seq, routing)?;
+    }
+    if let Some(id) = &settled.answer_id {
+        answers::insert(connection, seq, id)?;
     }
     Ok(Added { dimension_id, sums: Counted::of(call, usage).sums(), bodies_bytes })
 }

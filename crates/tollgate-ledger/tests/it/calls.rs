@@ -49,7 +49,10 @@ fn bodies_come_back_and_a_call_without_them_has_none() {
     let said = bodies(r#"{"model":"gpt-5-mini"}"#, &"data: {}\n\n".repeat(10_000));
     let empty = Bodies::default();
     for (number, bodies) in [(0, Some(said.clone())), (1, Some(empty.clone())), (2, None)] {
-        ledger.writer().record(Settled { call: bare(number), bodies, routing: None }).unwrap();
+        ledger
+            .writer()
+            .record(Settled { call: bare(number), bodies, routing: None, answer_id: None })
+            .unwrap();
     }
     ledger.writer().flush_blocking().unwrap();
     let read = |number| ledger.reader().bodies(bare(number).id).unwrap();
@@ -76,7 +79,10 @@ fn the_oldest_bodies_go_first_when_they_take_too_much() {
     };
     for number in 0..100 {
         let bodies = Some(bodies("", &noise()));
-        ledger.writer().record(Settled { call: bare(number), bodies, routing: None }).unwrap();
+        ledger
+            .writer()
+            .record(Settled { call: bare(number), bodies, routing: None, answer_id: None })
+            .unwrap();
         ledger.writer().flush_blocking().unwrap();
     }
     let kept: Vec<u32> =
@@ -105,7 +111,12 @@ fn bodies_that_are_too_many_already_go_without_a_further_one() {
     for number in 0..9 {
         ledger
             .writer()
-            .record(Settled { call: bare(number), bodies: Some(bodies("a", "b")), routing: None })
+            .record(Settled {
+                call: bare(number),
+                bodies: Some(bodies("a", "b")),
+                routing: None,
+                answer_id: None,
+            })
             .unwrap();
     }
     ledger.close().unwrap();
@@ -264,7 +275,8 @@ fn how_a_call_was_routed_is_read_back_for_the_calls_that_were() {
         }],
         ..Routing::default()
     };
-    let routed = Settled { call: bare(0), bodies: None, routing: Some(routing.clone()) };
+    let routed =
+        Settled { call: bare(0), bodies: None, routing: Some(routing.clone()), answer_id: None };
     ledger.writer().record(routed).unwrap();
     ledger.writer().record(settled(bare(1))).unwrap();
     ledger.writer().flush_blocking().unwrap();

@@ -93,7 +93,14 @@ fn records_more_than_the_disk_takes() {
     let failed = loop {
         let request = (0..100_000).map(|_| noise()).collect::<Vec<_>>().into();
         let said = Bodies { request, ..Bodies::default() };
-        writer.record(Settled { call: bare(recorded), bodies: Some(said), routing: None }).unwrap();
+        writer
+            .record(Settled {
+                call: bare(recorded),
+                bodies: Some(said),
+                routing: None,
+                answer_id: None,
+            })
+            .unwrap();
         recorded += 1;
         if writer.flush_blocking().is_err() {
             break writer.progress().borrow().clone();

@@ -43,7 +43,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(file(dir.path())).unwrap();
 
     let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
-    assert!(matches!(error, LedgerError::Newer { found: 99, known: 5, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 6, .. }), "{error}");
     assert!(error.to_string().contains("use the newer program"), "{error}");
     let error = Reader::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -99,6 +99,7 @@ fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     upgrades(2, include_str!("../../fixtures/v2.sql"), &before_tiers);
     upgrades(3, include_str!("../../fixtures/v3.sql"), &full(1));
     upgrades(4, include_str!("../../fixtures/v4.sql"), &full(1));
+    upgrades(5, include_str!("../../fixtures/v5.sql"), &full(1));
 }
 
 fn upgrades(version: u32, dump: &str, call: &Call) {

@@ -134,7 +134,7 @@ pub(crate) fn caller(program: &str, pid: u32) -> Caller {
 }
 
 pub(crate) fn settled(call: Call) -> Settled {
-    Settled { call, bodies: None, routing: None }
+    Settled { call, bodies: None, routing: None, answer_id: None }
 }
 
 pub(crate) fn bodies(request: &str, response: &str) -> Bodies {

@@ -416,7 +416,10 @@ fn a_deleted_call_takes_its_bodies_along() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
     let bodies = Some(crate::bodies("asked", "answered"));
-    ledger.writer().record(Settled { call: full(1), bodies, routing: None }).unwrap();
+    ledger
+        .writer()
+        .record(Settled { call: full(1), bodies, routing: None, answer_id: None })
+        .unwrap();
     assert_eq!(change(&ledger, vec![Change::Delete(full(1).id)]).unwrap(), 1);
     assert_eq!(ledger.reader().bodies(full(1).id).unwrap(), None);
     ledger.close().unwrap();
