@@ -17,4 +17,5 @@ mod many;
 mod proxies;
 mod refusals;
 mod routing;
+mod signed;
 mod tls;

@@ -3,14 +3,17 @@
 //! A mistake is reported with file, line, column and the accepted values. A key never stands in the
 //! file: only where to find it.
 
+mod credential;
+mod endpoints;
 mod models;
 mod prices;
 
-use std::{fs, io, net::SocketAddr, path::Path, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap, fs, io, net::SocketAddr, path::Path, str::FromStr, time::Duration,
+};
 
 use serde::Deserialize;
 use tollgate_core::{
-    Format,
     price::PriceRow,
     provider::{Auth, Catalogue, Endpoint, Provider},
     quirks::Quirks,
@@ -18,6 +21,7 @@ use tollgate_core::{
 use tollgate_gateway::Model;
 use toml::Spanned;
 
+pub use self::credential::CredentialSource;
 use self::{
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
@@ -29,15 +33,6 @@ pub const DEFAULT_LISTEN: SocketAddr =
 
 /// The longest configuration file that is read.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
-
-/// Where a provider's credential is found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum CredentialSource {
-    /// In this environment variable.
-    Env(String),
-    /// In the OS keyring, under this name.
-    Keyring(String),
-}
 
 /// How long to wait for a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +50,8 @@ pub struct ProviderConfig {
     pub provider: Provider,
     /// The credential that replaces the client's own; `None`: the client's passes through.
     pub credential: Option<CredentialSource>,
+    /// The AWS region that requests are signed for, where they are.
+    pub region: Option<String>,
     /// Timeouts.
     pub patience: Patience,
     /// How many calls it may have at once; `None` is no limit.
@@ -126,8 +123,13 @@ impl Config {
                 return Err(ConfigError::Read { path: path.display().to_string(), source });
             }
         };
-        Self::parse(&text, catalogue).map_err(|Mistake { at, message }| {
-            let (line, column) = line_and_column(&text, at);
+        Self::read(&text, path, catalogue)
+    }
+
+    /// Reads a text that stands in `path`, or is to stand there.
+    fn read(text: &str, path: &Path, catalogue: &Catalogue) -> Result<Self, ConfigError> {
+        Self::parse(text, catalogue).map_err(|Mistake { at, message }| {
+            let (line, column) = line_and_column(text, at);
             ConfigError::Invalid { path: path.display().to_string(), line, column, message }
         })
     }
@@ -189,6 +191,8 @@ struct RawProvider {
     name: Option<String>,
     format: Option<Vec<Spanned<String>>>,
     base_url: Option<Spanned<String>>,
+    #[serde(default)]
+    parameters: BTreeMap<String, Spanned<String>>,
     auth: Option<Spanned<String>>,
     api_key: Option<Spanned<toml::Value>>,
     ask_usage: Option<bool>,
@@ -239,15 +243,10 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         return Err(Mistake::new(&raw.id, message));
     }
     let known = catalogue.get(&id);
-    let endpoints = valid_endpoints(&raw, known)?;
-    let auth = match &raw.auth {
-        Some(text) => valid_auth(text)?,
-        None => known.map_or(Auth::Bearer, |it| it.auth.clone()),
-    };
-    let credential = match &raw.api_key {
-        Some(value) => Some(valid_credential(value, &auth)?),
-        None => None,
-    };
+    let endpoints = endpoints::valid(&raw, known)?;
+    let usual = known.map_or(Auth::Bearer, |it| it.auth.clone());
+    let (credential, auth) = credential::valid(raw.api_key.as_ref(), raw.auth.as_ref(), usual)?;
+    let region = if auth == Auth::Aws { Some(valid_region(&raw, &endpoints)?) } else { None };
     let mut provider = known.cloned().unwrap_or_else(|| Provider {
         id: id.clone(),
         name: id.clone(),
@@ -274,77 +273,24 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         idle: raw.idle_timeout_s.as_ref().map(valid_timeout).transpose()?,
     };
     let concurrent_max = raw.concurrent_max.as_ref().map(valid_concurrency).transpose()?;
-    Ok(ProviderConfig { provider, credential, patience, concurrent_max })
+    Ok(ProviderConfig { provider, credential, region, patience, concurrent_max })
 }
 
-fn valid_endpoints(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<Endpoint>, Mistake> {
-    let Some(base_url) = &raw.base_url else {
-        let Some(known) = known else {
-            let message = format!(
-                "provider `{}` is not in the catalogue, so it needs `base_url` and `format`",
-                raw.id.get_ref()
-            );
-            return Err(Mistake::new(&raw.id, message));
-        };
-        if known.needs_base_url() {
-            let message = format!(
-                "provider `{}` needs `base_url`: its address has a part that only you know (`{}`)",
-                raw.id.get_ref(),
-                known.endpoints.first().map_or("", |it| it.base_url.as_str())
-            );
-            return Err(Mistake::new(&raw.id, message));
-        }
-        if let Some(first) = raw.format.as_ref().and_then(|it| it.first()) {
-            let message = "`format` says what is spoken at `base_url`, which is not here";
-            return Err(Mistake::new(first, message.to_owned()));
-        }
-        return Ok(known.endpoints.clone());
-    };
-    let url = base_url.get_ref().trim_end_matches('/');
-    let parsed = url.parse::<http::Uri>().ok();
-    let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
-    if !matches!(scheme, Some("http" | "https")) || url.contains(['?', '#', '{']) {
-        let message = format!("`{url}` is not an http(s) URL without a query or placeholder");
-        return Err(Mistake::new(base_url, message));
+/// The region that requests are signed for: what the entry says, or what stands in the host of
+/// `bedrock-runtime.REGION.amazonaws.com`.
+fn valid_region(raw: &RawProvider, endpoints: &[Endpoint]) -> Result<String, Mistake> {
+    if let Some(region) = endpoints::valid_parameters(&raw.parameters)?.get("region") {
+        return Ok((*region).to_owned());
     }
-    let formats = match &raw.format {
-        Some(names) => names.iter().map(valid_format).collect::<Result<Vec<_>, _>>()?,
-        None => {
-            known.map(|it| it.endpoints.iter().map(|it| it.format).collect()).unwrap_or_default()
-        }
-    };
-    if formats.is_empty() {
-        let message = format!("provider `{}` needs `format`: {}", raw.id.get_ref(), format_names());
-        return Err(Mistake::new(&raw.id, message));
-    }
-    Ok(formats.into_iter().map(|format| Endpoint { format, base_url: url.to_owned() }).collect())
-}
-
-fn valid_format(name: &Spanned<String>) -> Result<Format, Mistake> {
-    Format::from_str(name.get_ref()).map_err(|_| {
-        let message = format!("no format `{}`: use {}", name.get_ref(), format_names());
-        Mistake::new(name, message)
+    let hosts = endpoints.iter().filter_map(|it| it.base_url.parse::<http::Uri>().ok());
+    let region = hosts.into_iter().find_map(|it| {
+        let mut labels = it.host()?.split('.').skip_while(|it| !it.starts_with("bedrock"));
+        labels.nth(1).map(str::to_owned)
+    });
+    region.ok_or_else(|| {
+        let message = "requests to AWS are signed for a region: `parameters = { region = \"…\" }`";
+        Mistake::new(&raw.id, message.to_owned())
     })
-}
-
-fn format_names() -> String {
-    Format::ALL.map(|it| format!("`{it}`")).join(", ")
-}
-
-fn valid_auth(text: &Spanned<String>) -> Result<Auth, Mistake> {
-    match text.get_ref().as_str() {
-        "bearer" => Ok(Auth::Bearer),
-        "none" => Ok(Auth::None),
-        other => match other.strip_prefix("header:") {
-            Some(name) if http::HeaderName::from_str(name).is_ok() => {
-                Ok(Auth::Header(name.to_ascii_lowercase()))
-            }
-            _ => {
-                let message = format!("no auth `{other}`: use `bearer`, `none` or `header:NAME`");
-                Err(Mistake::new(text, message))
-            }
-        },
-    }
 }
 
 fn valid_concurrency(calls: &Spanned<u64>) -> Result<usize, Mistake> {
@@ -382,35 +328,6 @@ fn valid_quirks(quirks: &Spanned<Quirks>) -> Result<Quirks, Mistake> {
     Ok(*quirks.get_ref())
 }
 
-/// A text is refused without being repeated: it is most likely a key.
-fn valid_credential(
-    value: &Spanned<toml::Value>,
-    auth: &Auth,
-) -> Result<CredentialSource, Mistake> {
-    // It would not be sent, and the client's own key would go in its place.
-    let unused = match auth {
-        Auth::Bearer | Auth::Header(_) => None,
-        Auth::None => Some("no key is sent with `auth = \"none\"`"),
-        Auth::Signed => Some("requests to this provider are signed, which this version does not"),
-    };
-    if let Some(unused) = unused {
-        let message =
-            format!("{unused}: leave `api_key` out, or set `auth` to `bearer` or `header:NAME`");
-        return Err(Mistake::new(value, message));
-    }
-    let wrong = "a key never stands in this file: use `{ keyring = \"NAME\" }` or \
-                 `{ env = \"VARIABLE\" }`, or leave it out and the client's own key passes through";
-    let wrong = || Mistake::new(value, wrong.to_owned());
-    let table = value.get_ref().as_table().filter(|it| it.len() == 1).ok_or_else(wrong)?;
-    let (kind, name) = table.iter().next().ok_or_else(wrong)?;
-    let name = name.as_str().filter(|it| !it.is_empty()).ok_or_else(wrong)?.to_owned();
-    match kind.as_str() {
-        "env" => Ok(CredentialSource::Env(name)),
-        "keyring" => Ok(CredentialSource::Keyring(name)),
-        _ => Err(wrong()),
-    }
-}
-
 fn read_bounded(path: &Path) -> io::Result<String> {
     if fs::metadata(path)?.len() > CONFIG_BYTES_MAX {
         let message = format!("longer than {CONFIG_BYTES_MAX} bytes");
@@ -430,7 +347,7 @@ fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use tollgate_core::{UnixMs, price::PriceBook, quirks::quirks_of, routing::Strategy};
+    use tollgate_core::{Format, UnixMs, price::PriceBook, quirks::quirks_of, routing::Strategy};
     use tollgate_gateway::{MODEL_RETRIES_MAX, MODEL_TARGETS_MAX};
 
     use super::*;
@@ -555,9 +472,13 @@ mod tests {
         };
         let key = "api_key = { env = 'KEY' }";
         check(&format!("id = 'openai'\nauth = 'none'\n{key}"), "4:11: ", "`auth = \"none\"`");
-        check(&format!("id = 'google-vertex'\nbase_url = 'http://h'\n{key}"), "4:11: ", "signed");
+        let aws = "api_key = { aws_profile = 'default' }";
+        check(&format!("id = 'openai'\n{aws}"), "2:6: ", "region = \"…\"");
+        check(&format!("id = 'openai'\nauth = 'bearer'\n{aws}"), "4:11: ", "leave `auth` out");
+        check("id = 'azure'\nparameters = { resource = 'a/b' }", "3:27: ", "into a URL");
+        check("id = 'google-vertex'\nparameters = { region = 'r' }", "2:6: ", "project = \"…\"");
         check(&format!("id = 'ollama'\n{key}"), "3:11: ", "`header:NAME`");
-        check(&format!("id = 'azure'\n{key}"), "2:6: ", "`base_url`");
+        check(&format!("id = 'azure'\n{key}"), "2:6: ", "resource = \"…\"");
         check("id = 'openai'\nformat = ['openai-chat']", "3:11: ", "`base_url`");
         check("id = 'openai'\nbase_url = 'https://{me}/v1'", "3:12: ", "placeholder");
         check("id = 'openai'\nidle_timeout_s = 0", "3:18: ", "one second");
@@ -627,6 +548,41 @@ mod tests {
         check(&target("provider = 'openai', model = 'm', weight = 2"), "3:57: ", "weighted");
         let unweighted = target("provider = 'openai', model = 'm', weight = 0");
         check(&format!("strategy = 'weighted'\n{unweighted}"), "4:11: ", "whose weight is not 0");
+    }
+
+    #[test]
+    fn what_only_the_user_knows_is_filled_into_the_catalogues_addresses() {
+        let provider = |text: &str| {
+            let config = parse(&format!("[[providers]]\n{text}")).unwrap();
+            config.providers.into_iter().next().unwrap()
+        };
+        let bedrock = provider(
+            "id = 'amazon-bedrock'\nparameters = { region = 'eu-west-1' }\n\
+             api_key = { aws_profile = 'work' }",
+        );
+        let url = &bedrock.provider.endpoints[0].base_url;
+        assert!(url.starts_with("https://bedrock-runtime.eu-west-1.amazonaws.com"), "{url}");
+        assert_eq!(bedrock.region.as_deref(), Some("eu-west-1"));
+        assert_eq!(bedrock.provider.auth, Auth::Aws);
+        assert_eq!(bedrock.credential, Some(CredentialSource::AwsProfile("work".to_owned())));
+        let own = provider(
+            "id = 'amazon-bedrock'\n\
+             base_url = 'https://vpce-1.bedrock-runtime.us-east-2.vpce.amazonaws.com/openai/v1'\n\
+             api_key = { aws_env = 'AWS' }",
+        );
+        assert_eq!(own.region.as_deref(), Some("us-east-2"));
+        let vertex = provider(
+            "id = 'google-vertex'\nparameters = { region = 'europe-west1', project = 'p-1' }\n\
+             api_key = { google = 'default' }",
+        );
+        assert_eq!(vertex.credential, Some(CredentialSource::Google(None)));
+        assert_eq!((vertex.provider.auth, vertex.region), (Auth::Google, None));
+        let azure = provider(
+            "id = 'azure'\nparameters = { resource = 'lab' }\napi_key = { entra_env = 'AZURE' }",
+        );
+        let url = &azure.provider.endpoints[0].base_url;
+        assert_eq!(url, "https://lab.openai.azure.com/openai/v1");
+        assert_eq!(azure.provider.auth, Auth::Entra);
     }
 
     /// What the schema tells editors and what the parser takes are one thing.

@@ -6,6 +6,8 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    fs,
+    path::{Path, PathBuf},
     thread,
 };
 
@@ -31,6 +33,22 @@ pub enum CredentialError {
     /// What was found cannot be sent. It is not shown: it may be a key.
     #[error("read the credential `{0}`: it has characters that no HTTP header can carry")]
     NotAKey(String),
+    /// What was found is something else than is wanted. It is not shown: it may be a key.
+    #[error("read the credential {place}: {why}")]
+    Unfit {
+        /// Where it was found.
+        place: String,
+        /// What is wanted.
+        why: String,
+    },
+    /// A file that holds a credential cannot be read.
+    #[error("read the credential `{path}`: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// The reason.
+        why: String,
+    },
     /// The keyring does not work here.
     #[error("use the keyring: {0}")]
     Keyring(String),
@@ -46,18 +64,27 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Reads those that are in the environment.
+    /// Reads those that are in the environment, and in files that it leads to.
     pub(crate) fn read_environment(
         &mut self,
         config: &Config,
         env: &dyn Fn(&str) -> Option<String>,
     ) {
         for source in sources(config) {
-            if let CredentialSource::Env(name) = source {
-                let unset = || CredentialError::EnvUnset(name.clone());
-                let key = env(name).ok_or_else(unset).and_then(|it| usable(name, &it, unset));
-                self.found.insert(source.clone(), key);
-            }
+            let key = match source {
+                CredentialSource::Env(name) => variable(name, env),
+                CredentialSource::AwsEnv(prefix) => {
+                    let fixed = ["ACCESS_KEY_ID", "SECRET_ACCESS_KEY"];
+                    variables(prefix, &fixed, Some("SESSION_TOKEN"), env)
+                }
+                CredentialSource::EntraEnv(prefix) => {
+                    let fixed = ["TENANT_ID", "CLIENT_ID", "CLIENT_SECRET"];
+                    variables(prefix, &fixed, None, env)
+                }
+                CredentialSource::Google(path) => google_file(path.as_deref(), env),
+                CredentialSource::AwsProfile(_) | CredentialSource::Keyring(_) => continue,
+            };
+            self.found.insert(source.clone(), key);
         }
     }
 
@@ -69,7 +96,11 @@ impl Keys {
         let names: BTreeSet<String> = sources(config)
             .filter_map(|it| match it {
                 CredentialSource::Keyring(name) => Some(name.clone()),
-                CredentialSource::Env(_) => None,
+                CredentialSource::Env(_)
+                | CredentialSource::AwsProfile(_)
+                | CredentialSource::AwsEnv(_)
+                | CredentialSource::Google(_)
+                | CredentialSource::EntraEnv(_) => None,
             })
             .collect();
         if names.is_empty() {
@@ -108,6 +139,57 @@ impl Keys {
 
 fn sources(config: &Config) -> impl Iterator<Item = &CredentialSource> {
     config.providers.iter().filter_map(|it| it.credential.as_ref())
+}
+
+fn variable(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, CredentialError> {
+    let unset = || CredentialError::EnvUnset(name.to_owned());
+    env(name).ok_or_else(unset).and_then(|it| usable(name, &it, unset))
+}
+
+/// Variables that belong together, joined by `:` as they would stand in the keyring; `last` need not
+/// be there.
+fn variables(
+    prefix: &str,
+    names: &[&str],
+    last: Option<&str>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Secret, CredentialError> {
+    let mut joined = Vec::new();
+    for name in names {
+        joined.push(variable(&format!("{prefix}_{name}"), env)?.expose().to_owned());
+    }
+    let last = last.and_then(|it| variable(&format!("{prefix}_{it}"), env).ok());
+    joined.extend(last.map(|it| it.expose().to_owned()));
+    Ok(Secret::new(joined.join(":")))
+}
+
+/// The longest file of Google's tools that is read; they have some two kilobytes.
+const GOOGLE_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A file of Google's tools: `path`, or where they look themselves.
+fn google_file(
+    path: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Secret, CredentialError> {
+    let usual = || {
+        let named = env("GOOGLE_APPLICATION_CREDENTIALS").filter(|it| !it.is_empty());
+        if let Some(named) = named {
+            return Ok(PathBuf::from(named));
+        }
+        let folder = env("CLOUDSDK_CONFIG").map(PathBuf::from);
+        let home = || env("HOME").map(|it| PathBuf::from(it).join(".config/gcloud"));
+        let folder = folder.or_else(home);
+        let unset = || CredentialError::EnvUnset("GOOGLE_APPLICATION_CREDENTIALS".to_owned());
+        folder.map(|it| it.join("application_default_credentials.json")).ok_or_else(unset)
+    };
+    let path = path.map_or_else(usual, |it| Ok(it.to_owned()))?;
+    let failed = |why: String| CredentialError::File { path: path.display().to_string(), why };
+    let size = fs::metadata(&path).map_err(|it| failed(it.to_string()))?.len();
+    if size > GOOGLE_FILE_BYTES_MAX {
+        return Err(failed(format!("longer than {GOOGLE_FILE_BYTES_MAX} bytes")));
+    }
+    let text = fs::read_to_string(&path).map_err(|it| failed(it.to_string()))?;
+    Ok(Secret::new(text))
 }
 
 /// A key without the line end that a file or a paste leaves.
@@ -175,7 +257,7 @@ mod tests {
         let text = "[[providers]]\nid = 'openai'\napi_key = { env = 'KEY' }";
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.toml");
-        std::fs::write(&file, text).unwrap();
+        fs::write(&file, text).unwrap();
         let config = Config::load(&file, &Catalogue::embedded().unwrap()).unwrap();
         let read = |value: Option<&str>| {
             let mut keys = Keys::default();

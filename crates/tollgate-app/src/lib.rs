@@ -26,6 +26,7 @@ pub mod procfs;
 pub mod sdk_env;
 pub mod server;
 mod settings;
+mod signing;
 mod snapshot;
 mod start;
 mod token;

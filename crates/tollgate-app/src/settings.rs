@@ -268,7 +268,7 @@ impl Settings {
     }
 
     fn make(&self) -> Snapshot {
-        let Sources { catalogue, prices, .. } = &self.sources;
+        let Sources { catalogue, prices, env, .. } = &self.sources;
         let mut state = self.state();
         state.prices = match state.config.prices.as_slice() {
             [] => Arc::clone(prices),
@@ -276,7 +276,7 @@ impl Settings {
         };
         let State { config, keys, simulator, prices, .. } = &*state;
         let (snapshot, unfollowed) =
-            snapshot::make(config, catalogue, Arc::clone(prices), *simulator, keys);
+            snapshot::make(config, catalogue, Arc::clone(prices), *simulator, keys, env);
         state.unfollowed = unfollowed;
         snapshot
     }

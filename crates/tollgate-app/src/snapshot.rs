@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::uri::Authority;
 use tollgate_core::{
-    Format, Secret,
+    Format,
     price::PriceBook,
     provider::{Catalogue, Endpoint, Provider},
 };
@@ -14,6 +14,8 @@ use crate::{
     config::{Config, CredentialSource, ProviderConfig},
     credentials::{CredentialError, Keys},
     settings::{Problem, Severity},
+    signing::{self, Found},
+    start::Environment,
 };
 
 /// The providers that the simulator stands in for, with the formats it speaks for each.
@@ -30,6 +32,7 @@ pub(crate) fn make(
     prices: Arc<PriceBook>,
     simulator: Option<SocketAddr>,
     keys: &Keys,
+    env: &Environment,
 ) -> (Snapshot, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut unavailable = Vec::new();
@@ -40,13 +43,13 @@ pub(crate) fn make(
         .map(|it| setup(it.clone()))
         .collect();
     for own in &config.providers {
-        let key = match &own.credential {
+        let found = match simulator {
             // The simulator takes any key, and must not be shown a real one.
-            Some(source) if simulator.is_none() => keys.get(source).map(Some),
-            Some(_) | None => Ok(None),
+            Some(_) => Ok(Found::Nothing),
+            None => signing::found(own, keys, env),
         };
-        match key {
-            Ok(key) => providers.push(configured(own, key)),
+        match found {
+            Ok(found) => providers.push(configured(own, found)),
             Err(err) => {
                 let problem = without_key(own, &err);
                 let reason = format!("{}: {} ({})", problem.name, problem.found, problem.remedy);
@@ -99,13 +102,20 @@ fn setup(provider: Provider) -> ProviderSetup {
         simulated: false,
         timeouts: Timeouts::default(),
         concurrent_max: None,
+        signing: None,
     }
 }
 
-fn configured(own: &ProviderConfig, credential: Option<Secret>) -> ProviderSetup {
+fn configured(own: &ProviderConfig, found: Found) -> ProviderSetup {
+    let (credential, signing) = match found {
+        Found::Nothing => (None, None),
+        Found::Key(key) => (Some(key), None),
+        Found::Signing(signing) => (None, Some(signing)),
+    };
     let default = Timeouts::default();
     ProviderSetup {
         credential,
+        signing,
         concurrent_max: own.concurrent_max,
         timeouts: Timeouts {
             first_byte: own.patience.first_byte.unwrap_or(default.first_byte),
@@ -125,6 +135,19 @@ fn without_key(own: &ProviderConfig, err: &CredentialError) -> Problem {
         }
         (Some(CredentialSource::Keyring(name)), _) => {
             format!("store it with `tollgate providers login {name}`")
+        }
+        (Some(CredentialSource::AwsEnv(prefix)), _) => {
+            format!("set `{prefix}_ACCESS_KEY_ID` and `{prefix}_SECRET_ACCESS_KEY`, and restart")
+        }
+        (Some(CredentialSource::EntraEnv(prefix)), _) => format!(
+            "set `{prefix}_TENANT_ID`, `{prefix}_CLIENT_ID` and `{prefix}_CLIENT_SECRET`, and restart"
+        ),
+        (Some(CredentialSource::Google(None)), _) => {
+            "log in with `gcloud auth application-default login`, then save the configuration again"
+                .to_owned()
+        }
+        (Some(CredentialSource::Google(Some(_)) | CredentialSource::AwsProfile(_)), _) => {
+            "mend the file, then save the configuration again".to_owned()
         }
         (None, _) => String::new(),
     };

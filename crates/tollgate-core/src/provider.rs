@@ -21,9 +21,13 @@ pub enum Auth {
     Header(String),
     /// No credential (servers on this machine).
     None,
-    /// Requests are signed or tokens are exchanged first (Bedrock, Vertex): not served yet; the
-    /// client's own headers pass through.
-    Signed,
+    /// Each request is signed with AWS's Signature Version 4.
+    Aws,
+    /// `Authorization: Bearer TOKEN`, with a token that Google gives for a service account's key or
+    /// a person's login.
+    Google,
+    /// The same, with a token that Microsoft Entra gives for an application's secret.
+    Entra,
 }
 
 /// A wire format that a provider speaks, and where.

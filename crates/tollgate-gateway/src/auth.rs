@@ -7,6 +7,7 @@ use tollgate_wire::text;
 use crate::{
     destination::{Destination, Query},
     error::Refusal,
+    sign::Signer,
 };
 
 /// Headers in which clients send a provider's key.
@@ -43,7 +44,7 @@ impl Credential {
         destination: &Destination,
         query: Option<&str>,
     ) -> Result<Self, Refusal> {
-        if destination.credential.is_none() && needs_key(destination) {
+        if !destination.has_credential() && needs_key(destination) {
             return Err(missing(destination));
         }
         Ok(Self::replaced(query, query.is_some_and(has_key)))
@@ -55,14 +56,14 @@ impl Credential {
         headers: &HeaderMap,
         query: Option<&str>,
     ) -> Result<Self, Refusal> {
-        if destination.credential.is_some() {
+        if destination.has_credential() {
             let key_in_query = takes_key_in_query(destination) && query.is_some_and(has_key);
             return Ok(Self::replaced(query, key_in_query));
         }
         let sent = |name: &HeaderName| headers.get(name).is_some_and(|it| !it.is_empty());
         let own = match &destination.auth {
             Auth::Header(name) => headers.get(name.as_str()).is_some_and(|it| !it.is_empty()),
-            Auth::Bearer | Auth::None | Auth::Signed => false,
+            Auth::Bearer | Auth::None | Auth::Aws | Auth::Google | Auth::Entra => false,
         };
         if !needs_key(destination)
             || own
@@ -92,7 +93,8 @@ impl Credential {
 
     /// Whether a header of the client's is left out because the configured credential replaces it.
     pub(crate) fn replaces(&self, destination: &Destination, name: &HeaderName) -> bool {
-        let own = destination.credential.as_ref().is_some_and(|(own, _)| own == name);
+        let own = destination.credential.as_ref().is_some_and(|(own, _)| own == name)
+            || (destination.signer.is_some() && Signer::replaces(name));
         *self != Self::Client && (own || KEY_HEADERS.contains(name))
     }
 }
@@ -100,7 +102,8 @@ impl Credential {
 fn needs_key(destination: &Destination) -> bool {
     match &destination.auth {
         Auth::Bearer | Auth::Header(_) => true,
-        Auth::None | Auth::Signed => false,
+        // A client that signs itself does so in headers of its own.
+        Auth::None | Auth::Aws | Auth::Google | Auth::Entra => false,
     }
 }
 
@@ -112,7 +115,7 @@ fn missing(destination: &Destination) -> Refusal {
 fn takes_key_in_query(destination: &Destination) -> bool {
     match &destination.auth {
         Auth::Header(name) => name == GEMINI_HEADER,
-        Auth::Bearer | Auth::None | Auth::Signed => false,
+        Auth::Bearer | Auth::None | Auth::Aws | Auth::Google | Auth::Entra => false,
     }
 }
 

@@ -17,7 +17,7 @@ use tollgate_wire::{format_row, translate::Capabilities};
 
 use crate::{
     GatewayError, ProviderSetup, Timeouts, capabilities::capabilities, limits::SLOT_WAIT,
-    slots::Slots,
+    sign::Signer, slots::Slots,
 };
 
 /// The formats that a call is translated to, the most telling first.
@@ -34,6 +34,8 @@ pub(crate) struct Destination {
     pub(crate) env: Option<String>,
     /// The header that carries the configured credential.
     pub(crate) credential: Option<(HeaderName, HeaderValue)>,
+    /// What signs its requests, in place of a credential.
+    pub(crate) signer: Option<Arc<Signer>>,
     /// Headers to add where the client left them out.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     /// Its places for calls that are under way at once.
@@ -83,9 +85,10 @@ pub(crate) enum Query<'a> {
 
 impl Destination {
     /// `earlier` is the same provider as an earlier snapshot had it: calls under way keep their
-    /// places.
+    /// places, and tokens that are still good are kept.
     pub(crate) fn new(setup: ProviderSetup, earlier: Option<&Self>) -> Result<Self, GatewayError> {
-        let ProviderSetup { provider, credential, simulated, timeouts, concurrent_max } = setup;
+        let ProviderSetup { provider, credential, simulated, timeouts, concurrent_max, signing } =
+            setup;
         let header = |name: &str, value: &str| {
             let pair = name.parse::<HeaderName>().ok().zip(value.parse::<HeaderValue>().ok());
             pair.ok_or_else(|| GatewayError::Header {
@@ -98,7 +101,7 @@ impl Destination {
                 Some(header("authorization", &format!("Bearer {}", key.expose()))?)
             }
             (Auth::Header(name), Some(key)) => Some(header(name, key.expose())?),
-            (Auth::None | Auth::Signed, _) | (_, None) => None,
+            (Auth::None | Auth::Aws | Auth::Google | Auth::Entra, _) | (_, None) => None,
         };
         let credential = credential.map(|(name, mut value)| {
             value.set_sensitive(true);
@@ -118,6 +121,11 @@ impl Destination {
         let slots = earlier.map(|it| &it.slots).filter(|it| it.most() == concurrent_max);
         let slots =
             slots.map_or_else(|| Arc::new(Slots::new(concurrent_max, SLOT_WAIT)), Arc::clone);
+        let kept = earlier.and_then(|it| it.signer.as_ref());
+        let signer = signing.map(|signing| {
+            let kept = kept.filter(|it| it.signing == signing).map(Arc::clone);
+            kept.unwrap_or_else(|| Arc::new(Signer::new(signing)))
+        });
         Ok(Self {
             id: provider.id.as_str().into(),
             simulated,
@@ -125,6 +133,7 @@ impl Destination {
             env: provider.env.first().cloned(),
             auth: provider.auth.clone(),
             credential,
+            signer,
             headers,
             slots,
             endpoints,
@@ -147,6 +156,16 @@ impl Destination {
     pub(crate) fn capabilities(&self, model: &str) -> Capabilities {
         let no_stream_usage = !self.asks_usage();
         Capabilities { no_stream_usage, ..capabilities(&self.provider, model) }
+    }
+
+    /// Whether its requests carry a credential of ours.
+    pub(crate) const fn has_credential(&self) -> bool {
+        self.credential.is_some() || self.signer.is_some()
+    }
+
+    /// Whether its requests must be at hand as a whole, because they are signed so.
+    pub(crate) fn reads_bodies(&self) -> bool {
+        self.signer.as_ref().is_some_and(|it| it.reads_body())
     }
 
     /// Whether it is known to serve a format.

@@ -46,7 +46,7 @@ pub struct GatewayConfig {
 pub struct Gateway {
     pub(crate) config: GatewayConfig,
     pub(crate) routes: ArcSwap<Routes>,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Arc<Upstream>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) settler: Settler,
     pub(crate) room: Room,
@@ -65,7 +65,7 @@ impl Gateway {
     pub fn new(mut config: GatewayConfig, snapshot: Snapshot) -> Result<Arc<Self>, GatewayError> {
         let routes = ArcSwap::from_pointee(Routes::new(snapshot, None)?);
         let roots = std::mem::take(&mut config.extra_roots);
-        let upstream = Upstream::new(roots, config.proxies.clone(), &config.limits)?;
+        let upstream = Arc::new(Upstream::new(roots, config.proxies.clone(), &config.limits)?);
         let observer = Arc::clone(&config.observer);
         let desk = Desk::new(observer, config.ledger.clone(), config.limits.caller_wait);
         let desk = Arc::new(desk);

@@ -34,6 +34,7 @@ mod request;
 mod route;
 mod send;
 mod settle;
+mod sign;
 mod sink;
 mod slots;
 mod snapshot;
@@ -54,6 +55,7 @@ pub use limits::{
 };
 pub use model::{ModelStatus, TargetStatus};
 pub use observe::{GatewayEvent, LiveCall, Observer};
+pub use sign::{AwsKeys, EntraKey, GoogleKey, GoogleKeyError, ProfileFiles, SIGN_TIMEOUT, Signing};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
 pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};
 pub use stream::{BodyError, ResponseBody};

@@ -179,6 +179,7 @@ mod tests {
                 simulated: false,
                 timeouts: Timeouts::default(),
                 concurrent_max: None,
+                signing: None,
             };
             Ok(Arc::new(Destination::new(setup, None).unwrap()))
         };

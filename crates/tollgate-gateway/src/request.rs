@@ -64,19 +64,15 @@ pub(crate) async fn take(
     room: &Room,
 ) -> Result<Request, Refusal> {
     if !asked.route.as_ref().is_some_and(|it| is_read(it.operation)) {
-        if let Some((body, uploaded)) = upload.passed_on(call.request_counter()) {
+        let signed = asked.home().is_ok_and(|it| it.destination.reads_bodies());
+        if !signed && let Some((body, uploaded)) = upload.passed_on(call.request_counter()) {
             return Ok(Request::AsItComes(body, uploaded));
         }
-        call.received(0, &Bytes::new(), None);
-        let nothing = Whole {
-            own: Bytes::new(),
-            decoded: None,
-            coded: false,
-            facts: None,
-            standalone: None,
-            _held: Held::default(),
-        };
-        return Ok(Request::Whole(nothing));
+        let (own, held) =
+            if signed { upload.whole(room).await? } else { (Bytes::new(), Held::default()) };
+        call.received(own.len(), &Bytes::new(), None);
+        let unread = Whole { own, decoded: None, coded: false, facts: None, standalone: None, _held: held };
+        return Ok(Request::Whole(unread));
     }
     let (own, held) = upload.whole(room).await?;
     let coding = head.headers.get(header::CONTENT_ENCODING);

@@ -201,6 +201,7 @@ mod tests {
             simulated: false,
             timeouts: Timeouts::default(),
             concurrent_max: None,
+            signing: None,
         }
     }
 

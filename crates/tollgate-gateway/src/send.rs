@@ -8,6 +8,8 @@ use http::{Request, Response, StatusCode, Uri, request};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
+use tollgate_core::call::ErrorCode;
+use tollgate_wire::text;
 
 use crate::{
     Gateway,
@@ -83,6 +85,7 @@ impl Sending<'_> {
         loop {
             let body = Either::Left(Full::new(bytes.clone()));
             let request = self.request(Framing::Whole(bytes.len()), plain, body);
+            let request = self.signed(request, bytes).await?;
             let sent_at = Instant::now();
             let sent = timeout(bound, self.gateway.upstream.send(request)).await;
             match sent.unwrap_or(Err(SendError::Silent(bound))) {
@@ -100,6 +103,7 @@ impl Sending<'_> {
         uploaded: Uploaded,
     ) -> Result<Reply, Refusal> {
         let request = self.request(Framing::AsItComes, PlainAnswer::AsAsked, Either::Right(body));
+        let request = self.signed(request, &Bytes::new()).await?;
         let bound = self.outgoing.first_byte;
         let sent_at = Instant::now();
         let mut uploaded = pin!(uploaded);
@@ -156,6 +160,31 @@ impl Sending<'_> {
         };
         *request.headers_mut() = headers::for_provider(&self.head.headers, outbound);
         request
+    }
+
+    /// Signs the request where the provider wants that. `body` is the request's, where it is at hand.
+    async fn signed(
+        &mut self,
+        request: Request<RequestBody>,
+        body: &Bytes,
+    ) -> Result<Request<RequestBody>, Refusal> {
+        let destination = &self.outgoing.way.destination;
+        let ours = self.outgoing.credential != Credential::Client;
+        let Some(signer) = destination.signer.as_ref().filter(|_| ours) else {
+            return Ok(request);
+        };
+        let (mut parts, unsent) = request.into_parts();
+        let now = self.gateway.config.clock.now();
+        // Boxed, so that calls that are not signed do not carry its room about.
+        let signed = Box::pin(signer.sign(&self.gateway.upstream, now, &mut parts, body));
+        match signed.await {
+            Ok(()) => Ok(Request::from_parts(parts, unsent)),
+            Err(error) => {
+                self.call.not_delivered();
+                let message = text::not_signed(&destination.id, &error.to_string());
+                Err(Refusal::new(ErrorCode::NoCredential, message))
+            }
+        }
     }
 
     fn unanswered(&mut self, error: &SendError) -> Refusal {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tollgate_core::{Format, Secret, price::PriceBook, provider::Provider, routing::Strategy};
 use tollgate_wire::format_row;
 
-use crate::Timeouts;
+use crate::{Signing, Timeouts};
 
 /// A provider as this gateway uses it.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct ProviderSetup {
     pub timeouts: Timeouts,
     /// How many calls it may have at once; further ones wait for their turn. `None` is no limit.
     pub concurrent_max: Option<usize>,
+    /// How its requests are signed, in place of a `credential`.
+    pub signing: Option<Signing>,
 }
 
 /// A model of the user's own making: a name that clients ask for, and who can serve it.

@@ -38,6 +38,12 @@ pub fn no_credential(provider: &str, env: Option<&str>) -> String {
     )
 }
 
+/// The request could not be signed, or no token could be got for it; `why` says who was asked.
+#[must_use]
+pub fn not_signed(provider: &str, why: &str) -> String {
+    format!("Tollgate has no valid credential for `{provider}`: {why}.")
+}
+
 /// No connection; `why` is the last step that failed, without addresses that hold secrets.
 #[must_use]
 pub fn provider_unreachable(provider: &str, why: &str) -> String {

@@ -190,6 +190,7 @@ pub(crate) fn setup(id: &str, origin: &str) -> ProviderSetup {
         simulated: true,
         timeouts: Timeouts { first_byte: PATIENCE, idle: PATIENCE },
         concurrent_max: None,
+        signing: None,
     }
 }
 

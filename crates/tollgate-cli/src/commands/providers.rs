@@ -4,12 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
-use tollgate_app::{
-    client::ClientError,
-    clock::SystemClock,
-    config::{Config, CredentialSource},
-    credentials,
-};
+use tollgate_app::{client::ClientError, clock::SystemClock, config::Config, credentials};
 use tollgate_core::{
     Clock as _, PicoUsd, Secret, UnixMs,
     price::{PriceBook, PriceRow, Rates, Tier},
@@ -104,8 +99,7 @@ fn list(json: Json) -> Result<()> {
     let rows = all.iter().map(|it| {
         let own = config.providers.iter().find(|own| own.provider.id == it.id);
         let credential = match own.and_then(|it| it.credential.as_ref()) {
-            Some(CredentialSource::Env(name)) => format!("from ${name}"),
-            Some(CredentialSource::Keyring(name)) => format!("from the keyring ({name})"),
+            Some(source) => source.to_string(),
             None => "the client's own".to_owned(),
         };
         let formats: Vec<_> = it.endpoints.iter().map(|it| it.format.as_str()).collect();

@@ -1,0 +1,98 @@
+//! Where a provider is called, and in which formats.
+
+use std::{collections::BTreeMap, str::FromStr as _};
+
+use tollgate_core::{
+    Format,
+    provider::{Endpoint, Provider},
+};
+use toml::Spanned;
+
+use super::{Mistake, RawProvider};
+
+/// The endpoints of an entry: its own, or the catalogue's with what only the user knows filled in.
+pub(super) fn valid(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<Endpoint>, Mistake> {
+    let Some(base_url) = &raw.base_url else {
+        let Some(known) = known else {
+            let message = format!(
+                "provider `{}` is not in the catalogue, so it needs `base_url` and `format`",
+                raw.id.get_ref()
+            );
+            return Err(Mistake::new(&raw.id, message));
+        };
+        if let Some(first) = raw.format.as_ref().and_then(|it| it.first()) {
+            let message = "`format` says what is spoken at `base_url`, which is not here";
+            return Err(Mistake::new(first, message.to_owned()));
+        }
+        return filled(raw, known);
+    };
+    let url = base_url.get_ref().trim_end_matches('/');
+    let parsed = url.parse::<http::Uri>().ok();
+    let scheme = parsed.as_ref().and_then(http::Uri::scheme_str);
+    if !matches!(scheme, Some("http" | "https")) || url.contains(['?', '#', '{']) {
+        let message = format!("`{url}` is not an http(s) URL without a query or placeholder");
+        return Err(Mistake::new(base_url, message));
+    }
+    let formats = match &raw.format {
+        Some(names) => names.iter().map(valid_format).collect::<Result<Vec<_>, _>>()?,
+        None => {
+            known.map(|it| it.endpoints.iter().map(|it| it.format).collect()).unwrap_or_default()
+        }
+    };
+    if formats.is_empty() {
+        let message = format!("provider `{}` needs `format`: {}", raw.id.get_ref(), format_names());
+        return Err(Mistake::new(&raw.id, message));
+    }
+    Ok(formats.into_iter().map(|format| Endpoint { format, base_url: url.to_owned() }).collect())
+}
+
+/// The values of `parameters`, each fit for a URL's host and path.
+pub(super) fn valid_parameters(
+    raw: &BTreeMap<String, Spanned<String>>,
+) -> Result<BTreeMap<&str, &str>, Mistake> {
+    let plain = |it: u8| it.is_ascii_alphanumeric() || b"-_.".contains(&it);
+    let mut values = BTreeMap::new();
+    for (name, value) in raw {
+        let text = value.get_ref();
+        if text.is_empty() || !text.bytes().all(plain) {
+            let message = format!("`{text}` does not fit into a URL: use letters, digits, `-_.`");
+            return Err(Mistake::new(value, message));
+        }
+        values.insert(name.as_str(), text.as_str());
+    }
+    Ok(values)
+}
+
+/// The catalogue's endpoints with the entry's `parameters` in the place of their names.
+fn filled(raw: &RawProvider, known: &Provider) -> Result<Vec<Endpoint>, Mistake> {
+    let values = valid_parameters(&raw.parameters)?;
+    let mut endpoints = known.endpoints.clone();
+    for endpoint in &mut endpoints {
+        for (name, value) in &values {
+            endpoint.base_url = endpoint.base_url.replace(&format!("{{{name}}}"), value);
+        }
+    }
+    let Some(open) = endpoints.iter().find(|it| it.is_template()) else { return Ok(endpoints) };
+    let names = open.base_url.split('{').skip(1).filter_map(|it| it.split_once('}'));
+    let mut names: Vec<String> = names.map(|(name, _)| format!("{name} = \"…\"")).collect();
+    names.dedup();
+    let message = format!(
+        "provider `{}` needs `parameters = {{ {} }}`, or `base_url`: its address has a part that \
+         only you know (`{}`)",
+        raw.id.get_ref(),
+        names.join(", "),
+        open.base_url
+    );
+    Err(Mistake::new(&raw.id, message))
+}
+
+fn valid_format(name: &Spanned<String>) -> Result<Format, Mistake> {
+    Format::from_str(name.get_ref()).map_err(|_| {
+        let message = format!("no format `{}`: use {}", name.get_ref(), format_names());
+        Mistake::new(name, message)
+    })
+}
+
+fn format_names() -> String {
+    Format::ALL.map(|it| format!("`{it}`")).join(", ")
+}

@@ -1,0 +1,175 @@
+//! Tokens of Google's, for a service account's key or for a person's own login, as Google's tools
+//! write them into files (<https://google.aip.dev/auth/4112>, 4113).
+
+use http::{HeaderName, HeaderValue, Uri};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+use serde_json::Value;
+use tollgate_core::{Secret, UnixMs};
+
+use super::{SignError, oauth::Ask};
+
+/// What tokens are asked for: everything that its owner may do in Google Cloud.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+
+/// Where a person's login is exchanged unless its file says otherwise.
+const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+
+/// How long a service account's assertion is good for: the most that Google takes.
+const ASSERTION_S: i64 = 3_600;
+
+/// Names the project that pays, for a person's login.
+pub(super) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
+
+/// A key as Google's tools keep it in a file.
+#[derive(Clone, Debug)]
+pub struct GoogleKey {
+    token_url: Uri,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    ServiceAccount { email: String, key_id: Option<String>, key: Secret },
+    Person { client_id: String, client_secret: Secret, refresh: Secret, project: Option<String> },
+}
+
+/// Why a text is no key of Google's. Says nothing of what stands in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GoogleKeyError {
+    /// It is not JSON, or not an object.
+    #[error("the key is not the JSON that Google's tools write")]
+    NotJson,
+    /// It is for another kind of login.
+    #[error(
+        "the key's `type` is `{0}`: only `service_account` and `authorized_user` are supported"
+    )]
+    Kind(String),
+    /// Something is missing.
+    #[error("the key has no `{0}`")]
+    Missing(&'static str),
+    /// The token server's address would show the key to the network.
+    #[error("the key's `token_uri` is neither an https URL nor on this machine")]
+    TokenUrl,
+    /// The private key cannot be used.
+    #[error("the key's `private_key` is not an RSA key in PEM")]
+    PrivateKey,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    scope: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+}
+
+impl GoogleKey {
+    /// Reads the JSON of a service account's key or of `application_default_credentials.json`.
+    ///
+    /// # Errors
+    /// When it is something else, or incomplete.
+    pub fn parse(json: &str) -> Result<Self, GoogleKeyError> {
+        let key: Value = serde_json::from_str(json).map_err(|_| GoogleKeyError::NotJson)?;
+        let text = |name: &'static str| {
+            let found = key.get(name).and_then(Value::as_str).map(str::to_owned);
+            found.ok_or(GoogleKeyError::Missing(name))
+        };
+        let kind = match text("type")?.as_str() {
+            "service_account" => {
+                let key = Secret::new(text("private_key")?);
+                EncodingKey::from_rsa_pem(key.expose().as_bytes())
+                    .map_err(|_| GoogleKeyError::PrivateKey)?;
+                let email = text("client_email")?;
+                Kind::ServiceAccount { email, key_id: text("private_key_id").ok(), key }
+            }
+            "authorized_user" => Kind::Person {
+                client_id: text("client_id")?,
+                client_secret: Secret::new(text("client_secret")?),
+                refresh: Secret::new(text("refresh_token")?),
+                project: text("quota_project_id").ok(),
+            },
+            other => return Err(GoogleKeyError::Kind(other.to_owned())),
+        };
+        let token_url = text("token_uri").unwrap_or_else(|_| TOKEN_URL.to_owned());
+        let token_url: Uri = token_url.parse().map_err(|_| GoogleKeyError::TokenUrl)?;
+        let local = matches!(token_url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        match token_url.scheme_str() {
+            Some("https") => Ok(Self { token_url, kind }),
+            Some("http") if local => Ok(Self { token_url, kind }),
+            _ => Err(GoogleKeyError::TokenUrl),
+        }
+    }
+
+    /// The project that pays for a person's calls, for [`QUOTA_PROJECT`].
+    pub(super) fn quota_project(&self) -> Option<HeaderValue> {
+        match &self.kind {
+            Kind::ServiceAccount { .. } => None,
+            Kind::Person { project, .. } => HeaderValue::try_from(project.as_ref()?).ok(),
+        }
+    }
+
+    /// The request for a token.
+    pub(super) fn ask(&self, now: UnixMs) -> Result<Ask, SignError> {
+        let form = match &self.kind {
+            Kind::ServiceAccount { email, key_id, key } => vec![
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
+                ("assertion", self.assertion(email, key_id.clone(), key, now)?),
+            ],
+            Kind::Person { client_id, client_secret, refresh, .. } => vec![
+                ("grant_type", "refresh_token".to_owned()),
+                ("client_id", client_id.clone()),
+                ("client_secret", client_secret.expose().to_owned()),
+                ("refresh_token", refresh.expose().to_owned()),
+            ],
+        };
+        Ok(Ask { url: self.token_url.clone(), form })
+    }
+
+    fn assertion(
+        &self,
+        email: &str,
+        key_id: Option<String>,
+        key: &Secret,
+        now: UnixMs,
+    ) -> Result<String, SignError> {
+        let failed =
+            |_| SignError::new("sign the request for a token", "the private key does not work");
+        let header = Header { kid: key_id, ..Header::new(Algorithm::RS256) };
+        let (aud, iat) = (self.token_url.to_string(), now.0 / 1_000);
+        let claims = Claims { iss: email, scope: SCOPE, aud: &aud, iat, exp: iat + ASSERTION_S };
+        let key = EncodingKey::from_rsa_pem(key.expose().as_bytes()).map_err(failed)?;
+        jsonwebtoken::encode(&header, &claims, &key).map_err(failed)
+    }
+}
+
+impl PartialEq for GoogleKey {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: &Secret, other: &Secret| one.matches(other.expose().as_bytes());
+        self.token_url == other.token_url
+            && match (&self.kind, &other.kind) {
+                (
+                    Kind::ServiceAccount { email, key_id, key },
+                    Kind::ServiceAccount { email: email2, key_id: id2, key: key2 },
+                ) => email == email2 && key_id == id2 && same(key, key2),
+                (
+                    Kind::Person { client_id, client_secret, refresh, project },
+                    Kind::Person {
+                        client_id: id2,
+                        client_secret: secret2,
+                        refresh: refresh2,
+                        project: project2,
+                    },
+                ) => {
+                    client_id == id2
+                        && project == project2
+                        && same(client_secret, secret2)
+                        && same(refresh, refresh2)
+                }
+                (Kind::ServiceAccount { .. } | Kind::Person { .. }, _) => false,
+            }
+    }
+}
+
+impl Eq for GoogleKey {}

@@ -1,0 +1,122 @@
+//! Tokens of OAuth 2.0 (RFC 6749): asked for with a form, kept until shortly before they expire.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
+use serde_json::Value;
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{SignError, TOKEN_SLACK};
+use crate::upstream::Upstream;
+
+/// The longest answer of a token server that is read: tokens have a few kilobytes.
+pub(crate) const TOKEN_ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// What to ask a token server.
+pub(super) struct Ask {
+    /// Where.
+    pub(super) url: Uri,
+    /// The form's fields.
+    pub(super) form: Vec<(&'static str, String)>,
+}
+
+/// A token as it goes into `authorization`, and until when it is good.
+#[derive(Clone)]
+struct Token {
+    header: HeaderValue,
+    good_until: Instant,
+}
+
+/// The token of one credential.
+#[derive(Default)]
+pub(super) struct TokenKept(Mutex<Option<Token>>);
+
+impl TokenKept {
+    /// The `authorization` header. Asks for a new token when the one at hand ends soon; while that
+    /// fails, the old one serves to its end.
+    pub(super) async fn header(
+        &self,
+        upstream: &Arc<Upstream>,
+        ask: impl FnOnce() -> Result<Ask, SignError>,
+    ) -> Result<HeaderValue, SignError> {
+        let mut kept = self.0.lock().await;
+        let now = Instant::now();
+        let old = kept.clone().filter(|it| it.good_until > now);
+        if let Some(token) = &old
+            && token.good_until > now + TOKEN_SLACK
+        {
+            return Ok(token.header.clone());
+        }
+        let new = match ask() {
+            Ok(ask) => fetch(upstream, ask).await,
+            Err(error) => Err(error),
+        };
+        match (new, old) {
+            (Ok(token), _) => Ok(kept.insert(token).header.clone()),
+            (Err(_), Some(token)) => Ok(token.header),
+            (Err(error), None) => Err(error),
+        }
+    }
+}
+
+async fn fetch(upstream: &Upstream, ask: Ask) -> Result<Token, SignError> {
+    let asked_at = Instant::now();
+    let what = format!("get a token from `{}`", ask.url.host().unwrap_or_default());
+    let failed = |why: &str| SignError::new(&what, why);
+    let mut request = Request::new(Either::Left(Full::new(encoded(&ask.form))));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = ask.url;
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.headers_mut().insert(header::CONTENT_TYPE, form);
+    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let answer = upstream.send(request).await.map_err(|it| failed(&it.to_string()))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), TOKEN_ANSWER_BYTES_MAX).collect().await;
+    let body = body.map_err(|it| failed(&it.to_string()))?.to_bytes();
+    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if status != StatusCode::OK {
+        return Err(failed(&refusal(status, &answer)));
+    }
+    let token = answer.get("access_token").and_then(Value::as_str);
+    let token = token.ok_or_else(|| failed("the answer has no `access_token`"))?;
+    let mut header = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| failed("the token has characters that no HTTP header can carry"))?;
+    header.set_sensitive(true);
+    // A token whose life is not told serves once.
+    let lives_s = answer.get("expires_in").and_then(seconds).unwrap_or(0);
+    Ok(Token { header, good_until: asked_at + Duration::from_secs(lives_s) })
+}
+
+/// Some servers write numbers as text.
+fn seconds(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// What RFC 6749 has a server say of a request that it refuses.
+fn refusal(status: StatusCode, answer: &Value) -> String {
+    let member = |name: &str| answer.get(name).and_then(Value::as_str);
+    let told = [member("error"), member("error_description")];
+    let told: Vec<&str> = told.into_iter().flatten().collect();
+    format!("HTTP {}: {}", status.as_u16(), told.join(": "))
+}
+
+fn encoded(form: &[(&'static str, String)]) -> Bytes {
+    let mut text = String::new();
+    for (name, value) in form {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    text.into()
+}
