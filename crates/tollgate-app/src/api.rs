@@ -29,6 +29,7 @@ mod frame;
 pub mod models;
 pub mod packets;
 pub mod programs;
+pub mod providers;
 pub mod status;
 pub mod view;
 
@@ -53,6 +54,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(packets::get_pcapng))
         .routes(routes!(packets::list_flows))
         .routes(routes!(programs::list_programs))
+        .routes(routes!(providers::list_providers))
+        .routes(routes!(providers::test_provider))
         .routes(routes!(costs::get_costs))
         .routes(routes!(costs::get_costs_csv))
         .routes(routes!(models::list_models))

@@ -4,6 +4,7 @@
 //! file: only where to find it.
 
 mod credential;
+pub mod edit;
 mod endpoints;
 mod models;
 mod prices;

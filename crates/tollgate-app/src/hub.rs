@@ -12,6 +12,7 @@ use crate::{
         view::{CallView, StatusView},
     },
     capture::Capture,
+    providers::LastCalls,
 };
 
 /// How many events a slow watcher may be behind before it is told that it missed some.
@@ -33,13 +34,19 @@ pub struct Hub {
     events: broadcast::Sender<Event>,
     clock: Arc<dyn Clock>,
     capture: OnceLock<Arc<Capture>>,
+    last_calls: LastCalls,
 }
 
 impl Hub {
     /// A hub without watchers.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { events: broadcast::Sender::new(BACKLOG_MAX), clock, capture: OnceLock::new() }
+        Self {
+            events: broadcast::Sender::new(BACKLOG_MAX),
+            clock,
+            capture: OnceLock::new(),
+            last_calls: LastCalls::default(),
+        }
     }
 
     /// Gives an event to everyone who watches now.
@@ -65,6 +72,12 @@ impl Hub {
         let _ = self.capture.set(capture);
     }
 
+    /// How the last calls of each provider went.
+    #[must_use]
+    pub const fn last_calls(&self) -> &LastCalls {
+        &self.last_calls
+    }
+
     fn now(&self) -> UnixMs {
         self.clock.now()
     }
@@ -74,6 +87,9 @@ impl Observer for Hub {
     fn event(&self, event: GatewayEvent) {
         if let Some(capture) = self.capture.get() {
             capture.call_event(&event);
+        }
+        if let GatewayEvent::CallSettled(call) = &event {
+            self.last_calls.settled(call);
         }
         if !self.is_watched() {
             return;

@@ -5,6 +5,7 @@
 //! the one admin API, carried by HTTP, by a unix socket ([`client::Client`]) and by the window's
 //! own process.
 
+pub mod alone;
 pub mod api;
 pub mod callers;
 pub mod capture;
@@ -23,6 +24,7 @@ mod memory;
 pub mod money;
 pub mod paths;
 pub mod procfs;
+pub mod providers;
 pub mod sdk_env;
 pub mod server;
 mod settings;
@@ -30,6 +32,7 @@ mod signing;
 mod snapshot;
 mod start;
 mod token;
+pub mod trial;
 
 pub use settings::{Problem, Severity};
 pub use start::{App, Environment, Options, StartError, Toggle};

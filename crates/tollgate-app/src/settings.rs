@@ -26,6 +26,7 @@ use tollgate_gateway::{Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
 use crate::{
     config::{Config, ConfigError},
     credentials::Keys,
+    providers::Known,
     snapshot,
     start::Environment,
 };
@@ -97,6 +98,17 @@ pub struct Problem {
     pub found: String,
     /// What to do.
     pub remedy: String,
+}
+
+impl Problem {
+    /// The name of a problem with a provider.
+    pub(crate) fn name_of_provider(id: &str) -> String {
+        format!("provider {id}")
+    }
+
+    fn is_of_provider(&self, id: &str) -> bool {
+        self.name == Self::name_of_provider(id)
+    }
 }
 
 /// How bad a [`Problem`] is.
@@ -209,6 +221,33 @@ impl Settings {
     /// The proxies that the environment names.
     pub(crate) fn proxies(&self) -> Proxies {
         Proxies::from_env(|name| (self.sources.env)(name))
+    }
+
+    /// Whether the environment has a variable that is not empty.
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
+        (self.sources.env)(name).is_some_and(|it| !it.trim().is_empty())
+    }
+
+    /// The providers, those of the catalogue first, each with what the configuration says of it.
+    pub(crate) fn providers(&self) -> Vec<Known> {
+        let state = self.state();
+        let own = &state.config.providers;
+        let rows = self.sources.catalogue.clone();
+        let rows = rows.with(own.iter().map(|it| it.provider.clone()).collect());
+        let known = rows.iter().map(|provider| {
+            let problem = state.unfollowed.iter().find(|it| it.is_of_provider(&provider.id));
+            let problem = problem.map(|it| format!("{} ({})", it.found, it.remedy));
+            let address = provider
+                .needs_base_url()
+                .then(|| "its address has a part that only you know: see `parameters`".to_owned());
+            Known {
+                in_catalogue: self.sources.catalogue.get(&provider.id).is_some(),
+                own: own.iter().find(|it| it.provider.id == provider.id).cloned(),
+                problem: problem.or(address),
+                provider: provider.clone(),
+            }
+        });
+        known.collect()
     }
 
     /// What is not as the configuration says.

@@ -152,7 +152,7 @@ fn without_key(own: &ProviderConfig, err: &CredentialError) -> Problem {
         (None, _) => String::new(),
     };
     Problem {
-        name: format!("provider {}", own.provider.id),
+        name: Problem::name_of_provider(&own.provider.id),
         severity: Severity::Error,
         found: err.to_string(),
         remedy,

@@ -42,6 +42,7 @@ use crate::{
     hub::{Event, Hub},
     memory,
     paths::Paths,
+    providers::{Known, LastCalls, look_for_local},
     server::{self, Server},
     settings::{Problem, Settings, Severity, Sources},
     snapshot, token,
@@ -232,6 +233,7 @@ impl App {
         app.bring_up(admin_socket, simulator, demo).await?;
         let (settings, gateway) = (Arc::clone(&app.settings), Arc::clone(&app.gateway));
         tokio::spawn(settings.follow(gateway, reading, app.stop.clone()));
+        tokio::spawn(tell_local(Arc::clone(&app)));
         Ok(app)
     }
 
@@ -411,6 +413,24 @@ impl App {
         self.settings.prices()
     }
 
+    /// The providers, with what the configuration says of each.
+    #[must_use]
+    pub fn providers(&self) -> Vec<Known> {
+        self.settings.providers()
+    }
+
+    /// How the last calls of each provider went.
+    #[must_use]
+    pub fn last_calls(&self) -> &LastCalls {
+        self.hub.last_calls()
+    }
+
+    /// Whether the environment has a variable that is not empty.
+    #[must_use]
+    pub fn has_variable(&self, name: &str) -> bool {
+        self.settings.has_variable(name)
+    }
+
     /// Where things are.
     #[must_use]
     pub const fn paths(&self) -> &Paths {
@@ -498,6 +518,18 @@ fn lock(paths: &Paths) -> Result<File, StartError> {
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(_) => Err(StartError::AlreadyRunning(paths.admin_socket())),
+    }
+}
+
+/// Says which model servers run on this machine, once, beside the start.
+async fn tell_local(app: Arc<App>) {
+    let mut found: Vec<_> =
+        look_for_local(app.gateway(), &app.providers()).await.into_iter().collect();
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (provider, models) in found {
+        if let Ok(models) = models {
+            tracing::info!(provider, models = models.len(), "a server on this machine was found");
+        }
     }
 }
 

@@ -108,8 +108,20 @@ pub(crate) enum ModelsCommand {
 
 #[derive(Subcommand)]
 pub(crate) enum ProvidersCommand {
-    /// List the catalogue and what is configured
+    /// List the catalogue, what is configured, and the servers that run on this machine
     List(Json),
+    /// Add a provider to the configuration file
+    Add(Box<AddProvider>),
+    /// Make a provider answer with the smallest real call, which is billed, and say what happened
+    Test {
+        /// The provider's id
+        id: String,
+        /// The model to ask; without it the cheapest that has a price, or the first that is listed
+        #[arg(long)]
+        model: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Store a credential in the OS keyring (read from standard input)
     Login {
         /// The credential's name, usually the provider's id
@@ -120,6 +132,59 @@ pub(crate) enum ProvidersCommand {
         /// The credential's name
         name: String,
     },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct AddProvider {
+    /// Its id: from the catalogue, or new
+    pub(crate) id: String,
+    /// The name for people
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Where it is called; required for a new id
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    /// A wire format that is spoken there, such as openai-chat; may be repeated
+    #[arg(long = "format", value_name = "FORMAT", requires = "base_url")]
+    pub(crate) formats: Vec<String>,
+    /// How the key is sent: bearer, header:NAME, none, aws, google or entra
+    #[arg(long)]
+    pub(crate) auth: Option<String>,
+    /// What only you know of the catalogue's address, such as region=eu-west-1; may be repeated
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) key: KeyPlace,
+}
+
+/// Where the key of a provider is. Without one of these the client's own key passes through.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct KeyPlace {
+    /// In the OS keyring, under this name (see `tollgate providers login`)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key_keyring: Option<String>,
+    /// In this variable of the gateway's environment
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) key_env: Option<String>,
+    /// In this profile of the AWS tools
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) aws_profile: Option<String>,
+    /// In AWS variables that begin like this, such as AWS for AWS_ACCESS_KEY_ID
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) aws_env: Option<String>,
+    /// In this key file of Google's tools, or `default` for where they look themselves
+    #[arg(long, value_name = "FILE")]
+    pub(crate) google: Option<String>,
+    /// In variables of an Entra application that begin like this, such as AZURE
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) entra_env: Option<String>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+    let (name, value) = parts.ok_or_else(|| "it is not NAME=VALUE".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 #[derive(clap::Args)]

@@ -43,7 +43,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Models { command: ModelsCommand::List(json) } => {
             runtime()?.block_on(models::list(json))?;
         }
-        Command::Providers { command } => providers::providers(command)?,
+        Command::Providers { command } => return providers::providers(command),
         Command::Prices { model, json } => providers::prices(&model, json)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();

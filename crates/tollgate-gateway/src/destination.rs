@@ -213,6 +213,22 @@ impl Destination {
         Some(self.at(origin, UpstreamPath::Other(path.to_owned())))
     }
 
+    /// Where it lists its models, by the first of its formats.
+    pub(crate) fn models_way(self: &Arc<Self>) -> Option<Way> {
+        let format = self.endpoints.first()?.format;
+        let folder = match format {
+            Format::Gemini => "/v1beta",
+            Format::OpenaiChat
+            | Format::OpenaiResponses
+            | Format::OpenaiEmbeddings
+            | Format::AnthropicMessages
+            | Format::BedrockConverse
+            | Format::CohereEmbed
+            | Format::OllamaEmbed => "",
+        };
+        self.way_below(format, &format!("{folder}/models"))
+    }
+
     fn at(self: &Arc<Self>, base: &Base, path: UpstreamPath) -> Way {
         Way {
             destination: Arc::clone(self),

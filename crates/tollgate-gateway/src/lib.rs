@@ -29,6 +29,7 @@ mod live;
 mod model;
 mod observe;
 mod pipeline;
+mod probe;
 mod refuse;
 mod request;
 mod route;
@@ -55,6 +56,7 @@ pub use limits::{
 };
 pub use model::{ModelStatus, TargetStatus};
 pub use observe::{GatewayEvent, LiveCall, Observer};
+pub use probe::ProbeError;
 pub use sign::{AwsKeys, EntraKey, GoogleKey, GoogleKeyError, ProfileFiles, SIGN_TIMEOUT, Signing};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
 pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};

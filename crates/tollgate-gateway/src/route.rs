@@ -159,6 +159,11 @@ impl Routes {
         self.model_names.iter().filter_map(|it| self.models.get(it))
     }
 
+    /// Where a provider lists its models; `None` when it cannot be called.
+    pub(crate) fn models_way(&self, id: &str) -> Option<Way> {
+        self.destinations.get(id)?.models_way()
+    }
+
     /// Why a provider cannot be called: its credential is missing, or nobody knows it.
     fn not_there(&self, id: &str) -> Refusal {
         match self.unavailable.get(id) {

@@ -362,6 +362,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All providers, in the catalogue's order, the user's own last. Servers on this machine are looked
+         *     for first, which takes at most two seconds.
+         */
+        get: operations["list_providers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/providers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a provider answer with the smallest real call, which is billed and stands in the ledger.
+         * @description # Errors
+         *     When there is no such provider.
+         */
+        post: operations["test_provider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/status": {
         parameters: {
             query?: never;
@@ -855,6 +896,20 @@ export interface components {
             /** @description Its value. */
             value: string;
         };
+        /**
+         * @description How one thing was found that a call needs.
+         * @enum {string}
+         */
+        FindingState: "good" | "bad" | "untold";
+        /** @description One thing that a call needs. */
+        FindingView: {
+            /** @description In words; `null` when it was not told. */
+            detail?: string | null;
+            /** @description How it was found. */
+            state: components["schemas"]["FindingState"];
+            /** @description What: `configured`, `reached`, `tls`, `credential`, `answered` or `usage`, in this order. */
+            what: string;
+        };
         /** @description One flow. */
         FlowView: {
             /**
@@ -960,6 +1015,15 @@ export interface components {
             name: string;
             /** @description One line. */
             summary: string;
+        };
+        /** @description A server on this machine. */
+        LocalView: {
+            /** @description The models that it has. */
+            models: string[];
+            /** @description Why it did not tell them. */
+            problem?: string | null;
+            /** @description Whether it runs. */
+            running: boolean;
         };
         /** @description One thing of a body that the other side's format has no place for. */
         LossView: {
@@ -1253,6 +1317,64 @@ export interface components {
             /** @description Tokens, as far as known; `null` when no call's are. */
             usage: components["schemas"]["UsageView"];
         };
+        /** @description A call of a provider that failed. */
+        ProviderErrorView: {
+            /**
+             * Format: int64
+             * @description When it began.
+             */
+            at_ms: number;
+            /** @description The gateway's own error, if it was one (`timeout`, …). */
+            code?: string | null;
+            /** @description The error's text. */
+            message?: string | null;
+            /**
+             * Format: int32
+             * @description The status that the client got.
+             */
+            status?: number | null;
+        };
+        /** @description A wire format and where it is spoken. */
+        ProviderFormatView: {
+            /** @description The base URL; one with a `{name}` in it has to be filled in by the configuration. */
+            base_url: string;
+            /** @description The format (`openai-chat`, …). */
+            format: string;
+        };
+        /** @description A provider. */
+        ProviderView: {
+            /**
+             * Format: int64
+             * @description When the last call began that it answered with success, since the gateway started.
+             */
+            answered_at_ms?: number | null;
+            /** @description How a credential is sent: `bearer`, `header:NAME`, `none`, `aws`, `google` or `entra`. */
+            auth: string;
+            /** @description Whether the configuration has an entry for it. */
+            configured: boolean;
+            /**
+             * @description Where the credential is, in words, such as `from the keyring (openai)`; `null`: the client's
+             *     own passes through.
+             */
+            credential?: string | null;
+            /**
+             * @description The catalogue's usual variable for its key that is set in the gateway's environment, though no
+             *     credential is configured.
+             */
+            env_set?: string | null;
+            /** @description Its formats. */
+            formats: components["schemas"]["ProviderFormatView"][];
+            /** @description Its id. */
+            id: string;
+            /** @description Whether the catalogue has it. */
+            in_catalogue: boolean;
+            last_error?: components["schemas"]["ProviderErrorView"] | null;
+            local?: components["schemas"]["LocalView"] | null;
+            /** @description Its name for people. */
+            name: string;
+            /** @description Why it cannot be called now; `null` when it can. */
+            problem?: string | null;
+        };
         /** @description How a call came to the provider that answered it. */
         RoutingView: {
             /** @description What of the answer the client could not be told. */
@@ -1383,6 +1505,28 @@ export interface components {
              */
             received_us?: number | null;
         };
+        /** @description What to try a provider with. */
+        TrialAsked: {
+            /** @description The model; without it the cheapest that has a price, or the first that the provider lists. */
+            model?: string | null;
+        };
+        /** @description What the trial of a provider found. */
+        TrialView: {
+            call?: components["schemas"]["CallView"] | null;
+            /** @description What it cost. */
+            cost_pico_usd?: string | null;
+            /** @description What was found. */
+            findings: components["schemas"]["FindingView"][];
+            /** @description The format that was spoken. */
+            format?: string | null;
+            /** @description Whether all was good. */
+            good: boolean;
+            /** @description The model that was asked, if it came to that. */
+            model?: string | null;
+            /** @description The provider's id. */
+            provider: string;
+            usage?: components["schemas"]["UsageView"] | null;
+        };
         /** @description Calls whose cost is unknown for one reason. */
         UnknownCostView: {
             /**
@@ -1470,11 +1614,14 @@ export type CostsView = components['schemas']['CostsView'];
 export type ErrorView = components['schemas']['ErrorView'];
 export type EventView = components['schemas']['EventView'];
 export type FieldView = components['schemas']['FieldView'];
+export type FindingState = components['schemas']['FindingState'];
+export type FindingView = components['schemas']['FindingView'];
 export type FlowView = components['schemas']['FlowView'];
 export type GatewaySwitch = components['schemas']['GatewaySwitch'];
 export type HelperState = components['schemas']['HelperState'];
 export type HelperView = components['schemas']['HelperView'];
 export type LayerView = components['schemas']['LayerView'];
+export type LocalView = components['schemas']['LocalView'];
 export type LossView = components['schemas']['LossView'];
 export type MessageView = components['schemas']['MessageView'];
 export type ModelView = components['schemas']['ModelView'];
@@ -1488,10 +1635,15 @@ export type PriceView = components['schemas']['PriceView'];
 export type ProbeView = components['schemas']['ProbeView'];
 export type ProgramCostView = components['schemas']['ProgramCostView'];
 export type ProgramView = components['schemas']['ProgramView'];
+export type ProviderErrorView = components['schemas']['ProviderErrorView'];
+export type ProviderFormatView = components['schemas']['ProviderFormatView'];
+export type ProviderView = components['schemas']['ProviderView'];
 export type RoutingView = components['schemas']['RoutingView'];
 export type StatusView = components['schemas']['StatusView'];
 export type TargetView = components['schemas']['TargetView'];
 export type TimingView = components['schemas']['TimingView'];
+export type TrialAsked = components['schemas']['TrialAsked'];
+export type TrialView = components['schemas']['TrialView'];
 export type UnknownCostView = components['schemas']['UnknownCostView'];
 export type UsageView = components['schemas']['UsageView'];
 export type $defs = Record<string, never>;
@@ -1910,6 +2062,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProgramView"][];
+                };
+            };
+        };
+    };
+    list_providers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderView"][];
+                };
+            };
+        };
+    };
+    test_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The provider's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialAsked"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialView"];
                 };
             };
         };

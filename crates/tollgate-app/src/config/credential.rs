@@ -27,6 +27,19 @@ pub enum CredentialSource {
 }
 
 impl CredentialSource {
+    /// The kind and the name, as `api_key` has them in the file.
+    pub(super) fn written(&self) -> (&'static str, String) {
+        match self {
+            Self::Env(name) => ("env", name.clone()),
+            Self::Keyring(name) => ("keyring", name.clone()),
+            Self::AwsProfile(name) => ("aws_profile", name.clone()),
+            Self::AwsEnv(prefix) => ("aws_env", prefix.clone()),
+            Self::Google(None) => ("google", "default".to_owned()),
+            Self::Google(Some(path)) => ("google", path.display().to_string()),
+            Self::EntraEnv(prefix) => ("entra_env", prefix.clone()),
+        }
+    }
+
     /// How requests carry what is found there; `None` where the provider's `auth` says so.
     const fn auth(&self) -> Option<Auth> {
         match self {

@@ -1,10 +1,23 @@
 //! `tollgate providers` and `tollgate prices`: the catalogue, its credentials and its prices.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    io::{self, BufRead as _, IsTerminal as _},
+    process::ExitCode,
+};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
-use tollgate_app::{client::ClientError, clock::SystemClock, config::Config, credentials};
+use tollgate_app::{
+    alone::alone,
+    api::providers::{self as api, FindingState, ProviderView, TrialAsked, TrialView},
+    client::ClientError,
+    clock::SystemClock,
+    config::{
+        Config, CredentialSource,
+        edit::{NewProvider, add_provider},
+    },
+    credentials,
+};
 use tollgate_core::{
     Clock as _, PicoUsd, Secret, UnixMs,
     price::{PriceBook, PriceRow, Rates, Tier},
@@ -12,17 +25,19 @@ use tollgate_core::{
 };
 
 use crate::{
-    args::{Json, ProvidersCommand},
+    args::{AddProvider, Json, KeyPlace, ProvidersCommand},
     output,
 };
 
 /// Tokens in the unit that people quote prices for.
 const TOKENS_QUOTED: u64 = 1_000_000;
 
-/// Lists providers, or stores or removes a credential.
-pub(super) fn providers(command: ProvidersCommand) -> Result<()> {
+/// Lists, adds or tries providers, or stores or removes a credential.
+pub(super) fn providers(command: ProvidersCommand) -> Result<ExitCode> {
     match command {
+        ProvidersCommand::Test { id, model, json } => return test(&id, model, json),
         ProvidersCommand::List(json) => list(json),
+        ProvidersCommand::Add(asked) => add(*asked),
         ProvidersCommand::Login { name } => {
             let key = Secret::new(read_key(&name)?.trim().to_owned());
             if key.expose().is_empty() {
@@ -38,7 +53,8 @@ pub(super) fn providers(command: ProvidersCommand) -> Result<()> {
             credentials::remove(&name)?;
             tell_gateway()
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads a line from standard input; what is typed on a terminal is not shown.
@@ -88,25 +104,146 @@ fn tell_gateway() -> Result<()> {
     }
 }
 
+/// Asks the running gateway, or one of this command's own where none runs.
 fn list(json: Json) -> Result<()> {
-    let catalogue = Catalogue::embedded()?;
-    let config = Config::load(&super::paths()?.config, &catalogue)?;
-    let configured = config.providers.iter().map(|it| it.provider.clone()).collect();
-    let all = catalogue.with(configured);
+    let providers: Vec<ProviderView> = super::runtime()?.block_on(async {
+        let (client, _) = super::client()?;
+        match client.get("/providers").await {
+            Err(ClientError::NotRunning(_)) => {
+                let here = async |app| api::listed(&app).await;
+                anyhow::Ok(alone(super::environment(), &super::paths()?, here).await?)
+            }
+            asked => Ok(asked?),
+        }
+    })?;
     if json.json {
-        return output::json_pretty(&all.iter().collect::<Vec<_>>());
+        return output::json_pretty(&providers);
     }
-    let rows = all.iter().map(|it| {
-        let own = config.providers.iter().find(|own| own.provider.id == it.id);
-        let credential = match own.and_then(|it| it.credential.as_ref()) {
-            Some(source) => source.to_string(),
-            None => "the client's own".to_owned(),
-        };
-        let formats: Vec<_> = it.endpoints.iter().map(|it| it.format.as_str()).collect();
-        let base_url = it.endpoints.first().map_or("", |it| it.base_url.as_str());
-        vec![it.id.clone(), base_url.to_owned(), formats.join(" "), credential]
+    let now = super::now_ms();
+    let rows = providers.iter().map(|it| {
+        let formats: Vec<_> = it.formats.iter().map(|it| it.format.as_str()).collect();
+        let base_url = it.formats.first().map_or("", |it| it.base_url.as_str()).to_owned();
+        let formats = formats.join(" ");
+        vec![it.id.clone(), state(it), credential(it), base_url, formats, last_error(it, now)]
     });
-    output::table(&["id", "base URL", "formats", "credential"], rows)
+    output::table(&["id", "state", "credential", "base URL", "formats", "last error"], rows)
+}
+
+fn credential(it: &ProviderView) -> String {
+    match (&it.credential, &it.env_set, it.auth.as_str()) {
+        (Some(place), ..) => place.clone(),
+        (None, _, "none") => "none needed".to_owned(),
+        (None, Some(variable), _) => format!("the client's own (${variable} is set)"),
+        (None, None, _) => "the client's own".to_owned(),
+    }
+}
+
+fn state(it: &ProviderView) -> String {
+    if let Some(problem) = it.problem.as_ref().filter(|_| it.configured) {
+        return problem.clone();
+    }
+    if let Some(local) = &it.local {
+        return match local.running {
+            true => format!("runs, {} models", local.models.len()),
+            false => "not running".to_owned(),
+        };
+    }
+    match (&it.problem, it.configured, it.in_catalogue) {
+        (Some(_), ..) => "needs parameters".to_owned(),
+        (None, true, true) => "configured".to_owned(),
+        (None, true, false) => "configured, your own".to_owned(),
+        (None, false, _) => "in the catalogue".to_owned(),
+    }
+}
+
+fn last_error(it: &ProviderView, now_ms: i64) -> String {
+    let Some(error) = &it.last_error else { return String::new() };
+    let code = error.code.clone().or_else(|| error.status.map(|it| format!("HTTP {it}")));
+    let over = it.answered_at_ms.is_some_and(|it| it > error.at_ms);
+    let since = if over { ", answered since" } else { "" };
+    format!("{} {}{since}", output::time(error.at_ms, now_ms), code.unwrap_or_default())
+}
+
+fn add(asked: AddProvider) -> Result<()> {
+    let AddProvider { id, name, base_url, formats, auth, parameters, key } = asked;
+    let credential = place(key);
+    let plain = name.is_none() && base_url.is_none() && auth.is_none() && parameters.is_empty();
+    let catalogue = Catalogue::embedded()?;
+    if plain && credential.is_none() && catalogue.get(&id).is_some() {
+        bail!(
+            "provider `{id}` is in the catalogue and takes the client's own key as it is: say where \
+             a key of yours is (such as `--key-keyring {id}`), or what else is to differ"
+        );
+    }
+    let path = super::paths()?.config;
+    let provider = NewProvider {
+        id,
+        name,
+        base_url,
+        formats,
+        auth,
+        parameters,
+        credential: credential.clone(),
+    };
+    add_provider(&path, &catalogue, &provider)?;
+    output::note(&format!("Added `{}` to `{}`.", provider.id, path.display()));
+    if let Some(CredentialSource::Keyring(name)) = credential {
+        output::note(&format!("Store its key with `tollgate providers login {name}`."));
+    }
+    tell_gateway()
+}
+
+fn place(key: KeyPlace) -> Option<CredentialSource> {
+    let KeyPlace { key_keyring, key_env, aws_profile, aws_env, google, entra_env } = key;
+    let google = google.map(|it| match it.as_str() {
+        "default" => CredentialSource::Google(None),
+        path => CredentialSource::Google(Some(path.into())),
+    });
+    key_keyring
+        .map(CredentialSource::Keyring)
+        .or(key_env.map(CredentialSource::Env))
+        .or(aws_profile.map(CredentialSource::AwsProfile))
+        .or(aws_env.map(CredentialSource::AwsEnv))
+        .or(google)
+        .or(entra_env.map(CredentialSource::EntraEnv))
+}
+
+/// Tries a provider through the running gateway, or through one of this command's own.
+fn test(id: &str, model: Option<String>, json: Json) -> Result<ExitCode> {
+    let trial: TrialView = super::runtime()?.block_on(async {
+        let (client, _) = super::client()?;
+        let asked = TrialAsked { model };
+        let path = format!("/providers/{}/test", output::query(id));
+        match client.post(&path, &asked).await {
+            Err(ClientError::NotRunning(_)) => {
+                let here = async |app| api::tried(&app, id, asked.model.as_deref()).await;
+                anyhow::Ok(alone(super::environment(), &super::paths()?, here).await??)
+            }
+            asked => Ok(asked?),
+        }
+    })?;
+    if json.json {
+        output::json_pretty(&trial)?;
+    } else {
+        print(&trial)?;
+    }
+    Ok(if trial.good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(trial: &TrialView) -> Result<()> {
+    for finding in &trial.findings {
+        let (mark, detail) = match finding.state {
+            FindingState::Good => ("ok", finding.detail.as_deref().unwrap_or_default()),
+            FindingState::Bad => ("FAILED", finding.detail.as_deref().unwrap_or_default()),
+            FindingState::Untold => ("-", "not told"),
+        };
+        output::line(&format!("{:<11} {mark:<7} {detail}", finding.what))?;
+    }
+    if trial.call.is_some() {
+        let cost = output::money(trial.cost_pico_usd.as_deref());
+        output::line(&format!("{:<11} {:<7} {cost}", "cost", ""))?;
+    }
+    Ok(())
 }
 
 /// Prints the price rows of the models whose name contains `model`, or that the name leads to.
