@@ -7,6 +7,7 @@
 )]
 
 mod cases;
+mod catalogue;
 mod credentials;
 mod endings;
 mod exact;

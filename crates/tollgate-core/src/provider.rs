@@ -36,7 +36,8 @@ pub struct Endpoint {
     /// The format.
     pub format: Format,
     /// What stands where an OpenAI or Anthropic SDK has `…/v1` (`https://api.openai.com/v1`); for
-    /// Gemini the origin, because the client's own `/v1beta` stays. No slash at the end.
+    /// Gemini the origin, because the client's own `/v1beta` stays; a path with a version in it takes
+    /// that one's place. No slash at the end.
     pub base_url: String,
 }
 

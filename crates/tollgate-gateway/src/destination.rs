@@ -24,6 +24,9 @@ use crate::{
 const TRANSLATED_TO: [Format; 4] =
     [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini, Format::OpenaiResponses];
 
+/// How a version stands in a path of Gemini's.
+const GEMINI_VERSIONS: [&str; 3] = ["v1", "v1beta", "v1beta1"];
+
 /// A provider, ready to be called.
 pub(crate) struct Destination {
     pub(crate) id: Arc<str>,
@@ -196,7 +199,7 @@ impl Destination {
         } else {
             let path = renamed.unwrap_or(client_path);
             let rest = path.strip_prefix(prefix).unwrap_or(path);
-            UpstreamPath::Other(format!("{}{rest}", base.path))
+            UpstreamPath::Other(base.join(rest))
         };
         Some(self.at(base, path))
     }
@@ -204,7 +207,7 @@ impl Destination {
     /// The way for a request that is asked for at `path` below the base URL of `format`.
     pub(crate) fn way_below(self: &Arc<Self>, format: Format, path: &str) -> Option<Way> {
         let base = self.endpoints.iter().find(|it| it.format == format)?;
-        Some(self.at(base, UpstreamPath::Other(format!("{}{path}", base.path))))
+        Some(self.at(base, UpstreamPath::Other(base.join(path))))
     }
 
     /// The way for a request to one of the provider's own paths.
@@ -279,6 +282,20 @@ const fn is_openai(format: Format) -> bool {
 }
 
 impl Base {
+    /// The path below this URL. A Gemini client writes the version itself, which a base URL with a
+    /// version of its own replaces.
+    fn join(&self, path: &str) -> String {
+        let versioned = || self.path.split('/').any(|it| GEMINI_VERSIONS.contains(&it));
+        let path = if self.format == Format::Gemini && versioned() {
+            let version = path.strip_prefix('/').and_then(|it| it.split_once('/'));
+            let own = version.filter(|(version, _)| GEMINI_VERSIONS.contains(version));
+            own.map_or(path, |(version, _)| path.get(version.len() + 1..).unwrap_or(path))
+        } else {
+            path
+        };
+        format!("{}{path}", self.path)
+    }
+
     fn parse(format: Format, url: &str) -> Option<Self> {
         let parts = url.parse::<Uri>().ok()?.into_parts();
         let scheme = parts.scheme?;

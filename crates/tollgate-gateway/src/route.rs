@@ -247,6 +247,29 @@ mod tests {
     }
 
     #[test]
+    fn a_gemini_base_with_a_version_takes_the_place_of_the_clients() {
+        let check = |base: &str, path: &str, url: &str| {
+            let mut google = Catalogue::embedded().unwrap().get("google").unwrap().clone();
+            google.endpoints.truncate(1);
+            base.clone_into(&mut google.endpoints[0].base_url);
+            let routes = Routes::new(Snapshot::new(vec![setup(google)], Arc::default()), None);
+            let routes = routes.unwrap();
+            let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
+            let asked = routes.ask(&head).unwrap();
+            assert_eq!(asked.home().unwrap().uri(&head.uri, Query::Same).unwrap(), url, "{path}");
+        };
+        let vertex =
+            "https://r-aiplatform.googleapis.com/v1/projects/p/locations/r/publishers/google";
+        for version in ["v1", "v1beta"] {
+            let path = format!("/{version}/models/gemini-2.5-pro:generateContent?x=1");
+            let url = format!("{vertex}/models/gemini-2.5-pro:generateContent?x=1");
+            check(vertex, &path, &url);
+        }
+        let path = "/v1beta/models/m:generateContent";
+        check("https://h/gemini", path, &format!("https://h/gemini{path}"));
+    }
+
+    #[test]
     fn every_provider_that_can_be_called_is_reached_by_its_own_paths() {
         let routes = routes();
         for provider in Catalogue::embedded().unwrap().iter().filter(|it| it.id != "openai") {
