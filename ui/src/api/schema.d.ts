@@ -1394,6 +1394,8 @@ export interface components {
             address: string;
             /** @description The capture. */
             capture: components["schemas"]["CaptureView"];
+            /** @description The path of the configuration file, which need not exist. */
+            configuration_file: string;
             /** @description Why the configuration file is not followed as it stands; `null` when it is. */
             configuration_problem?: string | null;
             /** @description The helper. */

@@ -7,6 +7,7 @@ import { useStore } from "@/lib/store";
 import { CallsPage } from "@/pages/calls/Page";
 import { CostsPage } from "@/pages/costs/Page";
 import { DoctorPage } from "@/pages/doctor/Page";
+import { ModelsPage } from "@/pages/models/Page";
 import { PacketsPage } from "@/pages/packets/Page";
 import { ProgramsPage } from "@/pages/programs/Page";
 import { SettingsPage } from "@/pages/settings/Page";
@@ -21,6 +22,7 @@ const COMPONENTS: Record<Page["id"], ComponentType> = {
   calls: CallsPage,
   packets: PacketsPage,
   programs: ProgramsPage,
+  models: ModelsPage,
   costs: CostsPage,
   doctor: DoctorPage,
   settings: SettingsPage,

@@ -1,8 +1,17 @@
-import { AppWindow, Coins, type LucideIcon, Network, Radio, Settings, Stethoscope } from "lucide-react";
+import {
+  AppWindow,
+  Coins,
+  type LucideIcon,
+  Network,
+  Radio,
+  Settings,
+  Stethoscope,
+  Waypoints,
+} from "lucide-react";
 
 /** A page of the navigation. */
 export interface Page {
-  id: "calls" | "packets" | "programs" | "costs" | "doctor" | "settings";
+  id: "calls" | "packets" | "programs" | "models" | "costs" | "doctor" | "settings";
   name: string;
   /** Pressed after `g`. */
   key: string;
@@ -14,6 +23,7 @@ export const PAGES: readonly Page[] = [
   { id: "calls", name: "Calls", key: "c", icon: Radio },
   { id: "packets", name: "Packets", key: "p", icon: Network },
   { id: "programs", name: "Programs", key: "r", icon: AppWindow },
+  { id: "models", name: "Models", key: "m", icon: Waypoints },
   { id: "costs", name: "Costs", key: "o", icon: Coins },
   { id: "doctor", name: "Doctor", key: "d", icon: Stethoscope },
   { id: "settings", name: "Settings", key: "s", icon: Settings },

@@ -12,6 +12,7 @@ const CALLERS = [
     "gemini-2.5-flash",
     "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
   ],
+  ["chat.py (python3)", "notes", "anthropic", "claude-haiku-4-5", "/v1/chat/completions"],
   ["agent.mjs (node)", "support-bot", "mistral", "mistral-medium-latest", "/p/mistral/v1/chat/completions"],
 ] as const;
 const LINES = [
@@ -44,7 +45,8 @@ export function someCalls(count: number, nowMs: number): CallView[] {
       started_at_ms: began,
       caller: fate > 0.98 ? null : { pid: 4_000 + (at % 90), program, project, user: "ada" },
       provider,
-      model_asked: model,
+      // A chat that Anthropic answers was routed there.
+      model_asked: provider === "anthropic" && path === "/v1/chat/completions" ? "fast" : model,
       model_served: model,
       path,
       simulated: true,

@@ -1,7 +1,16 @@
 import type { CallPage, CallView, EventView, PacketPage, PacketView } from "@/api/schema";
 import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
 import { someCalls, somePackets } from "./crowd";
-import { aCallDetail, aPacketDetail, aProgram, aStatus, CHECKS, someCosts } from "./fixtures";
+import {
+  aCallDetail,
+  aPacketDetail,
+  aProgram,
+  aRouting,
+  aStatus,
+  CHECKS,
+  MODELS,
+  someCosts,
+} from "./fixtures";
 
 /** What the fake answers to one request: a value becomes JSON, an `Error` an error answer of status 500. */
 type Answer = unknown | ((query: URLSearchParams, body: unknown) => unknown);
@@ -124,7 +133,10 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
     "GET /api/calls": page,
     "GET /api/calls/*": (query: URLSearchParams) => {
       const call = calls.find((it) => query.get("path")?.endsWith(it.id));
-      return call ? aCallDetail(call) : new Refusal(404, "no such call");
+      if (call === undefined) return new Refusal(404, "no such call");
+      return aCallDetail(call, {
+        routing: call.model_asked === "fast" && call.state !== "live" ? aRouting() : null,
+      });
     },
     "GET /api/calls/*/packets": () => ({ capture: 1, packets: packets.slice(-36), newest: null, kept: 36 }),
     "GET /api/packets": packetPage,
@@ -152,6 +164,7 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
               previous: { ...someCosts().previous, rows: [] },
             },
       ),
+    "GET /api/models": MODELS,
     "GET /api/doctor": CHECKS,
   };
 }
@@ -163,9 +176,12 @@ function matches(call: CallView, query: URLSearchParams): boolean {
       ["program", call.caller?.program],
       ["project", call.caller?.project],
       ["provider", call.provider],
-      ["model", call.model_served],
+      ["model", call.model_asked, call.model_served],
       ["state", call.state],
-    ].every(([key, value]) => query.get(key as string) === null || query.get(key as string) === value) &&
+    ].every(([key, ...values]) => {
+      const wanted = query.get(key as string);
+      return wanted === null || values.includes(wanted);
+    }) &&
     (text === null || JSON.stringify(call).includes(text))
   );
 }

@@ -5,10 +5,13 @@ import type {
   CostRowView,
   CostsView,
   FlowView,
+  ModelView,
   PacketDetail,
   PacketView,
   ProgramView,
+  RoutingView,
   StatusView,
+  TargetView,
 } from "@/api/schema";
 
 /** A moment that every fixture hangs on: 2026-11-23 12:00 UTC. */
@@ -58,6 +61,7 @@ export function aStatus(over: Partial<StatusView> = {}): StatusView {
       kept_max: 100_000,
     },
     ledger_lost: 0,
+    configuration_file: "/home/ada/.config/tollgate/config.toml",
     configuration_problem: null,
     ...over,
   };
@@ -389,6 +393,97 @@ export function someCosts(over: Partial<CostsView> = {}): CostsView {
     })),
     step: "hour",
     simulated: false,
+    ...over,
+  };
+}
+
+/** A target that answers well. */
+export function aTarget(provider: string, over: Partial<TargetView> = {}): TargetView {
+  return {
+    provider,
+    model: "gpt-5-mini",
+    weight: 1,
+    unavailable: null,
+    failures: 0,
+    cools_for_ms: null,
+    under_way: 0,
+    latency_us: 412_000,
+    ...over,
+  };
+}
+
+/** Models with targets of every state. */
+export const MODELS: ModelView[] = [
+  {
+    name: "fast",
+    strategy: "fallback",
+    targets: [
+      aTarget("openai", { under_way: 3 }),
+      aTarget("anthropic", { model: "claude-haiku-4-5", failures: 3, cools_for_ms: 14_300 }),
+      aTarget("ollama", { model: "llama3.2", latency_us: null }),
+    ],
+  },
+  {
+    name: "claude-sonnet-4-5",
+    strategy: "weighted",
+    targets: [
+      aTarget("google", { model: "gemini-2.5-pro", weight: 3, latency_us: 2_310_000 }),
+      aTarget("mistral", {
+        model: "mistral-medium-latest",
+        latency_us: null,
+        unavailable:
+          "provider mistral: the keyring has no `mistral` (store it with `tollgate providers login mistral`)",
+      }),
+    ],
+  },
+];
+
+/** How a call was routed that failed over to a provider of another format. */
+export function aRouting(over: Partial<RoutingView> = {}): RoutingView {
+  const attempt = {
+    model: "gpt-5-mini",
+    translated_to: null,
+    waited_us: 0,
+    began_us: 1_300,
+    took_us: 0,
+    status: null,
+    error_code: null,
+    why: null,
+    skipped: false,
+  };
+  return {
+    model: "fast",
+    strategy: "fallback",
+    attempts: [
+      { ...attempt, provider: "groq", skipped: true, why: "it cools down for 12000 ms more" },
+      { ...attempt, provider: "openai", took_us: 204_000, status: 503 },
+      {
+        ...attempt,
+        provider: "openai",
+        waited_us: 318_000,
+        began_us: 523_000,
+        took_us: 30_000_000,
+        error_code: "timeout",
+        why: "`api.openai.com` sent no head of an answer within 30 s",
+      },
+      {
+        ...attempt,
+        provider: "anthropic",
+        model: "claude-haiku-4-5",
+        translated_to: "anthropic-messages",
+        began_us: 30_530_000,
+        took_us: 402_000,
+        status: 200,
+      },
+    ],
+    request_losses: [
+      { field: "logprobs", why: "has no counterpart" },
+      {
+        field: "messages[2].content[0].image_url.detail",
+        why: "the provider chooses the detail of images itself",
+      },
+    ],
+    answer_losses: [{ field: "", why: "the answer was cut short" }],
     ...over,
   };
 }

@@ -96,6 +96,7 @@ pub async fn status(app: &Arc<App>) -> StatusView {
         helper,
         capture,
         ledger_lost: app.ledger_lost(),
+        configuration_file: app.paths().config.display().to_string(),
         configuration_problem: app.configuration_problem(),
     }
 }

@@ -703,6 +703,8 @@ pub struct StatusView {
     pub capture: CaptureView,
     /// Calls that could not be written to the ledger since the start.
     pub ledger_lost: u64,
+    /// The path of the configuration file, which need not exist.
+    pub configuration_file: String,
     /// Why the configuration file is not followed as it stands; `null` when it is.
     pub configuration_problem: Option<String>,
 }

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { X } from "lucide-react";
+import { Waypoints, X } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
-import type { CallDetail, CallView } from "@/api/schema";
+import type { CallDetail, CallView, RoutingView } from "@/api/schema";
 import { useApp } from "@/app/context";
 import { Badge } from "@/components/Badge";
 import { Button } from "@/components/Button";
@@ -14,6 +14,8 @@ import { ConversationTab } from "./ConversationTab";
 import { CostTab } from "./CostTab";
 import { CallCost, StateDot, wentWrong } from "./columns";
 import { PacketsTab } from "./PacketsTab";
+import { RoutingTab } from "./RoutingTab";
+import { routingNotes } from "./routing";
 import { TimingTab } from "./TimingTab";
 
 const RawTab = lazy(() => import("./RawTab"));
@@ -22,8 +24,9 @@ const LIVE_REFRESH_MS = 500;
 /** Who goes through a list by key has each call open for less than this: it is not fetched. */
 const REST_MS = 100;
 
+const FIRST_TAB = "conversation";
 /** Which tab is open: kept while one goes through calls. */
-let lastTab = "conversation";
+let lastTab = FIRST_TAB;
 
 /** One call in full. */
 export function CallDetailPanel({ id, onClose }: { id: string; onClose: () => void }) {
@@ -61,20 +64,31 @@ export function CallDetailPanel({ id, onClose }: { id: string; onClose: () => vo
         </>
       )}
       {detail.data && !detail.error && (
-        <>
-          <Head call={detail.data.call} onClose={onClose} />
-          <Tabs label="Parts of the call" tabs={tabs(detail.data)} value={tab} onChange={choose} />
-        </>
+        <Parts detail={detail.data} tab={tab} onTab={choose} onClose={onClose} />
       )}
     </section>
   );
 }
 
+function Parts(props: { detail: CallDetail; tab: string; onTab: (id: string) => void; onClose: () => void }) {
+  const { detail, onTab, onClose } = props;
+  const parts = tabs(detail);
+  // The tab that was open last may be one that this call does not have.
+  const tab = parts.some((it) => it.id === props.tab) ? props.tab : FIRST_TAB;
+  return (
+    <>
+      <Head detail={detail} onRouting={() => onTab("routing")} onClose={onClose} />
+      <Tabs label="Parts of the call" tabs={parts} value={tab} onChange={onTab} />
+    </>
+  );
+}
+
 function tabs(detail: CallDetail): Tab[] {
   const messages = detail.conversation?.messages.length;
+  const { routing } = detail;
   return [
     {
-      id: "conversation",
+      id: FIRST_TAB,
       label: "Conversation",
       note: messages,
       content: () => <ConversationTab detail={detail} />,
@@ -89,6 +103,7 @@ function tabs(detail: CallDetail): Tab[] {
       ),
     },
     { id: "timing", label: "Timing", content: () => <TimingTab detail={detail} /> },
+    ...(routing == null ? [] : [routingTab(routing)]),
     { id: "cost", label: "Cost", content: () => <CostTab detail={detail} /> },
     {
       id: "packets",
@@ -99,7 +114,14 @@ function tabs(detail: CallDetail): Tab[] {
   ];
 }
 
-function Head({ call, onClose }: { call: CallView; onClose: () => void }) {
+function routingTab(routing: RoutingView): Tab {
+  const note = routing.attempts.length > 1 ? routing.attempts.length : undefined;
+  return { id: "routing", label: "Routing", note, content: () => <RoutingTab routing={routing} /> };
+}
+
+function Head(props: { detail: CallDetail; onRouting: () => void; onClose: () => void }) {
+  const { onRouting, onClose } = props;
+  const { call, routing } = props.detail;
   const error = call.error_message ?? call.error_code;
   const prompt =
     call.usage.input == null ? null : call.usage.input + (call.usage.cache_read ?? 0) + writes(call);
@@ -129,6 +151,7 @@ function Head({ call, onClose }: { call: CallView; onClose: () => void }) {
           {call.method} {call.path}
         </span>
       </p>
+      {routing != null && <Routed routing={routing} onClick={onRouting} />}
       <dl className="mt-2 flex flex-wrap gap-x-5 gap-y-1 text-sm">
         <Fact name="Cost">
           <CallCost call={call} />
@@ -155,6 +178,26 @@ function Head({ call, onClose }: { call: CallView; onClose: () => void }) {
         </p>
       )}
     </header>
+  );
+}
+
+/** What the program does not notice of a call that was not simply passed on. */
+function Routed({ routing, onClick }: { routing: RoutingView; onClick: () => void }) {
+  const notes = routingNotes(routing);
+  if (notes.length === 0) return null;
+  return (
+    <button
+      type="button"
+      title="How it was routed"
+      onClick={onClick}
+      className="mt-1 flex max-w-full items-baseline gap-1.5 rounded text-left text-sm text-accent hover:underline"
+    >
+      <Waypoints aria-hidden className="size-3.5 shrink-0 self-center" strokeWidth={1.75} />
+      <span className="min-w-0 break-words">
+        {routing.model != null && <span className="font-mono wrap-anywhere">{routing.model}: </span>}
+        {notes.join(" · ")}
+      </span>
+    </button>
   );
 }
 

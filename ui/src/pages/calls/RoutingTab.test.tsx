@@ -1,0 +1,77 @@
+import { screen, within } from "@testing-library/react";
+import { expect, it } from "vitest";
+import type { RoutingView } from "@/api/schema";
+import { aCall, aCallDetail, aRouting, callId } from "@/testing/fixtures";
+import { expectAccessible, show } from "@/testing/render";
+
+const HASH = `#/calls/${callId(2)}`;
+const [, , late, answered] = aRouting().attempts;
+
+/** One of the calls open, and routed so. */
+function open(routing: RoutingView | null) {
+  const detail = aCallDetail(aCall(2, { model_asked: "fast" }), { routing });
+  return show(HASH, { [`GET /api/calls/${callId(2)}`]: detail });
+}
+
+it("tells what was tried and passed over, what came of it, and what was lost", async () => {
+  const { container, user } = open(aRouting());
+  await user.click(await screen.findByRole("tab", { name: "Routing 4" }));
+  const table = screen.getByRole("table", { name: "Attempts" });
+  const cells = within(table)
+    .getAllByRole("row")
+    .slice(1)
+    .map((it) =>
+      within(it)
+        .getAllByRole("cell")
+        .map((cell) => cell.textContent)
+        .join(" | "),
+    );
+  expect(cells).toEqual([
+    "1 | groq gpt-5-miniIt cools down for 12000 ms more | – | – | passed over",
+    "2 | openai gpt-5-mini | – | 204 ms | 503",
+    "3 | openai gpt-5-miniapi.openai.com sent no head of an answer within 30 s | 318 ms | 30.00 s | timeout",
+    "4 | anthropic claude-haiku-4-5translated to anthropic-messages | – | 402 ms | 200",
+  ]);
+  const request = screen.getByRole("region", { name: "Lost or changed in the request 2" });
+  expect(request).toHaveTextContent("logprobs has no counterpart");
+  expect(within(request).getByText("messages[2].content[0].image_url.detail").tagName).toBe("CODE");
+  const answer = screen.getByRole("region", { name: "Lost or changed in the answer 1" });
+  expect(answer).toHaveTextContent("The answer was cut short");
+  expect(screen.queryByText("Nothing was lost in translation.")).toBeNull();
+  await expectAccessible(container);
+});
+
+it("says in the head of a call that it was translated and retried, and leads to how", async () => {
+  const { user } = open(aRouting());
+  const note = await screen.findByRole("button", { name: /^fast:/ });
+  expect(note).toHaveTextContent("translated to anthropic-messages · 3 attempts · 1 passed over · 3 losses");
+  await user.click(screen.getByRole("tab", { name: "Cost" }));
+  await user.click(note);
+  expect(screen.getByRole("tab", { name: "Routing 4" })).toHaveAttribute("aria-selected", "true");
+});
+
+it("says so when a translation lost nothing", async () => {
+  const attempts = [answered] as RoutingView["attempts"];
+  const { user } = open(aRouting({ attempts, request_losses: [], answer_losses: [] }));
+  await user.click(await screen.findByRole("tab", { name: "Routing" }));
+  expect(screen.getByText("Nothing was lost in translation.")).toBeVisible();
+});
+
+it("says nothing of losses where nothing was translated", async () => {
+  const attempts = [late] as RoutingView["attempts"];
+  const { user } = open(aRouting({ attempts, request_losses: [], answer_losses: [] }));
+  await user.click(await screen.findByRole("tab", { name: "Routing" }));
+  expect(screen.queryByText(/lost/i)).toBeNull();
+  expect(screen.queryByRole("button", { name: /^fast:/ })).toBeNull();
+});
+
+it("shows another part of a call that was not routed, and routing again of the next that was", async () => {
+  const { user } = open(aRouting());
+  await user.click(await screen.findByRole("tab", { name: "Routing 4" }));
+  await user.click(screen.getByText("12:00:03"));
+  expect(await screen.findByText("Why do the tests fail?")).toBeVisible();
+  expect(screen.queryByRole("tab", { name: /Routing/ })).toBeNull();
+  expect(screen.getByRole("tab", { name: /Conversation/ })).toHaveAttribute("aria-selected", "true");
+  await user.click(screen.getByText("12:00:02"));
+  expect(await screen.findByRole("table", { name: "Attempts" })).toBeVisible();
+});

@@ -1,0 +1,136 @@
+import { useId } from "react";
+import type { AttemptView, LossView, RoutingView } from "@/api/schema";
+import { Badge } from "@/components/Badge";
+import { capital, Prose } from "@/components/Prose";
+import { cn } from "@/lib/cn";
+import { duration, UNKNOWN } from "@/lib/format";
+import { href } from "@/lib/route";
+import { STRATEGIES } from "../models/state";
+
+/** Who was asked, what came of it, and what could not be carried over. */
+export function RoutingTab({ routing }: { routing: RoutingView }) {
+  const { attempts, request_losses, answer_losses } = routing;
+  const translated = attempts.some((it) => it.translated_to != null);
+  return (
+    <div className="flex flex-col gap-5 p-4">
+      {routing.model != null && (
+        <p className="flex flex-wrap items-baseline gap-x-2 gap-y-1 text-sm">
+          <a
+            className="font-mono font-medium wrap-anywhere hover:text-accent hover:underline"
+            title="Your models"
+            href={href({ page: "models" })}
+          >
+            {routing.model}
+          </a>
+          {routing.strategy != null && (
+            <>
+              <Badge>{routing.strategy}</Badge>
+              <span className="text-xs text-faint">{STRATEGIES[routing.strategy]}</span>
+            </>
+          )}
+        </p>
+      )}
+      {attempts.length > 0 && <Attempts attempts={attempts} />}
+      <Losses title="Lost or changed in the request" losses={request_losses} />
+      <Losses title="Lost or changed in the answer" losses={answer_losses} />
+      {translated && request_losses.length + answer_losses.length === 0 && (
+        <p className="text-sm text-muted">Nothing was lost in translation.</p>
+      )}
+    </div>
+  );
+}
+
+function Attempts({ attempts }: { attempts: AttemptView[] }) {
+  return (
+    <table className="w-full text-sm">
+      <caption className="sr-only">Attempts</caption>
+      <thead className="text-left text-xs text-faint">
+        <tr>
+          <th scope="col" className="w-5 pb-1 font-medium">
+            <span className="sr-only">Place</span>
+          </th>
+          <th scope="col" className="pb-1 font-medium">
+            Target
+          </th>
+          <th scope="col" className="pb-1 pl-3 text-right font-medium">
+            Waited
+          </th>
+          <th scope="col" className="pb-1 pl-3 text-right font-medium">
+            Took
+          </th>
+          <th scope="col" className="pb-1 pl-3 text-right font-medium">
+            Result
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {attempts.map((it, at) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: the same target is tried again; its place is its name.
+          <Attempt key={at} it={it} place={at + 1} />
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Attempt({ it, place }: { it: AttemptView; place: number }) {
+  const time = "pl-3 text-right align-top font-mono whitespace-nowrap";
+  return (
+    <tr className={cn("border-t", it.skipped && "text-faint")}>
+      <td className="py-1.5 align-top font-mono text-faint">{place}</td>
+      <td className="py-1.5 align-top">
+        <span className={it.skipped ? undefined : "font-medium"}>{it.provider}</span>{" "}
+        <span className={cn("font-mono wrap-anywhere", !it.skipped && "text-muted")}>{it.model}</span>
+        {it.translated_to != null && (
+          <span className="block text-xs text-faint">
+            translated to <span className="font-mono">{it.translated_to}</span>
+          </span>
+        )}
+        {it.why != null && (
+          <span className={cn("block break-words", it.skipped ? "text-xs" : "text-muted")}>
+            <Prose text={capital(it.why)} />
+          </span>
+        )}
+      </td>
+      <td className={cn(time, "py-1.5 text-muted")}>
+        {it.skipped || it.waited_us === 0 ? <Nothing /> : duration(it.waited_us)}
+      </td>
+      <td className={cn(time, "py-1.5")} title={it.skipped ? undefined : `Began at ${duration(it.began_us)}`}>
+        {it.skipped ? <Nothing /> : duration(it.took_us)}
+      </td>
+      <td className="py-1.5 pl-3 text-right align-top">
+        <Result it={it} />
+      </td>
+    </tr>
+  );
+}
+
+function Nothing() {
+  return <span className="text-faint">{UNKNOWN}</span>;
+}
+
+function Result({ it }: { it: AttemptView }) {
+  if (it.skipped) return <Badge>passed over</Badge>;
+  if (it.status != null) return <Badge tone={it.status >= 400 ? "bad" : "ok"}>{it.status}</Badge>;
+  return <Badge tone="bad">{it.error_code ?? "no answer"}</Badge>;
+}
+
+function Losses({ title, losses }: { title: string; losses: LossView[] }) {
+  const id = useId();
+  if (losses.length === 0) return null;
+  return (
+    <section aria-labelledby={id} className="flex flex-col gap-1.5">
+      <h3 id={id} className="text-sm font-medium">
+        {title} <span className="font-normal text-faint">{losses.length}</span>
+      </h3>
+      <ul className="overflow-hidden rounded-md border text-sm">
+        {losses.map((it) => (
+          <li key={it.field} className="border-b px-3 py-1.5 break-words text-muted last:border-b-0">
+            {it.field !== "" && <code className="wrap-anywhere text-text">{it.field}</code>}{" "}
+            <Prose text={it.field === "" ? capital(it.why) : it.why} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
