@@ -1,4 +1,5 @@
-//! The web console in a real browser, over the real demonstration and, as root, the real helper.
+//! The web console in a real browser: over the real demonstration and, as root, the real helper; and
+//! over a gateway that routes between two simulated providers.
 //!
 //! Limits: Chromium alone; the window's engine is driven by the `desktop` test. Without root there
 //! is no helper, and the pages are only asked to say so.
@@ -26,6 +27,7 @@ use tokio::{
     process::Child,
     time::timeout,
 };
+use tollgate_simulator::{Simulator, SimulatorConfig};
 use tollgate_tests::{Home, PATIENCE, program};
 
 /// The browser, unless `TOLLGATE_CHROMIUM` names another.
@@ -34,31 +36,17 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 const CONSOLE_AT: &str = "  web console  ";
 /// Longer than the browser's own limit, so that it is the one that tells what is missing.
 const RUN: Duration = Duration::from_secs(300);
-/// Steps that must have been told of.
-const STEPS: usize = 11;
+/// Where providers' keys are, by their variables.
+const KEYS: [(&str, &str); 2] = [("ONE_KEY", "sk-one"), ("OTHER_KEY", "sk-other")];
 
 #[tokio::test]
 async fn a_real_browser_drives_the_console() {
-    let Some(script) = script() else { return };
+    let Some(script) = script("console") else { return };
     let home = Home::new();
     let helper = helper(&home).await;
     let (demo, address) = demo(&home, helper.as_ref().map(|it| it.socket.as_path())).await;
-
-    let picture = picture();
-    let mut browser = home.command("node");
-    if let Some(chromium) = env::var_os("TOLLGATE_CHROMIUM") {
-        browser.env("TOLLGATE_CHROMIUM", chromium);
-    }
-    browser.arg(script).arg(&address).arg("--picture").arg(&picture);
-    if helper.is_some() {
-        browser.arg("--helper");
-    }
-    let output = timeout(RUN, browser.output()).await.expect("the browser to end").unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let seen = picture.display();
-    assert!(output.status.success(), "{told}\n{errors}\nwhat the tab showed: {seen}");
-    assert_eq!(told.lines().filter(|it| it.starts_with("ok: ")).count(), STEPS, "{told}");
+    let more: &[&str] = if helper.is_some() { &["--helper"] } else { &[] };
+    assert_eq!(drive(&home, &script, &address, more).await, 11);
 
     // The browser turned the gateway off; what it told its reader to run turns it on again.
     let status = home.run(&["status", "--json"]).await.json();
@@ -70,8 +58,53 @@ async fn a_real_browser_drives_the_console() {
     drop(demo);
 }
 
-/// The browser's program, or `None`, and the reason printed, where it cannot be run.
-fn script() -> Option<PathBuf> {
+#[tokio::test]
+async fn a_real_browser_sees_how_a_call_was_routed() {
+    let Some(script) = script("routing") else { return };
+    let start = || Simulator::start(SimulatorConfig::default());
+    let (one, other) = (start().await.unwrap(), start().await.unwrap());
+    let provider = |id: &str, at: &Simulator, (variable, _): (&str, &str)| {
+        let origin = at.base_url();
+        format!(
+            "[[providers]]\nid = '{id}'\nbase_url = '{origin}/v1'\napi_key.env = '{variable}'\n"
+        )
+    };
+    let home = Home::new();
+    home.configure(&(provider("openai", &one, KEYS[0]) + &provider("anthropic", &other, KEYS[1])));
+    let product = home
+        .serve_with(|it| {
+            it.envs(KEYS);
+        })
+        .await;
+    let address = format!("{}/#token={}", product.base_url(), product.token());
+    assert_eq!(drive(&home, &script, &address, &[]).await, 5);
+
+    let asked = |at: &Simulator| -> Vec<(String, Option<String>)> {
+        at.calls().into_iter().map(|it| (it.path().to_owned(), it.credential)).collect()
+    };
+    let at = |path: &str, key: &str| (path.to_owned(), Some(key.to_owned()));
+    assert_eq!(asked(&one), vec![at("/v1/chat/completions", "sk-one"); 4]);
+    assert_eq!(asked(&other), vec![at("/v1/messages", "sk-other"); 2]);
+}
+
+/// Lets a browser's program drive the console at `address`; how many things it found in order.
+async fn drive(home: &Home, script: &Path, address: &str, more: &[&str]) -> usize {
+    let picture = picture(script);
+    let mut browser = home.command("node");
+    if let Some(chromium) = env::var_os("TOLLGATE_CHROMIUM") {
+        browser.env("TOLLGATE_CHROMIUM", chromium);
+    }
+    browser.arg(script).arg(address).arg("--picture").arg(&picture).args(more);
+    let output = timeout(RUN, browser.output()).await.expect("the browser to end").unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let seen = picture.display();
+    assert!(output.status.success(), "{told}\n{errors}\nwhat the tab showed: {seen}");
+    told.lines().filter(|it| it.starts_with("ok: ")).count()
+}
+
+/// A browser's program, or `None`, and the reason printed, where it cannot be run.
+fn script(name: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
     let browser = env::var_os("TOLLGATE_CHROMIUM").unwrap_or_else(|| CHROMIUM.into());
     let needed = [folder.join("node_modules/playwright-core"), PathBuf::from(browser)];
@@ -83,13 +116,13 @@ fn script() -> Option<PathBuf> {
             return None;
         }
     }
-    Some(folder.join("console.mjs"))
+    Some(folder.join(name).with_extension("mjs"))
 }
 
 /// Where the browser puts what it showed when something did not hold: stays after the test.
-fn picture() -> PathBuf {
-    let programs = program("tollgate");
-    programs.parent().unwrap().join("console-failed.png")
+fn picture(script: &Path) -> PathBuf {
+    let name = script.file_stem().unwrap().to_string_lossy();
+    program("tollgate").with_file_name(format!("{name}-failed.png"))
 }
 
 struct Helper {

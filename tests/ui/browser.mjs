@@ -54,3 +54,42 @@ export async function findings(page) {
     nodes.map((it) => `${id}: ${it.html} ${it.failureSummary ?? ""}`),
   );
 }
+
+/** Does what a test is to tell of, and tells of it. */
+export async function step(what, check) {
+  const result = await check();
+  console.log(`ok: ${what}`);
+  return result;
+}
+
+/** Goes to a page by the navigation. */
+export async function go(page, name) {
+  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
+  await page.getByRole("heading", { level: 1, name }).waitFor();
+}
+
+/** A row of a list that says `text`. */
+export function row(page, list, text) {
+  return page
+    .getByRole("grid", { name: list, exact: true })
+    .getByRole("row")
+    .filter({ hasText: text })
+    .first();
+}
+
+/** What the rows in view say, without the head. */
+export async function texts(page, list) {
+  const rows = page.getByRole("grid", { name: list, exact: true }).locator("[role=row][aria-selected]");
+  return rows.evaluateAll((all) => all.map((it) => it.textContent ?? ""));
+}
+
+/** Asks until the answer is true, and returns it. */
+export async function until(what, condition) {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (performance.now() < deadline) {
+    const answer = await condition();
+    if (answer) return answer;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
+}

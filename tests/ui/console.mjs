@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
-import { findings, launch, openTab, PATIENCE_MS } from "./browser.mjs";
+import { findings, go, launch, openTab, row, step, texts, until } from "./browser.mjs";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -21,7 +21,7 @@ const { origin, hash } = new URL(address);
 const token = hash.replace("#token=", "");
 /** The whole run; the browser goes with this program. */
 const RUN_MS = 240_000;
-const PAGES = ["Calls", "Packets", "Programs", "Costs", "Doctor", "Settings"];
+const PAGES = ["Calls", "Packets", "Programs", "Models", "Costs", "Doctor", "Settings"];
 /** One that no program of the demonstration asks for. */
 const MODEL = "gpt-5";
 const MODEL_NAME = /gpt-5(?!-mini)/;
@@ -56,12 +56,6 @@ try {
   throw error;
 } finally {
   await browser.close();
-}
-
-async function step(what, check) {
-  const result = await check();
-  console.log(`ok: ${what}`);
-  return result;
 }
 
 async function opensWithToken(page) {
@@ -369,35 +363,4 @@ async function api(path) {
   const answer = await fetch(`${origin}${path}`, { headers: { Authorization: `Bearer ${token}` } });
   assert.equal(answer.status, 200, path);
   return answer.json();
-}
-
-async function go(page, name) {
-  await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
-  await page.getByRole("heading", { level: 1, name }).waitFor();
-}
-
-/** A row of a list that says `text`. */
-function row(page, list, text) {
-  return page
-    .getByRole("grid", { name: list, exact: true })
-    .getByRole("row")
-    .filter({ hasText: text })
-    .first();
-}
-
-/** What the rows in view say, without the head. */
-async function texts(page, list) {
-  const rows = page.getByRole("grid", { name: list, exact: true }).locator("[role=row][aria-selected]");
-  return rows.evaluateAll((all) => all.map((it) => it.textContent ?? ""));
-}
-
-/** Asks until the answer is true, and returns it. */
-async function until(what, condition) {
-  const deadline = performance.now() + PATIENCE_MS;
-  while (performance.now() < deadline) {
-    const answer = await condition();
-    if (answer) return answer;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
 }

@@ -615,6 +615,11 @@ export interface components {
              */
             response_bytes?: number | null;
             /**
+             * Format: int32
+             * @description How often it was sent again after the first time; `null` for a live call.
+             */
+            retries?: number | null;
+            /**
              * @description The tier that the provider says it served the call at: `standard`, `flex`, `priority`,
              *     `batch` or `other`.
              */

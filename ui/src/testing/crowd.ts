@@ -45,8 +45,8 @@ export function someCalls(count: number, nowMs: number): CallView[] {
       started_at_ms: began,
       caller: fate > 0.98 ? null : { pid: 4_000 + (at % 90), program, project, user: "ada" },
       provider,
-      // A chat that Anthropic answers was routed there.
-      model_asked: provider === "anthropic" && path === "/v1/chat/completions" ? "fast" : model,
+      model_asked: isRouted(provider, path) ? "fast" : model,
+      retries: isRouted(provider, path) ? 2 : 0,
       model_served: model,
       path,
       simulated: true,
@@ -66,12 +66,18 @@ export function someCalls(count: number, nowMs: number): CallView[] {
   });
 }
 
+/** A chat that Anthropic answers was routed there. */
+function isRouted(provider: string, path: string): boolean {
+  return provider === "anthropic" && path === "/v1/chat/completions";
+}
+
 function live(call: CallView, tookUs: number): CallView {
   return {
     ...call,
     state: "live",
     status: null,
     cost_pico_usd: null,
+    retries: null,
     usage: {},
     duration_us: Math.floor(tookUs / 3),
     first_byte_us: null,

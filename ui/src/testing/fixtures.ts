@@ -82,6 +82,7 @@ export function aCall(at: number, over: Partial<CallView> = {}): CallView {
     path: "/v1/messages",
     model_asked: "claude-sonnet-4-5",
     model_served: "claude-sonnet-4-5",
+    retries: 0,
     streaming: true,
     status: 200,
     error_code: null,

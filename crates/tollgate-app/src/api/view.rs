@@ -86,6 +86,8 @@ pub struct CallView {
     pub model_asked: Option<String>,
     /// The model that answered.
     pub model_served: Option<String>,
+    /// How often it was sent again after the first time; `null` for a live call.
+    pub retries: Option<u32>,
     /// Whether the answer is an event stream.
     pub streaming: bool,
     /// The HTTP status sent to the client.

@@ -20,6 +20,15 @@ it("lists calls, newest first, with program, model, tokens and cost", async () =
   await expectAccessible(container);
 });
 
+it("marks a call that was sent again", async () => {
+  const calls = [aCall(2, { retries: 2 }), aCall(1, { retries: 1 }), aCall(0)];
+  show("#/calls", { "GET /api/calls": { calls, next: null } });
+  const [twice, once, never] = await rows();
+  expect(twice).toHaveTextContent("sent again 2 times200");
+  expect(once).toHaveTextContent("sent again once200");
+  expect(never).not.toHaveTextContent("sent again");
+});
+
 it("shows a call that begins, and puts its settled state in its place", async () => {
   const { host } = show("#/calls");
   expect(await rows()).toHaveLength(3);

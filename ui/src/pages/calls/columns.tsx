@@ -1,3 +1,4 @@
+import { RotateCw } from "lucide-react";
 import type { CallView } from "@/api/schema";
 import { Badge } from "@/components/Badge";
 import type { Column } from "@/components/columns";
@@ -39,7 +40,7 @@ export function callColumns(beganAt: (id: string) => number | undefined): Column
         <Ticking beganAt={it.state === "live" ? beganAt(it.id) : undefined} us={it.duration_us} />
       ),
     },
-    { id: "status", header: "Status", width: 60, end: true, drop: 4, cell: (it) => <Status call={it} /> },
+    { id: "status", header: "Status", width: 66, end: true, drop: 4, cell: (it) => <Status call={it} /> },
   ];
 }
 
@@ -117,6 +118,26 @@ export function CallCost({ call }: { call: CallView }) {
 }
 
 function Status({ call }: { call: CallView }) {
+  return (
+    <span className="inline-flex items-center gap-1">
+      <Retried retries={call.retries ?? 0} />
+      <StatusCode call={call} />
+    </span>
+  );
+}
+
+function Retried({ retries }: { retries: number }) {
+  if (retries === 0) return null;
+  const name = `sent again ${retries === 1 ? "once" : `${retries} times`}`;
+  return (
+    <span title={name} className="text-warn">
+      <RotateCw aria-hidden className="size-3" />
+      <span className="sr-only">{name}</span>
+    </span>
+  );
+}
+
+function StatusCode({ call }: { call: CallView }) {
   if (call.status == null) return <span className="text-faint">{call.state === "live" ? "…" : UNKNOWN}</span>;
   return wentWrong(call) ? (
     <Badge tone="bad">{call.status}</Badge>

@@ -84,7 +84,7 @@ function NoModels() {
         )}
         <p>
           A provider needs a key of its own there (<code>api_key</code>), unless it is the one that the
-          program would have reached anyway: that one gets the program’s key.
+          program would have reached anyway, or a server on this machine.
         </p>
       </EmptyState>
     </section>

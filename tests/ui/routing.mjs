@@ -1,0 +1,144 @@
+// Drives the web console of a `tollgate serve` without models of the user's own: writes one, as the page teaches, and
+// looks at a call of it.
+//
+// Usage: node routing.mjs ADDRESS [--picture FILE]
+//
+// ADDRESS is the console's, with the token in its fragment; the configuration has OpenAI and Anthropic, each with a key,
+// at simulators. `--picture` says where to put what the tab showed when something did not hold. Prints what it checked, a
+// line each, and exits with 0 when all of it held. It writes into the configuration file that the page names.
+
+import assert from "node:assert/strict";
+import { appendFile, readFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { findings, go, launch, openTab, row, step, texts, until } from "./browser.mjs";
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { picture: { type: "string" } },
+});
+const [address] = positionals;
+const { origin } = new URL(address);
+/** The whole run; the browser goes with this program. */
+const RUN_MS = 120_000;
+const PROMPT = "Which gate leads to another road?";
+
+setTimeout(() => {
+  console.error(`not done within ${RUN_MS} ms`);
+  process.exit(1);
+}, RUN_MS).unref();
+
+const browser = await launch();
+const { page, problems } = await openTab(browser, origin);
+try {
+  const written = await step("a model is written as the page teaches, and followed", () => teaches());
+  await step("a call's routing tells what was tried and what was lost", () => showsRouting());
+  await step("the models page shows how the targets are, and leads to the calls", () => showsTargets());
+  await step("a mistake in the file is told, and changes nothing", () => tellsMistake(written));
+  assert.deepEqual(problems, []);
+  console.log("ok: no error on the console, no breach of its policy, no request elsewhere");
+} catch (error) {
+  if (options.picture !== undefined) await page.screenshot({ path: options.picture });
+  throw error;
+} finally {
+  await browser.close();
+}
+
+async function teaches() {
+  await page.goto(address);
+  await go(page, "Models");
+  await page.getByRole("heading", { level: 2, name: "You have no models of your own" }).waitFor();
+  await isAccessible();
+  const path = await page.getByText(/config\.toml$/).textContent();
+  const example = await page.getByText("[[models]]").textContent();
+  assert.ok(example.includes('"gpt-5-mini"'), example);
+  // The first target fails every time, by what its simulator reads in the model's name.
+  await appendFile(path, `\n${example.replace("gpt-5-mini", "gpt-5-mini+status=503")}\n`);
+  await model("fast").waitFor();
+  await target("openai").filter({ hasText: "not called yet" }).waitFor();
+  await target("anthropic").filter({ hasText: "not called yet" }).waitFor();
+  return path;
+}
+
+async function showsRouting() {
+  const answer = await ask();
+  assert.match(answer.model, /^claude-haiku-4-5/, JSON.stringify(answer));
+  assert.equal(answer.choices[0].finish_reason, "stop");
+  await go(page, "Calls");
+  const call = row(page, "Calls", "claude-haiku-4-5").filter({ hasText: "sent again 2 times" });
+  await call.filter({ hasText: /\$0\.0\d+/ }).click();
+  const detail = page.getByRole("region", { name: "Call", exact: true });
+  const panel = detail.getByRole("tabpanel");
+  await panel.getByText(PROMPT).waitFor();
+  await detail
+    .getByRole("button", { name: /^fast: translated to anthropic-messages · 3 attempts · \d loss/ })
+    .click();
+  const attempts = panel.getByRole("table", { name: "Attempts" }).locator("tbody tr");
+  await attempts.nth(2).waitFor();
+  const told = await attempts.allTextContents();
+  assert.equal(told.length, 3, told.join("\n"));
+  assert.match(told[0], /^1openai gpt-5-mini.*503$/);
+  assert.match(told[1], /^2openai gpt-5-mini.*503$/);
+  assert.match(told[2], /^3anthropic claude-haiku-4-5translated to anthropic-messages.*200$/);
+  const lost = panel.getByRole("region", { name: /^Lost or changed in the request/ });
+  await lost.getByText("x_unknown", { exact: true }).waitFor();
+  await isAccessible();
+  await panel.getByRole("link", { name: "fast" }).click();
+  await model("fast").waitFor();
+}
+
+async function showsTargets() {
+  await target("openai").filter({ hasText: "2 failures in a row" }).waitFor();
+  const well = target("anthropic").filter({ hasText: /ok$/ });
+  await well.waitFor();
+  assert.match(await well.textContent(), /\d ms0ok$/);
+  await isAccessible();
+  // Two failures more: from the third on a target is passed over for a while.
+  await ask();
+  await target("openai").filter({ hasText: /cools down for \d+ s/ }).waitFor();
+  await model("fast").getByRole("link", { name: "fast" }).click();
+  await page.getByRole("heading", { level: 1, name: "Calls" }).waitFor();
+  await until("the model's calls are listed, and no others", async () => {
+    const rows = await texts(page, "Calls");
+    return rows.length === 2 && rows.every((it) => it.includes("claude-haiku-4-5"));
+  });
+}
+
+async function tellsMistake(path) {
+  await go(page, "Models");
+  await model("fast").waitFor();
+  const lines = (await readFile(path, "utf8")).split("\n").length;
+  await appendFile(path, "[[models]]\nname = 7\n");
+  await page
+    .getByRole("alert")
+    .filter({ hasText: `config.toml:${lines + 1}:8` })
+    .waitFor();
+  await model("fast").waitFor();
+  await isAccessible();
+}
+
+/** Makes a call as an OpenAI client would. */
+async function ask() {
+  const answer = await fetch(`${origin}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: "Bearer sk-client" },
+    body: JSON.stringify({ model: "fast", x_unknown: 1, messages: [{ role: "user", content: PROMPT }] }),
+  });
+  assert.equal(answer.status, 200);
+  return answer.json();
+}
+
+function model(name) {
+  return page.getByRole("rowheader", { name });
+}
+
+function target(provider) {
+  return page.getByRole("region", { name: "Models" }).getByRole("row", { name: new RegExp(`^${provider} `) });
+}
+
+/** Nothing that axe finds on the page as it stands, in light and dark. */
+async function isAccessible() {
+  for (const colorScheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await findings(page), [], colorScheme);
+  }
+}
