@@ -52,6 +52,9 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
       answered(client.GET("/packets/{seq}", { params: { path: { seq } } })) as Promise<PacketDetail>,
     programs: (since_ms?: number) => answered(client.GET("/programs", { params: { query: { since_ms } } })),
     costs: (query: CostQuery) => answered(client.GET("/costs", { params: { query } })),
+    providers: () => answered(client.GET("/providers")),
+    testProvider: (id: string, model: string | null) =>
+      answered(client.POST("/providers/{id}/test", { params: { path: { id } }, body: { model } })),
     models: () => answered(client.GET("/models")),
     doctor: () => answered(client.GET("/doctor")),
   };

@@ -10,6 +10,7 @@ import { DoctorPage } from "@/pages/doctor/Page";
 import { ModelsPage } from "@/pages/models/Page";
 import { PacketsPage } from "@/pages/packets/Page";
 import { ProgramsPage } from "@/pages/programs/Page";
+import { ProvidersPage } from "@/pages/providers/Page";
 import { SettingsPage } from "@/pages/settings/Page";
 import { useApp } from "./context";
 import { Header } from "./Header";
@@ -23,6 +24,7 @@ const COMPONENTS: Record<Page["id"], ComponentType> = {
   packets: PacketsPage,
   programs: ProgramsPage,
   models: ModelsPage,
+  providers: ProvidersPage,
   costs: CostsPage,
   doctor: DoctorPage,
   settings: SettingsPage,

@@ -3,6 +3,7 @@ import {
   Coins,
   type LucideIcon,
   Network,
+  Plug,
   Radio,
   Settings,
   Stethoscope,
@@ -11,7 +12,7 @@ import {
 
 /** A page of the navigation. */
 export interface Page {
-  id: "calls" | "packets" | "programs" | "models" | "costs" | "doctor" | "settings";
+  id: "calls" | "packets" | "programs" | "models" | "providers" | "costs" | "doctor" | "settings";
   name: string;
   /** Pressed after `g`. */
   key: string;
@@ -24,6 +25,7 @@ export const PAGES: readonly Page[] = [
   { id: "packets", name: "Packets", key: "p", icon: Network },
   { id: "programs", name: "Programs", key: "r", icon: AppWindow },
   { id: "models", name: "Models", key: "m", icon: Waypoints },
+  { id: "providers", name: "Providers", key: "v", icon: Plug },
   { id: "costs", name: "Costs", key: "o", icon: Coins },
   { id: "doctor", name: "Doctor", key: "d", icon: Stethoscope },
   { id: "settings", name: "Settings", key: "s", icon: Settings },

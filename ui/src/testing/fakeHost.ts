@@ -7,8 +7,10 @@ import {
   aProgram,
   aRouting,
   aStatus,
+  aTrial,
   CHECKS,
   MODELS,
+  PROVIDERS,
   someCosts,
 } from "./fixtures";
 
@@ -165,6 +167,9 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
             },
       ),
     "GET /api/models": MODELS,
+    "GET /api/providers": PROVIDERS,
+    "POST /api/providers/*/test": (query: URLSearchParams) =>
+      aTrial(query.get("path")?.split("/").at(-2) ?? ""),
     "GET /api/doctor": CHECKS,
   };
 }

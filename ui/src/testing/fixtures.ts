@@ -9,9 +9,11 @@ import type {
   PacketDetail,
   PacketView,
   ProgramView,
+  ProviderView,
   RoutingView,
   StatusView,
   TargetView,
+  TrialView,
 } from "@/api/schema";
 
 /** A moment that every fixture hangs on: 2026-11-23 12:00 UTC. */
@@ -438,6 +440,99 @@ export const MODELS: ModelView[] = [
     ],
   },
 ];
+
+/** A provider of the catalogue that nobody has called. */
+export function aProvider(id: string, over: Partial<ProviderView> = {}): ProviderView {
+  return {
+    id,
+    name: id,
+    in_catalogue: true,
+    configured: false,
+    formats: [{ format: "openai-chat", base_url: `https://api.${id}.com/v1` }],
+    auth: "bearer",
+    credential: null,
+    env_set: null,
+    problem: null,
+    local: null,
+    answered_at_ms: null,
+    last_error: null,
+    ...over,
+  };
+}
+
+/** Providers in every state. */
+export const PROVIDERS: ProviderView[] = [
+  aProvider("openai", {
+    name: "OpenAI",
+    configured: true,
+    credential: "from the keyring (openai)",
+    formats: ["openai-chat", "openai-responses", "openai-embeddings"].map((format) => ({
+      format,
+      base_url: "https://api.openai.com/v1",
+    })),
+    answered_at_ms: NOON_MS,
+  }),
+  aProvider("anthropic", {
+    name: "Anthropic",
+    formats: [{ format: "anthropic-messages", base_url: "https://api.anthropic.com/v1" }],
+    auth: "header:x-api-key",
+    answered_at_ms: NOON_MS - 60_000,
+    last_error: { at_ms: NOON_MS, status: 529, code: null, message: "Overloaded" },
+  }),
+  aProvider("mistral", {
+    name: "Mistral",
+    configured: true,
+    credential: "from the keyring (mistral)",
+    problem: "the keyring has no `mistral` (store it with `tollgate providers login mistral`)",
+  }),
+  aProvider("groq", { name: "Groq", env_set: "GROQ_API_KEY" }),
+  aProvider("azure", {
+    name: "Azure OpenAI",
+    auth: "entra",
+    formats: [{ format: "openai-chat", base_url: "https://{resource}.openai.azure.com/openai/v1" }],
+  }),
+  aProvider("cerebras", { name: "Cerebras" }),
+  aProvider("ollama", {
+    name: "Ollama",
+    auth: "none",
+    formats: [{ format: "openai-chat", base_url: "http://127.0.0.1:11434/v1" }],
+    local: { running: true, models: ["llama3.2:3b", "qwen3:8b"], problem: null },
+  }),
+  aProvider("vllm", {
+    name: "vLLM",
+    auth: "none",
+    local: { running: false, models: [], problem: "no connection: connection refused" },
+  }),
+  aProvider("lab", {
+    in_catalogue: false,
+    configured: true,
+    credential: "from $LAB_KEY",
+    answered_at_ms: NOON_MS - 7_200_000,
+  }),
+];
+
+/** The trial of a provider that went well. */
+export function aTrial(provider: string, over: Partial<TrialView> = {}): TrialView {
+  const found = [
+    ["configured", "openai-chat at https://api.openai.com/v1"],
+    ["reached", "connected in 31 ms"],
+    ["tls", "the certificate is accepted"],
+    ["credential", "accepted"],
+    ["answered", "after 604 ms"],
+    ["usage", "9 tokens in, 16 out"],
+  ];
+  return {
+    provider,
+    model: "gpt-5-nano",
+    format: "openai-chat",
+    good: true,
+    findings: found.map(([what = "", detail = ""]) => ({ what, state: "good", detail })),
+    usage: { input: 9, output: 16 },
+    cost_pico_usd: "6850000",
+    call: aCall(1, { provider, model_asked: "gpt-5-nano", duration_us: 640_000 }),
+    ...over,
+  };
+}
 
 /** How a call was routed that failed over to a provider of another format. */
 export function aRouting(over: Partial<RoutingView> = {}): RoutingView {

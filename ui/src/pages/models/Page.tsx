@@ -6,13 +6,14 @@ import { useApp, useStatus } from "@/app/context";
 import { Badge } from "@/components/Badge";
 import { CopyLine } from "@/components/CopyLine";
 import { Prose } from "@/components/Prose";
+import { StateWord } from "@/components/StateWord";
 import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
 import { Cell, Head, Table } from "@/components/Table";
 import { callCondition } from "@/lib/callFilter";
 import { cn } from "@/lib/cn";
 import { count, duration, plural, UNKNOWN } from "@/lib/format";
 import { href } from "@/lib/route";
-import { STRATEGIES, type TargetState, targetState } from "./state";
+import { STRATEGIES, targetState } from "./state";
 
 /** How targets are changes without an event: it is asked for this often while it is shown. */
 const REFRESH_MS = 2_000;
@@ -164,13 +165,6 @@ function Model({ model, weighted }: { model: ModelView; weighted: boolean }) {
   );
 }
 
-const DOTS: Record<TargetState["tone"], string> = {
-  ok: "bg-ok",
-  warn: "bg-warn",
-  bad: "bg-bad",
-  unknown: "ring-1 ring-inset ring-line-strong",
-};
-
 /** `weights` is the sum of the model's; 0 where they count for nothing, `null` where no model has a share. */
 function Target({ target, weights }: { target: TargetView; weights: number | null }) {
   const state = targetState(target);
@@ -196,17 +190,12 @@ function Target({ target, weights }: { target: TargetView; weights: number | nul
         {count(target.under_way)}
       </Cell>
       <Cell className="align-top">
-        <span className="flex items-start gap-2">
-          <span aria-hidden className={cn("mt-[5px] size-2 shrink-0 rounded-full", DOTS[state.tone])} />
-          <span className="min-w-0">
-            <span className={cn("block", state.tone === "unknown" && "text-faint")}>{state.word}</span>
-            {state.more !== null && (
-              <span className="block text-xs break-words text-faint">
-                <Prose text={state.more} />
-              </span>
-            )}
+        <StateWord tone={state.tone}>{state.word}</StateWord>
+        {state.more !== null && (
+          <span className="block pl-4 text-xs break-words text-faint">
+            <Prose text={state.more} />
           </span>
-        </span>
+        )}
       </Cell>
     </tr>
   );

@@ -1,4 +1,5 @@
 import type { TargetView } from "@/api/schema";
+import type { Tone } from "@/components/StateWord";
 import { plural } from "@/lib/format";
 
 /** What each strategy tries first. */
@@ -11,7 +12,7 @@ export const STRATEGIES: Record<string, string> = {
 
 /** How a target is: a word for it, and what more there is to say. */
 export interface TargetState {
-  tone: "ok" | "warn" | "bad" | "unknown";
+  tone: Tone;
   word: string;
   more: string | null;
 }
