@@ -77,14 +77,14 @@ async fn a_real_browser_sees_how_a_call_was_routed() {
         })
         .await;
     let address = format!("{}/#token={}", product.base_url(), product.token());
-    assert_eq!(drive(&home, &script, &address, &[]).await, 5);
+    assert_eq!(drive(&home, &script, &address, &[]).await, 6);
 
     let asked = |at: &Simulator| -> Vec<(String, Option<String>)> {
         at.calls().into_iter().map(|it| (it.path().to_owned(), it.credential)).collect()
     };
     let at = |path: &str, key: &str| (path.to_owned(), Some(key.to_owned()));
     assert_eq!(asked(&one), vec![at("/v1/chat/completions", "sk-one"); 4]);
-    assert_eq!(asked(&other), vec![at("/v1/messages", "sk-other"); 2]);
+    assert_eq!(asked(&other), vec![at("/v1/messages", "sk-other"); 3]);
 }
 
 /// Lets a browser's program drive the console at `address`; how many things it found in order.

@@ -33,6 +33,7 @@ try {
   const written = await step("a model is written as the page teaches, and followed", () => teaches());
   await step("a call's routing tells what was tried and what was lost", () => showsRouting());
   await step("the models page shows how the targets are, and leads to the calls", () => showsTargets());
+  await step("a provider is tried, and the list shows what came of it", () => triesProvider());
   await step("a mistake in the file is told, and changes nothing", () => tellsMistake(written));
   assert.deepEqual(problems, []);
   console.log("ok: no error on the console, no breach of its policy, no request elsewhere");
@@ -54,8 +55,8 @@ async function teaches() {
   // The first target fails every time, by what its simulator reads in the model's name.
   await appendFile(path, `\n${example.replace("gpt-5-mini", "gpt-5-mini+status=503")}\n`);
   await model("fast").waitFor();
-  await target("openai").filter({ hasText: "not called yet" }).waitFor();
-  await target("anthropic").filter({ hasText: "not called yet" }).waitFor();
+  await target("openai").filter({ hasText: "no answer yet" }).waitFor();
+  await target("anthropic").filter({ hasText: "no answer yet" }).waitFor();
   return path;
 }
 
@@ -101,6 +102,28 @@ async function showsTargets() {
     const rows = await texts(page, "Calls");
     return rows.length === 2 && rows.every((it) => it.includes("claude-haiku-4-5"));
   });
+}
+
+async function triesProvider() {
+  await go(page, "Providers");
+  // No call ended there: they went on to the other.
+  await row(page, "Providers", "openai").filter({ hasText: "no answer yet" }).waitFor();
+  const listed = row(page, "Providers", "anthropic");
+  await listed.filter({ hasText: "from $OTHER_KEY" }).click();
+  const panel = page.getByRole("region", { name: "Provider", exact: true });
+  await panel.getByLabel("Model").fill("claude-haiku-4-5");
+  await panel.getByRole("button", { name: "Test" }).click();
+  const findings = panel.getByRole("region", { name: "Test" }).getByRole("listitem");
+  await findings.nth(5).waitFor();
+  for (const it of await findings.allTextContents()) assert.match(it, /\(good\)/);
+  await listed.filter({ hasText: "answers" }).waitFor();
+  await isAccessible();
+  await panel.getByRole("link", { name: "Show the call" }).click();
+  await page
+    .getByRole("region", { name: "Call", exact: true })
+    .getByText("/p/anthropic/")
+    .waitFor();
+  await page.getByRole("button", { name: "Close the call" }).click();
 }
 
 async function tellsMistake(path) {

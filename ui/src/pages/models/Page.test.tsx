@@ -23,7 +23,7 @@ it("lists each model with its strategy, and its targets with how they are", asyn
     "0",
     "cools down for 15 s3 failures in a row",
   ]);
-  expect(await cells("llama3.2")).toEqual(["ollama llama3.2", "", "–", "0", "not called yet"]);
+  expect(await cells("llama3.2")).toEqual(["ollama llama3.2", "", "–", "0", "no answer yet"]);
   expect(await cells("gemini-2.5-pro")).toEqual(["google gemini-2.5-pro", "75 %", "2.31 s", "0", "ok"]);
   expect((await cells("mistral-medium-latest")).at(-1)).toContain("unavailableprovider mistral:");
   expect(screen.getByRole("rowheader", { name: /^fast fallback/ })).toHaveTextContent("as listed");

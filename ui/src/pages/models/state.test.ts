@@ -9,7 +9,7 @@ function check(over: Parameters<typeof aTarget>[1], expected: string) {
 
 it("calls a target well only when it has answered", () => {
   check({}, "ok | ok");
-  check({ latency_us: null }, "unknown | not called yet");
+  check({ latency_us: null }, "unknown | no answer yet");
   check({ failures: 1 }, "warn | 1 failure in a row");
   check({ failures: 2, latency_us: null }, "warn | 2 failures in a row");
 });

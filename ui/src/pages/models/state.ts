@@ -29,7 +29,7 @@ export function targetState(it: TargetView): TargetState {
   }
   if (failed !== null) return { tone: "warn", word: failed, more: null };
   return it.latency_us == null
-    ? { tone: "unknown", word: "not called yet", more: null }
+    ? { tone: "unknown", word: "no answer yet", more: null }
     : { tone: "ok", word: "ok", more: null };
 }
 

@@ -8,7 +8,7 @@ function check(over: Parameters<typeof aProvider>[1], expected: string) {
 }
 
 it("calls a provider well only when its last call was", () => {
-  check({}, "unknown | not called yet");
+  check({}, "unknown | no answer yet");
   check({ answered_at_ms: 2 }, "ok | answers");
   const error = { at_ms: 1, status: 529, code: null, message: "Overloaded" };
   check({ answered_at_ms: 2, last_error: error }, "ok | answers");

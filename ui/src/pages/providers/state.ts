@@ -22,7 +22,7 @@ export function providerState(it: ProviderView): ProviderState {
   }
   if (it.answered_at_ms != null) return { tone: "ok", word: "answers", more: null };
   if (it.local) return { tone: "ok", word: "runs", more: plural(it.local.models.length, "model") };
-  return { tone: "unknown", word: "not called yet", more: null };
+  return { tone: "unknown", word: "no answer yet", more: null };
 }
 
 function spoken(status: string | null, message: string | null): string | null {
