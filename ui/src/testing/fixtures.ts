@@ -488,6 +488,7 @@ export const PROVIDERS: ProviderView[] = [
   aProvider("groq", { name: "Groq", env_set: "GROQ_API_KEY" }),
   aProvider("azure", {
     name: "Azure OpenAI",
+    problem: "its address has a part that only you know: see `parameters`",
     auth: "entra",
     formats: [{ format: "openai-chat", base_url: "https://{resource}.openai.azure.com/openai/v1" }],
   }),

@@ -8,7 +8,7 @@ import { StateWord } from "@/components/StateWord";
 import { callCondition } from "@/lib/callFilter";
 import { ago, fullTime, UNKNOWN } from "@/lib/format";
 import { href } from "@/lib/route";
-import { isTemplate, keyOf, providerState } from "./state";
+import { keyOf, providerState } from "./state";
 import { Trial } from "./Trial";
 
 /** One provider in full, and a trial of it. */
@@ -50,7 +50,6 @@ export function ProviderPanel({ it, onClose }: { it: ProviderView; onClose: () =
                 <li key={format}>
                   <span className="font-mono">{format}</span>{" "}
                   <span className="font-mono break-all text-faint">{base_url}</span>
-                  {isTemplate(base_url) && <More text="the configuration has to fill in its address" />}
                 </li>
               ))}
             </ul>

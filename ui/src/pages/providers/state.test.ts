@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { aProvider } from "@/testing/fixtures";
-import { isInUse, isTemplate, keyOf, providerState } from "./state";
+import { isInUse, keyOf, providerState } from "./state";
 
 function check(over: Parameters<typeof aProvider>[1], expected: string) {
   const { tone, word, more } = providerState(aProvider("openai", over));
@@ -49,9 +49,4 @@ it("counts a provider as in use for each reason there is", () => {
     { local: { running: true, models: [], problem: null } },
   ])
     expect(isInUse(aProvider("openai", over))).toBe(true);
-});
-
-it("knows an address that has to be filled in", () => {
-  expect(isTemplate("https://{resource}.openai.azure.com")).toBe(true);
-  expect(isTemplate("https://api.openai.com/v1")).toBe(false);
 });

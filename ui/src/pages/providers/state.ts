@@ -45,8 +45,3 @@ export function isInUse(it: ProviderView): boolean {
     it.local?.running === true
   );
 }
-
-/** The variable part of an address that the configuration has to fill in. */
-export function isTemplate(url: string): boolean {
-  return /\{\w+\}/.test(url);
-}
