@@ -89,7 +89,7 @@ pub(crate) fn at_target(
     if destination.speaks(route.format) {
         return same_format(head, asked, whole, target, first_byte);
     }
-    let to = destination.translated_to().filter(|_| route.operation == Operation::Generate);
+    let to = destination.translated_to(route.format, route.operation);
     let to = to.ok_or_else(no_counterpart)?;
     let credential = Credential::withheld(destination, None)?;
     let config = RequestConfig {

@@ -10,10 +10,13 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use tollgate_core::{
-    Format,
+    Format, Operation,
     provider::{Auth, Provider},
 };
-use tollgate_wire::{format_row, translate::Capabilities};
+use tollgate_wire::{
+    format_row,
+    translate::{Capabilities, is_translated},
+};
 
 use crate::{
     GatewayError, ProviderSetup, Timeouts, capabilities::capabilities, limits::SLOT_WAIT,
@@ -21,8 +24,17 @@ use crate::{
 };
 
 /// The formats that a call is translated to, the most telling first.
-const TRANSLATED_TO: [Format; 4] =
-    [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini, Format::OpenaiResponses];
+/// Bedrock also takes OpenAI's chat, but not for all of its models.
+const TRANSLATED_TO: [Format; 8] = [
+    Format::BedrockConverse,
+    Format::OpenaiChat,
+    Format::AnthropicMessages,
+    Format::Gemini,
+    Format::OpenaiResponses,
+    Format::OpenaiEmbeddings,
+    Format::CohereEmbed,
+    Format::OllamaEmbed,
+];
 
 /// How a version stands in a path of Gemini's.
 const GEMINI_VERSIONS: [&str; 3] = ["v1", "v1beta", "v1beta1"];
@@ -177,8 +189,9 @@ impl Destination {
     }
 
     /// The format that a call is translated to; `None` when it serves none of those.
-    pub(crate) fn translated_to(&self) -> Option<Format> {
-        TRANSLATED_TO.into_iter().find(|it| self.speaks(*it))
+    pub(crate) fn translated_to(&self, from: Format, operation: Operation) -> Option<Format> {
+        let fits = |it: &Format| self.speaks(*it) && is_translated(from, *it, operation);
+        TRANSLATED_TO.into_iter().find(fits)
     }
 
     /// The way for a request that keeps its own path, or a `renamed` one, whose format's own prefix

@@ -71,7 +71,8 @@ pub(crate) async fn take(
         let (own, held) =
             if signed { upload.whole(room).await? } else { (Bytes::new(), Held::default()) };
         call.received(own.len(), &Bytes::new(), None);
-        let unread = Whole { own, decoded: None, coded: false, facts: None, standalone: None, _held: held };
+        let unread =
+            Whole { own, decoded: None, coded: false, facts: None, standalone: None, _held: held };
         return Ok(Request::Whole(unread));
     }
     let (own, held) = upload.whole(room).await?;

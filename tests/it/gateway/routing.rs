@@ -471,3 +471,18 @@ async fn an_answer_is_gone_on_from_by_its_id_at_a_provider_that_does_not_know_it
     drop(door);
     ledger.close().unwrap();
 }
+
+#[tokio::test]
+async fn embeddings_are_made_by_a_provider_of_another_format() {
+    let town = Town::open(vec![model(&[("google", "gemini-embedding-001")])]).await;
+    let body = r#"{"model":"fast","input":["One","Two"],"dimensions":8}"#;
+    let answer = town.ask("/v1/embeddings", body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let json = answer.json();
+    let vectors = json["data"].as_array().unwrap();
+    assert_eq!(vectors.len(), 2, "{json:#}");
+    assert!(vectors.iter().all(|it| it["embedding"].as_array().is_some_and(|it| it.len() == 8)));
+    let (settled, routing) = town.settled().await;
+    assert_eq!(routing.attempts[0].translated_to, Some(Format::Gemini));
+    assert_eq!(settled.call.outcome, Outcome::Finished);
+}
