@@ -1,18 +1,8 @@
 import type { CallPage, CallView, EventView, PacketPage, PacketView } from "@/api/schema";
 import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
 import { someCalls, somePackets } from "./crowd";
-import {
-  aCallDetail,
-  aPacketDetail,
-  aProgram,
-  aRouting,
-  aStatus,
-  aTrial,
-  CHECKS,
-  MODELS,
-  PROVIDERS,
-  someCosts,
-} from "./fixtures";
+import { aCallDetail, aPacketDetail, aProgram, aStatus, CHECKS, someCosts } from "./fixtures";
+import { aRouting, aTrial, MODELS, PROVIDERS } from "./routed";
 
 /** What the fake answers to one request: a value becomes JSON, an `Error` an error answer of status 500. */
 type Answer = unknown | ((query: URLSearchParams, body: unknown) => unknown);

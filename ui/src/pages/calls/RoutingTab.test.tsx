@@ -1,8 +1,9 @@
 import { screen, within } from "@testing-library/react";
 import { expect, it } from "vitest";
 import type { RoutingView } from "@/api/schema";
-import { aCall, aCallDetail, aRouting, callId } from "@/testing/fixtures";
+import { aCall, aCallDetail, callId } from "@/testing/fixtures";
 import { expectAccessible, show } from "@/testing/render";
+import { aRouting } from "@/testing/routed";
 
 const HASH = `#/calls/${callId(2)}`;
 const [, , late, answered] = aRouting().attempts;

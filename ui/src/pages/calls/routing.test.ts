@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { aRouting } from "@/testing/fixtures";
+import { aRouting } from "@/testing/routed";
 import { routingNotes } from "./routing";
 
 const [passed, failed, late, answered] = aRouting().attempts;

@@ -1,8 +1,9 @@
 import { screen, within } from "@testing-library/react";
 import { expect, it } from "vitest";
 import { Refusal } from "@/testing/fakeHost";
-import { aStatus, aTarget, MODELS } from "@/testing/fixtures";
+import { aStatus } from "@/testing/fixtures";
 import { expectAccessible, show } from "@/testing/render";
+import { aTarget, MODELS } from "@/testing/routed";
 
 async function row(text: string): Promise<HTMLElement> {
   const table = await screen.findByRole("region", { name: "Models" });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { aTarget } from "@/testing/fixtures";
+import { aTarget } from "@/testing/routed";
 import { targetState } from "./state";
 
 function check(over: Parameters<typeof aTarget>[1], expected: string) {

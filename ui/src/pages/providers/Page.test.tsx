@@ -1,8 +1,9 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { expect, it } from "vitest";
 import { Refusal } from "@/testing/fakeHost";
-import { aProvider, aStatus, aTrial, PROVIDERS } from "@/testing/fixtures";
+import { aStatus } from "@/testing/fixtures";
 import { expectAccessible, show } from "@/testing/render";
+import { aProvider, aTrial, PROVIDERS } from "@/testing/routed";
 
 const names = async () =>
   within(await screen.findByRole("grid", { name: "Providers" }))

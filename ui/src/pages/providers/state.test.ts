@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { aProvider } from "@/testing/fixtures";
+import { aProvider } from "@/testing/routed";
 import { isInUse, keyOf, providerState } from "./state";
 
 function check(over: Parameters<typeof aProvider>[1], expected: string) {
