@@ -107,7 +107,8 @@ LOCAL_PROVIDERS = ("llamacpp", "lmstudio", "ollama", "vllm")
 # Rates in the order in which rows list them. The names are those of `Rates` in price.rs.
 RATES = (
     "input", "cache_read", "cache_read_audio", "cache_write_5m", "cache_write_1h", "output",
-    "reasoning", "input_audio", "output_audio", "request", "web_search",
+    "reasoning", "input_audio", "output_audio", "cache_read_image", "input_image", "output_image",
+    "request", "web_search", "file_search",
 )  # fmt: skip
 
 GENAI_RATES = {
@@ -120,22 +121,23 @@ GENAI_RATES = {
     "output_reasoning_mtok": "reasoning",
     "input_audio_mtok": "input_audio",
     "output_audio_mtok": "output_audio",
+    "cache_image_read_mtok": "cache_read_image",
+    "input_image_mtok": "input_image",
+    "output_image_mtok": "output_image",
     "requests_kcount": "request",
     "web_searches_kcount": "web_search",
+    "storage_searches_kcount": "file_search",
 }
 
 # Fees by the piece that no provider's usage counts: left out of the row, as README.md says.
-UNSEEN_FEES = {"storage_searches_kcount", "social_searches_kcount", "code_executions_kcount"}
+UNSEEN_FEES = {"social_searches_kcount", "code_executions_kcount"}
 
 # Kinds that usage does not tell apart: harmless only at the price of the kind they are part of.
 SAME_AS = {
     "input_text_mtok": "input_mtok",
-    "input_image_mtok": "input_mtok",
     "input_video_mtok": "input_mtok",
     "output_text_mtok": "output_mtok",
-    "output_image_mtok": "output_mtok",
     "output_video_mtok": "output_mtok",
-    "cache_image_read_mtok": "cache_read_mtok",
     "cache_text_read_mtok": "cache_read_mtok",
 }
 
@@ -149,6 +151,8 @@ LITELLM_RATES = {
     "output_cost_per_reasoning_token": "reasoning",
     "input_cost_per_audio_token": "input_audio",
     "output_cost_per_audio_token": "output_audio",
+    "input_cost_per_image_token": "input_image",
+    "output_cost_per_image_token": "output_image",
     "input_cost_per_request": "request",
 }
 # How litellm ends the names of a service tier's rates, and what a row calls the tier.
@@ -168,6 +172,9 @@ AUDIO_AS_TEXT = {
     ("google", "gemini-2.5-pro"): "ai.google.dev/pricing: one input price for all modalities",
     ("google", "gemini-3-pro-preview"): "ai.google.dev/pricing: one input price for all modalities",
 }
+
+# Models that make nothing but pictures: the one output price of the list is theirs.
+DRAWS_ALWAYS = re.compile(r"^gpt-image-")
 
 # Names on which the sources disagree and one of them was found right; all others are left out.
 DECIDED = {
@@ -213,15 +220,24 @@ def in_order(rates):
 
 def prune(rates):
     """Drops what says nothing: reasoning priced as output, cached audio priced as cached text. An
-    audio rate stays, whatever it is, because audio without one is not priced at all."""
+    audio rate stays, whatever it is, because audio without one is not priced at all; so does that of
+    pictures that are made."""
     if rates.get("reasoning") == rates.get("output"):
         rates.pop("reasoning", None)
-    if rates.get("cache_read_audio") == rates.get("cache_read"):
-        rates.pop("cache_read_audio", None)
+    for part, whole in (
+        ("cache_read_audio", "cache_read"),
+        ("cache_read_image", "cache_read"),
+        ("input_image", "input"),
+    ):
+        if rates.get(part) == rates.get(whole):
+            rates.pop(part, None)
     return in_order(rates)
 
 
-PARTS = ("reasoning", "input_audio", "output_audio", "cache_read_audio")
+PARTS = (
+    "reasoning", "input_audio", "output_audio", "cache_read_audio",
+    "input_image", "output_image", "cache_read_image",
+)  # fmt: skip
 
 
 def tiers_of(base, by_start):
@@ -573,8 +589,15 @@ class Book:
                     plan_tiers = plan.get("tiers", [])
                     plan_tiers[:] = [[start, audio_as_text(rates)] for start, rates in plan_tiers]
 
+    def price_pictures_as_output(self):
+        for (_, model), rows in self.models.items():
+            for row in rows if DRAWS_ALWAYS.search(model) else ():
+                if "output_image" not in row["rates"]:
+                    row["rates"] = in_order({**row["rates"], "output_image": row["rates"]["output"]})
+
     def take_local(self):
-        free = {kind: 0 for kind in RATES if kind not in ("cache_read_audio", "request", "web_search")}
+        apart = ("cache_read_audio", "cache_read_image", "input_image", "request", "web_search", "file_search")
+        free = {kind: 0 for kind in RATES if kind not in apart}
         for provider in LOCAL_PROVIDERS:
             self.add(provider, "*", "local", [{"rates": in_order(free), "tiers": []}])
             self.prefixes[provider] = {"": "*"}
@@ -699,6 +722,7 @@ def main():
             break
         disputed |= book.disputes
     book.price_audio_as_text()
+    book.price_pictures_as_output()
     book.take_local()
     book.count["names on which the sources disagree; left out"] = len(disputed)
     genai = f"genai-prices {version('genai-prices')}"

@@ -27,6 +27,9 @@ pub enum CostUnknown {
     NoUsage,
     /// A kind of token or piece was used that the price row does not price.
     KindNotPriced,
+    /// The answer holds a piece with a fee that nothing tells the amount of: code that the provider
+    /// ran, pictures or maps that it searched.
+    FeeNotTold,
     /// The provider served the call at a tier (flex, priority, …) that the price row does not price.
     TierNotPriced,
     /// The provider claims more tokens than any amount of money can pay for.

@@ -30,10 +30,16 @@ pub enum CostKind {
     InputAudio,
     /// Generated audio.
     OutputAudio,
+    /// Pictures in the prompt that are billed apart.
+    InputImage,
+    /// Generated pictures.
+    OutputImage,
     /// The request itself.
     Request,
     /// Web searches.
     WebSearch,
+    /// Searches of stored files.
+    FileSearch,
 }
 
 /// One line of a bill.
@@ -60,18 +66,20 @@ pub struct Cost {
 
 /// The bill of a call.
 ///
-/// The kinds of [`Usage`] are disjoint, so nothing is subtracted but parts: audio gets a line of its
-/// own, and reasoning where the row prices it apart, and their whole loses as many. A part that is
-/// claimed to be larger than its whole counts as the whole. The context tier is chosen by all prompt
+/// The kinds of [`Usage`] are disjoint, so nothing is subtracted but parts: audio and generated
+/// pictures get lines of their own, pictures in the prompt and reasoning where the row prices them
+/// apart, and their whole loses as many. A part that is claimed to be larger than its whole counts as
+/// the whole. The context tier is chosen by all prompt
 /// tokens, cached ones included, and prices the whole call, as the service tier does.
 ///
 /// # Errors
 /// - [`CostUnknown::NoUsage`]: the provider did not say how many prompt tokens, or generated tokens
 ///   where those have a price, were used. The other kinds count as not used when nothing is said.
 /// - [`CostUnknown::TierNotPriced`]: the row has no rates for the service tier.
-/// - [`CostUnknown::KindNotPriced`]: tokens were read from or written to a cache, generated, heard or
-///   spoken, or searches run, and the row has no rate for that kind. Cached tokens are never billed
-///   as input, and audio never as text.
+/// - [`CostUnknown::KindNotPriced`]: tokens were read from or written to a cache, generated, heard,
+///   spoken or drawn, or searches run, and the row has no rate for that kind. Cached tokens are never
+///   billed as input, and neither audio nor generated pictures as text; of a model whose pictures cost
+///   more than its text it must be told how much of the output they were.
 /// - [`CostUnknown::OutOfRange`]: the amount does not fit.
 pub fn price(
     usage: &Usage,
@@ -92,6 +100,7 @@ pub fn price(
         bill.add(CostKind::Request, 1, rates.request)?;
     }
     bill.add(CostKind::WebSearch, usage.web_searches.unwrap_or_default(), rates.web_search)?;
+    bill.add(CostKind::FileSearch, usage.file_searches.unwrap_or_default(), rates.file_search)?;
     Ok(bill.0)
 }
 
@@ -117,15 +126,20 @@ fn bill_prompt(
 ) -> Result<(), CostUnknown> {
     let said = |count: Option<u64>| count.unwrap_or_default();
     let (cached, audio) = (said(usage.cache_read), said(usage.input_audio));
-    if rates.cache_read_audio.is_some() && cached > 0 && audio > 0 {
+    let image = said(usage.input_image);
+    let untold = (rates.cache_read_audio.is_some() && audio > 0)
+        || (rates.cache_read_image.is_some() && image > 0);
+    if cached > 0 && untold {
         return Err(CostUnknown::KindNotPriced);
     }
     let audio = audio.min(input);
-    bill.add(CostKind::Input, input - audio, rates.input)?;
+    let image = if rates.input_image.is_some() { image.min(input - audio) } else { 0 };
+    bill.add(CostKind::Input, input - audio - image, rates.input)?;
     bill.add(CostKind::CacheRead, cached, rates.cache_read)?;
     bill.add(CostKind::CacheWrite5m, said(usage.cache_write_5m), rates.cache_write_5m)?;
     bill.add(CostKind::CacheWrite1h, said(usage.cache_write_1h), rates.cache_write_1h)?;
-    bill.add(CostKind::InputAudio, audio, rates.input_audio)
+    bill.add(CostKind::InputAudio, audio, rates.input_audio)?;
+    bill.add(CostKind::InputImage, image, rates.input_image)
 }
 
 fn bill_answer(
@@ -135,13 +149,20 @@ fn bill_answer(
     output: u64,
 ) -> Result<(), CostUnknown> {
     let audio = usage.output_audio.unwrap_or_default().min(output);
+    let drawn_apart = rates.output_image.is_some_and(|it| rates.output != Some(it));
+    if drawn_apart && usage.output_image.is_none() && output > 0 {
+        return Err(CostUnknown::KindNotPriced);
+    }
+    let image = usage.output_image.unwrap_or_default().min(output - audio);
+    let text = output - audio - image;
     let reasoning = match rates.reasoning {
-        Some(_) => usage.reasoning.unwrap_or_default().min(output - audio),
+        Some(_) => usage.reasoning.unwrap_or_default().min(text),
         None => 0,
     };
-    bill.add(CostKind::Output, output - audio - reasoning, rates.output)?;
+    bill.add(CostKind::Output, text - reasoning, rates.output)?;
     bill.add(CostKind::Reasoning, reasoning, rates.reasoning)?;
-    bill.add(CostKind::OutputAudio, audio, rates.output_audio)
+    bill.add(CostKind::OutputAudio, audio, rates.output_audio)?;
+    bill.add(CostKind::OutputImage, image, rates.output_image)
 }
 
 #[derive(Default)]

@@ -23,6 +23,8 @@ pub struct Rates {
     /// Audio read from a cache, where it is dearer than cached text. Usage does not tell cached
     /// audio from cached text, so a call with both cached tokens and audio has no known cost then.
     pub cache_read_audio: Option<PicoUsd>,
+    /// Pictures read from a cache, where they are dearer than cached text; as with audio.
+    pub cache_read_image: Option<PicoUsd>,
     /// Prompt tokens written to a five-minute cache.
     pub cache_write_5m: Option<PicoUsd>,
     /// Prompt tokens written to a one-hour cache.
@@ -35,10 +37,16 @@ pub struct Rates {
     pub input_audio: Option<PicoUsd>,
     /// Generated audio; it is never priced as text.
     pub output_audio: Option<PicoUsd>,
+    /// Pictures in the prompt where they have a price of their own; else they are priced as input.
+    pub input_image: Option<PicoUsd>,
+    /// Generated pictures; they are never priced as text.
+    pub output_image: Option<PicoUsd>,
     /// Per request.
     pub request: Option<PicoUsd>,
     /// Per web search that the provider runs.
     pub web_search: Option<PicoUsd>,
+    /// Per search of stored files that the provider runs.
+    pub file_search: Option<PicoUsd>,
 }
 
 /// Prices that hold for the whole call when its prompt is longer than a threshold.
@@ -138,6 +146,7 @@ impl PriceRow {
         Some(Rates {
             request: rates.request.or(self.rates.request),
             web_search: rates.web_search.or(self.rates.web_search),
+            file_search: rates.file_search.or(self.rates.file_search),
             ..*rates
         })
     }
@@ -155,7 +164,14 @@ impl PriceRow {
             rates.input_audio,
             rates.output_audio,
         ];
-        let more = [rates.cache_read_audio, rates.reasoning, rates.request];
+        let more = [
+            rates.cache_read_audio,
+            rates.cache_read_image,
+            rates.reasoning,
+            rates.input_image,
+            rates.output_image,
+            rates.request,
+        ];
         all.iter().all(|it| *it == Some(PicoUsd::ZERO))
             && more.iter().all(|it| it.is_none_or(|it| it == PicoUsd::ZERO))
             && self.tiers.is_empty()

@@ -25,8 +25,14 @@ pub struct Usage {
     pub input_audio: Option<u64>,
     /// The part of `output` that was audio.
     pub output_audio: Option<u64>,
+    /// The part of the prompt that was pictures; a part of `input`.
+    pub input_image: Option<u64>,
+    /// The part of `output` that was pictures.
+    pub output_image: Option<u64>,
     /// Web searches that the provider ran and bills by the piece.
     pub web_searches: Option<u64>,
+    /// Searches of stored files that the provider ran and bills by the piece.
+    pub file_searches: Option<u64>,
 }
 
 /// At which of its service tiers the provider says it served a call: they differ in price.

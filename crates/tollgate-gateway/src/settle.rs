@@ -306,7 +306,7 @@ impl Bill {
         match bill {
             // An item of the answer has a fee that nothing tells the amount of.
             Ok(_) if report.other_fees => {
-                Self { cost: None, unknown: Some(CostUnknown::KindNotPriced), price_id }
+                Self { cost: None, unknown: Some(CostUnknown::FeeNotTold), price_id }
             }
             Ok(bill) => Self { cost: Some(bill.total), unknown: None, price_id },
             Err(unknown) => Self { cost: None, unknown: Some(unknown), price_id },

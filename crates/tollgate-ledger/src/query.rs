@@ -184,18 +184,21 @@ pub struct UnknownCosts {
     pub tier_not_priced: u64,
     /// See [`CostUnknown::OutOfRange`].
     pub out_of_range: u64,
+    /// See [`CostUnknown::FeeNotTold`].
+    pub fee_not_told: u64,
 }
 
 impl UnknownCosts {
     /// Every reason with its calls, those without any too.
     #[must_use]
-    pub const fn by_reason(&self) -> [(CostUnknown, u64); 5] {
+    pub const fn by_reason(&self) -> [(CostUnknown, u64); 6] {
         [
             (CostUnknown::NoPrice, self.no_price),
             (CostUnknown::NoUsage, self.no_usage),
             (CostUnknown::KindNotPriced, self.kind_not_priced),
             (CostUnknown::TierNotPriced, self.tier_not_priced),
             (CostUnknown::OutOfRange, self.out_of_range),
+            (CostUnknown::FeeNotTold, self.fee_not_told),
         ]
     }
 
@@ -218,6 +221,7 @@ impl UnknownCosts {
             CostUnknown::KindNotPriced => &mut self.kind_not_priced,
             CostUnknown::TierNotPriced => &mut self.tier_not_priced,
             CostUnknown::OutOfRange => &mut self.out_of_range,
+            CostUnknown::FeeNotTold => &mut self.fee_not_told,
         }
     }
 }
@@ -341,6 +345,7 @@ impl Sums {
             (&mut self.unknown_costs.kind_not_priced, unknown.kind_not_priced),
             (&mut self.unknown_costs.tier_not_priced, unknown.tier_not_priced),
             (&mut self.unknown_costs.out_of_range, unknown.out_of_range),
+            (&mut self.unknown_costs.fee_not_told, unknown.fee_not_told),
             (&mut self.unknown_usage_calls, other.unknown_usage_calls),
             (&mut self.tokens.input, tokens.input),
             (&mut self.tokens.cache_read, tokens.cache_read),

@@ -154,6 +154,9 @@ impl Counts {
             reasoning: self.output_tokens_details.0.and_then(|it| it.thinking_tokens.0),
             input_audio: None,
             output_audio: None,
+            input_image: None,
+            output_image: None,
+            file_searches: None,
             web_searches: self.server_tool_use.0.and_then(|it| it.web_search_requests.0),
         }
     }

@@ -129,21 +129,28 @@ struct Modality {
     token_count: Count,
 }
 
-/// Whether a modality is audio; nothing else is told apart.
-#[derive(Default)]
-struct Name {
-    is_audio: bool,
+/// A modality as far as it is told apart: text, documents and video are billed alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Name {
+    Audio,
+    Image,
+    #[default]
+    Other,
 }
 
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: serde::de::Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         let name = Text::deserialize(source)?;
-        Ok(Self { is_audio: name.filled() == Some("AUDIO") })
+        Ok(match name.filled() {
+            Some("AUDIO") => Self::Audio,
+            Some("IMAGE") => Self::Image,
+            Some(_) | None => Self::Other,
+        })
     }
 }
 
-fn audio(details: &Many<Modality>) -> Option<u64> {
-    details.0.iter().find(|it| it.modality.is_audio)?.token_count.0
+fn part(details: &Many<Modality>, name: Name) -> Option<u64> {
+    details.0.iter().find(|it| it.modality == name)?.token_count.0
 }
 
 impl UsageMetadata {
@@ -159,11 +166,17 @@ impl UsageMetadata {
             let rest = self.total_token_count.0?.checked_sub(prompt?)?;
             rest.checked_sub(tools)?.checked_sub(thoughts.unwrap_or(0))
         });
-        let audio_in = [&self.prompt_tokens_details, &self.tool_use_prompt_tokens_details]
-            .into_iter()
-            .filter_map(audio)
-            .reduce(u64::saturating_add);
-        let audio_cached = audio(&self.cache_tokens_details).unwrap_or(0);
+        let fresh = |name: Name| {
+            let cached = part(&self.cache_tokens_details, name).unwrap_or(0);
+            [&self.prompt_tokens_details, &self.tool_use_prompt_tokens_details]
+                .into_iter()
+                .filter_map(|it| part(it, name))
+                .reduce(u64::saturating_add)
+                .map(|it| it.saturating_sub(cached))
+        };
+        // Where the answer's parts are listed, what is not among them is none.
+        let made = &self.candidates_tokens_details;
+        let drawn = part(made, Name::Image).or((!made.0.is_empty()).then_some(0));
         Usage {
             input: prompt.map(|it| it.saturating_sub(cached.unwrap_or(0)).saturating_add(tools)),
             cache_read: cached,
@@ -176,9 +189,12 @@ impl UsageMetadata {
                 (None, thoughts) => thoughts,
             },
             reasoning: thoughts,
-            input_audio: audio_in.map(|it| it.saturating_sub(audio_cached)),
-            output_audio: audio(&self.candidates_tokens_details),
+            input_audio: fresh(Name::Audio),
+            output_audio: part(&self.candidates_tokens_details, Name::Audio),
+            input_image: fresh(Name::Image),
+            output_image: drawn,
             web_searches: None,
+            file_searches: None,
         }
     }
 }

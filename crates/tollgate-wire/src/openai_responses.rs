@@ -73,10 +73,11 @@ struct Action<'a> {
 impl Item<'_> {
     /// What is billed by the piece or by time, and not counted in usage.
     fn has_other_fee(&self) -> bool {
-        matches!(
-            self.r#type.filled(),
-            Some("file_search_call" | "code_interpreter_call" | "image_generation_call")
-        )
+        matches!(self.r#type.filled(), Some("code_interpreter_call" | "image_generation_call"))
+    }
+
+    fn is_file_search(&self) -> bool {
+        self.r#type.filled() == Some("file_search_call")
     }
 
     /// Opening a page or looking for a text in it is billed as no search.
@@ -140,10 +141,14 @@ fn ended(seen: &mut Seen, response: &Response<'_>) {
         seen.usage = usage.normalised();
     }
     seen.other_fees = response.output.0.iter().any(Item::has_other_fee);
-    let searches = response.output.0.iter().filter(|it| it.is_web_search()).count();
-    if searches > 0 {
-        seen.usage.web_searches = u64::try_from(searches).ok();
-    }
+    let items = &response.output.0;
+    seen.usage.web_searches = some_of(items.iter().filter(|it| it.is_web_search()).count());
+    seen.usage.file_searches = some_of(items.iter().filter(|it| it.is_file_search()).count());
+}
+
+/// A count that is said only where there is any.
+fn some_of(count: usize) -> Option<u64> {
+    u64::try_from(count).ok().filter(|it| *it > 0)
 }
 
 /// Whether an event after the first token and the model can say anything new.

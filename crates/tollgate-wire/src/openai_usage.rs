@@ -34,6 +34,16 @@ struct InputDetails {
     cached_tokens: Count,
     cache_write_tokens: Count,
     audio_tokens: Count,
+    image_tokens: Count,
+    cached_tokens_details: Maybe<Parts>,
+}
+
+/// The parts of some tokens.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Parts {
+    audio_tokens: Count,
+    image_tokens: Count,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,6 +51,7 @@ struct InputDetails {
 struct OutputDetails {
     reasoning_tokens: Count,
     audio_tokens: Count,
+    image_tokens: Count,
 }
 
 impl OpenaiUsage {
@@ -75,6 +86,10 @@ impl OpenaiUsage {
                 generated
             }
         });
+        let cached = input.and_then(|it| it.cached_tokens_details.0).unwrap_or_default();
+        let fresh_part = |part: Option<Count>, cached: Count| {
+            part.and_then(|it| it.0).map(|it| it.saturating_sub(cached.0.unwrap_or(0)))
+        };
         Usage {
             input: fresh,
             cache_read,
@@ -82,9 +97,12 @@ impl OpenaiUsage {
             cache_write_1h: None,
             output: beside.or(generated),
             reasoning,
-            input_audio: input.and_then(|it| it.audio_tokens.0),
+            input_audio: fresh_part(input.map(|it| it.audio_tokens), cached.audio_tokens),
             output_audio: output.and_then(|it| it.audio_tokens.0),
+            input_image: fresh_part(input.map(|it| it.image_tokens), cached.image_tokens),
+            output_image: output.and_then(|it| it.image_tokens.0),
             web_searches: None,
+            file_searches: None,
         }
     }
 }
@@ -120,6 +138,24 @@ mod tests {
             deepseek,
         );
         check(r#"{"prompt_tokens":100,"completion_tokens":5,"cached_tokens":64}"#, deepseek);
+    }
+
+    #[test]
+    fn pictures_are_parts_of_what_they_are_counted_in() {
+        check(
+            r#"{"input_tokens":500,"output_tokens":4160,"total_tokens":4660,
+                "input_tokens_details":{"text_tokens":50,"image_tokens":450,"cached_tokens":120,
+                    "cached_tokens_details":{"text_tokens":20,"image_tokens":100}},
+                "output_tokens_details":{"text_tokens":0,"image_tokens":4160}}"#,
+            Usage {
+                input: Some(380),
+                cache_read: Some(120),
+                output: Some(4160),
+                input_image: Some(350),
+                output_image: Some(4160),
+                ..Usage::default()
+            },
+        );
     }
 
     #[test]

@@ -202,6 +202,7 @@ fn counted(sent: UsageSent, ledger: &Usage) -> Usage {
         input_audio: ledger.input_audio,
         output_audio: ledger.output_audio,
         web_searches: sent.web_searches,
+        ..Usage::default()
     }
 }
 

@@ -570,7 +570,7 @@ export interface components {
             /** @description The cost in pico-dollars. */
             cost_pico_usd?: string | null;
             /**
-             * @description Why there is no cost: `no-price`, `no-usage`, `kind-not-priced`, `tier-not-priced` or
+             * @description Why there is no cost: `no-price`, `no-usage`, `kind-not-priced`, `fee-not-told`, `tier-not-priced` or
              *     `out-of-range`.
              */
             cost_unknown?: string | null;
@@ -1563,6 +1563,11 @@ export interface components {
             cache_write_5m?: number | null;
             /**
              * Format: int64
+             * @description Searches of stored files that the provider ran and bills by the piece; not in sums.
+             */
+            file_searches?: number | null;
+            /**
+             * Format: int64
              * @description Prompt tokens read afresh.
              */
             input?: number | null;
@@ -1573,6 +1578,11 @@ export interface components {
             input_audio?: number | null;
             /**
              * Format: int64
+             * @description The part of `input` that was pictures; not in sums.
+             */
+            input_image?: number | null;
+            /**
+             * Format: int64
              * @description Generated tokens, reasoning included.
              */
             output?: number | null;
@@ -1581,6 +1591,11 @@ export interface components {
              * @description The part of `output` that was audio.
              */
             output_audio?: number | null;
+            /**
+             * Format: int64
+             * @description The part of `output` that was pictures; not in sums.
+             */
+            output_image?: number | null;
             /**
              * Format: int64
              * @description The part of `output` that was reasoning.

@@ -9,6 +9,7 @@ const WHY: Record<string, string> = {
   "no-usage": "The provider did not say how many tokens it used.",
   "kind-not-priced": "A kind of token or piece was used that the price list does not price.",
   "out-of-range": "The provider claims more tokens than any amount of money can pay for.",
+  "fee-not-told": "The provider ran something with a fee that its answer does not tell the amount of.",
   "tier-not-priced": "The provider served the call at a tier (flex, priority, …) that has no price here.",
 };
 

@@ -46,6 +46,9 @@ fn usage_of(sums: &Sums) -> UsageView {
         input_audio: Some(it.input_audio),
         output_audio: Some(it.output_audio),
         web_searches: Some(it.web_searches),
+        input_image: None,
+        output_image: None,
+        file_searches: None,
     }
 }
 
@@ -78,7 +81,7 @@ pub(super) fn parse_cost_unknown(name: &str) -> Option<CostUnknown> {
 }
 
 /// What the reasons are called.
-pub(super) fn cost_unknown_names() -> [&'static str; 5] {
+pub(super) fn cost_unknown_names() -> [&'static str; 6] {
     UnknownCosts::default().by_reason().map(|(why, _)| cost_unknown(why))
 }
 
@@ -94,6 +97,9 @@ impl From<&Usage> for UsageView {
             input_audio: it.input_audio,
             output_audio: it.output_audio,
             web_searches: it.web_searches,
+            input_image: it.input_image,
+            output_image: it.output_image,
+            file_searches: it.file_searches,
         }
     }
 }
@@ -362,6 +368,7 @@ const fn cost_unknown(why: CostUnknown) -> &'static str {
         CostUnknown::NoPrice => "no-price",
         CostUnknown::NoUsage => "no-usage",
         CostUnknown::KindNotPriced => "kind-not-priced",
+        CostUnknown::FeeNotTold => "fee-not-told",
         CostUnknown::TierNotPriced => "tier-not-priced",
         CostUnknown::OutOfRange => "out-of-range",
     }
@@ -377,6 +384,9 @@ const fn cost_kind(kind: CostKind) -> &'static str {
         CostKind::Reasoning => "reasoning",
         CostKind::InputAudio => "input-audio",
         CostKind::OutputAudio => "output-audio",
+        CostKind::InputImage => "input-image",
+        CostKind::OutputImage => "output-image",
+        CostKind::FileSearch => "file-search",
         CostKind::Request => "request",
         CostKind::WebSearch => "web-search",
     }

@@ -28,8 +28,14 @@ pub struct UsageView {
     pub input_audio: Option<u64>,
     /// The part of `output` that was audio.
     pub output_audio: Option<u64>,
+    /// The part of `input` that was pictures; not in sums.
+    pub input_image: Option<u64>,
+    /// The part of `output` that was pictures; not in sums.
+    pub output_image: Option<u64>,
     /// Web searches that the provider ran and bills by the piece.
     pub web_searches: Option<u64>,
+    /// Searches of stored files that the provider ran and bills by the piece; not in sums.
+    pub file_searches: Option<u64>,
 }
 
 /// Where a call stands.
@@ -105,7 +111,7 @@ pub struct CallView {
     pub service_tier: Option<String>,
     /// The cost in pico-dollars.
     pub cost_pico_usd: Option<String>,
-    /// Why there is no cost: `no-price`, `no-usage`, `kind-not-priced`, `tier-not-priced` or
+    /// Why there is no cost: `no-price`, `no-usage`, `kind-not-priced`, `fee-not-told`, `tier-not-priced` or
     /// `out-of-range`.
     pub cost_unknown: Option<String>,
     /// From the first byte of the request to the first byte of the answer.

@@ -165,6 +165,43 @@ fn audio_is_never_billed_as_text() {
     assert_eq!(price(&heard, &row).map(|it| it.total), price(&usage, &row).map(|it| it.total));
 }
 
+/// Pictures in a prompt cost what its text does, unless they have a price of their own; pictures
+/// that are made never do: gemini-2.5-flash-image's cost twelve times its text.
+#[test]
+fn pictures_and_searches_of_files_are_billed_at_their_own_price() {
+    let drawn = Usage {
+        input: Some(300),
+        input_image: Some(258),
+        output: Some(1_300),
+        output_image: Some(1_290),
+        ..Usage::default()
+    };
+    let dollars = |micro: i64| Ok(PicoUsd(micro * 1_000_000));
+    let check = |usage: &Usage, row: &PriceRow, total: Result<PicoUsd, CostUnknown>| {
+        assert_eq!(price(usage, row).map(|it| it.total), total, "{}", row.model);
+    };
+    let row = embedded("google", "gemini-2.5-flash-image");
+    // 300 × $0.30 + 10 × $2.50 + 1,290 × $30, per million.
+    check(&drawn, &row, dollars(90 + 25 + 38_700));
+    let text = embedded("openai", "gpt-5-mini");
+    check(&drawn, &text, Err(CostUnknown::KindNotPriced));
+    let seen = Usage { output_image: None, ..drawn };
+    // 300 × $0.25 + 1,300 × $2, per million.
+    check(&seen, &text, dollars(75 + 2_600));
+    check(&seen, &row, Err(CostUnknown::KindNotPriced));
+    let row = embedded("openai", "gpt-image-1");
+    let made = Usage { output: Some(1_056), output_image: Some(1_056), ..drawn };
+    // 42 × $5 + 258 × $10 + 1,056 × $40, per million.
+    check(&made, &row, dollars(210 + 2_580 + 42_240));
+    // All that it makes are pictures, said or not.
+    check(&Usage { output_image: None, ..made }, &row, dollars(210 + 2_580 + 42_240));
+    // Which of the cached tokens were the picture's is not told, and they differ in price.
+    check(&Usage { cache_read: Some(9), ..made }, &row, Err(CostUnknown::KindNotPriced));
+    let searched = Usage { input: Some(0), output: Some(0), file_searches: Some(2), ..seen };
+    check(&Usage { input_image: None, ..searched }, &embedded("openai", "gpt-4.1"), dollars(5_000));
+    check(&searched, &embedded("anthropic", "claude-opus-4-5"), Err(CostUnknown::KindNotPriced));
+}
+
 #[derive(Deserialize)]
 struct Oracle {
     provider: String,
@@ -196,8 +233,11 @@ fn costs_equal_those_of_genai_prices_to_the_last_unit() {
             output: kind("output").or(Some(0)),
             reasoning: kind("reasoning"),
             input_audio: kind("input_audio"),
-            output_audio: None,
+            input_image: kind("input_image"),
+            output_image: kind("output_image").or(Some(0)),
             web_searches: kind("web_searches"),
+            file_searches: kind("file_searches"),
+            ..Usage::default()
         };
         let row = book.find(&provider, &model, UnixMs(at_ms)).expect(line);
         let cost = price(&usage, row).expect(line);
@@ -208,26 +248,34 @@ fn costs_equal_those_of_genai_prices_to_the_last_unit() {
 
 prop_compose! {
     fn rates()(
-        base in proptest::array::uniform8(proptest::option::of(0_i64..100_000_000)),
-        parts in proptest::array::uniform3(proptest::option::of(0_i64..100_000_000)),
+        base in proptest::array::uniform10(proptest::option::of(0_i64..100_000_000)),
+        parts in proptest::array::uniform5(proptest::option::of(0_i64..100_000_000)),
     ) -> Rates {
-        let [input, cache_read, cache_write_5m, cache_write_1h, output, request, web_search, cached_audio] =
-            base.map(|it| it.map(PicoUsd));
-        let [input_audio, output_audio, reasoning] = parts.map(|it| it.map(PicoUsd));
+        let [
+            input, cache_read, cache_write_5m, cache_write_1h, output, request, web_search,
+            file_search, cache_read_audio, cache_read_image,
+        ] = base.map(|it| it.map(PicoUsd));
+        let [input_audio, output_audio, input_image, output_image, reasoning] =
+            parts.map(|it| it.map(PicoUsd));
         Rates {
-            input, cache_read, cache_read_audio: cached_audio, cache_write_5m, cache_write_1h, output,
-            reasoning, input_audio, output_audio, request, web_search,
+            input, cache_read, cache_read_audio, cache_read_image, cache_write_5m, cache_write_1h,
+            output, reasoning, input_audio, output_audio, input_image, output_image, request,
+            web_search, file_search,
         }
     }
 }
 
 prop_compose! {
     fn usage(max: u64)(
-        counts in proptest::array::uniform9(proptest::option::of(0..=max)),
+        counts in proptest::array::uniform12(proptest::option::of(0..=max)),
     ) -> Usage {
-        let [input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, input_audio, output_audio, web_searches] = counts;
+        let [
+            input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, input_audio,
+            output_audio, input_image, output_image, web_searches, file_searches,
+        ] = counts;
         Usage {
-            input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, input_audio, output_audio, web_searches,
+            input, cache_read, cache_write_5m, cache_write_1h, output, reasoning, input_audio,
+            output_audio, input_image, output_image, web_searches, file_searches,
         }
     }
 }
@@ -251,7 +299,7 @@ proptest! {
             }
             prop_assert_eq!(cost.total, sum);
             let prompt: u64 = cost.lines.iter().filter(|it| matches!(it.kind,
-                CostKind::Input | CostKind::InputAudio | CostKind::CacheRead
+                CostKind::Input | CostKind::InputAudio | CostKind::InputImage | CostKind::CacheRead
                 | CostKind::CacheWrite5m | CostKind::CacheWrite1h)).map(|it| it.count).sum();
             if usage.input.is_some() {
                 prop_assert_eq!(Some(prompt), usage.prompt_total(), "every prompt token once");
@@ -281,7 +329,14 @@ proptest! {
             _ => &mut larger.web_searches,
         };
         *count = Some(count.unwrap_or_default() + more);
-        let base = Rates { reasoning: None, input_audio: None, output_audio: None, ..base };
+        let base = Rates {
+            reasoning: None,
+            input_audio: None,
+            output_audio: None,
+            input_image: None,
+            output_image: None,
+            ..base
+        };
         if let (Ok(less), Ok(more)) = (price(&usage, &row(base)), price(&larger, &row(base))) {
             prop_assert!(more.total >= less.total);
         }

@@ -388,14 +388,18 @@ fn over(base: &Rates, own: &Rates) -> Rates {
         input: own.input.or(base.input),
         cache_read: own.cache_read.or(base.cache_read),
         cache_read_audio: own.cache_read_audio.or(base.cache_read_audio),
+        cache_read_image: own.cache_read_image.or(base.cache_read_image),
         cache_write_5m: own.cache_write_5m.or(base.cache_write_5m),
         cache_write_1h: own.cache_write_1h.or(base.cache_write_1h),
         output: own.output.or(base.output),
         reasoning: own.reasoning.or(base.reasoning),
         input_audio: own.input_audio.or(base.input_audio),
         output_audio: own.output_audio.or(base.output_audio),
+        input_image: own.input_image.or(base.input_image),
+        output_image: own.output_image.or(base.output_image),
         request: own.request.or(base.request),
         web_search: own.web_search.or(base.web_search),
+        file_search: own.file_search.or(base.file_search),
     }
 }
 

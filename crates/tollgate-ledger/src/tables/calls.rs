@@ -16,7 +16,7 @@ const COLUMNS: &str = "c.id, c.started_at_ms, c.operation, c.method, c.path, c.s
      c.cost_pico_usd, c.cost_unknown, c.price_id, c.received_us, c.connected_us, \
      c.connect_took_us, c.headers_us, c.first_byte_us, c.first_token_us, c.finished_us, \
      c.request_bytes, c.response_bytes, c.retries, c.client_cookie, c.upstream_cookie, \
-     c.service_tier";
+     c.service_tier, c.input_image_tokens, c.output_image_tokens, c.file_searches";
 
 /// `CROSS JOIN` keeps SQLite from walking the dimensions first.
 const JOINS: &str = "calls c CROSS JOIN dimensions d ON d.id = c.dimension_id \
@@ -28,9 +28,10 @@ const INSERT: &str = "INSERT INTO calls (id, started_at_ms, caller_id, dimension
      output_tokens, reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
      cost_pico_usd, cost_unknown, price_id, received_us, connected_us, connect_took_us, \
      headers_us, first_byte_us, first_token_us, finished_us, request_bytes, response_bytes, \
-     retries, client_cookie, upstream_cookie, service_tier) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+     retries, client_cookie, upstream_cookie, service_tier, input_image_tokens, \
+     output_image_tokens, file_searches) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
      ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, \
-     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38)";
+     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41)";
 
 /// The usage that is stored: counts that cannot be believed become unknown.
 pub(crate) fn believed(usage: &Usage) -> Usage {
@@ -44,7 +45,10 @@ pub(crate) fn believed(usage: &Usage) -> Usage {
         reasoning: count(usage.reasoning),
         input_audio: count(usage.input_audio),
         output_audio: count(usage.output_audio),
+        input_image: count(usage.input_image),
+        output_image: count(usage.output_image),
         web_searches: count(usage.web_searches),
+        file_searches: count(usage.file_searches),
     }
 }
 
@@ -96,6 +100,9 @@ pub(crate) fn insert(
         call.client_cookie.map(cookie),
         call.upstream_cookie.map(cookie),
         call.service_tier.as_ref().map(name_of).transpose()?,
+        usage.input_image.map(size),
+        usage.output_image.map(size),
+        usage.file_searches.map(size),
     ])
 }
 
@@ -437,6 +444,9 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
         upstream_cookie: cookie(columns)?,
     };
     call.service_tier = columns.name_or_null()?;
+    call.usage.input_image = columns.take()?;
+    call.usage.output_image = columns.take()?;
+    call.usage.file_searches = columns.take()?;
     let dimension = dimensions::read(columns)?;
     call.provider = dimension.provider;
     call.simulated = dimension.simulated;
@@ -452,6 +462,7 @@ fn cookie(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Option<SocketCookie
     Ok(stored.map(|it| SocketCookie(it.cast_unsigned())))
 }
 
+/// The kinds that are summed; the others stand in columns of their own behind.
 fn read_usage(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Usage> {
     Ok(Usage {
         input: columns.take()?,
@@ -463,5 +474,6 @@ fn read_usage(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Usage> {
         input_audio: columns.take()?,
         output_audio: columns.take()?,
         web_searches: columns.take()?,
+        ..Usage::default()
     })
 }

@@ -29,8 +29,8 @@ pub(crate) enum Table {
 }
 
 const COLUMNS: &str = "calls, failed_calls, cancelled_calls, no_price_calls, no_usage_calls, \
-     kind_not_priced_calls, tier_not_priced_calls, out_of_range_calls, unknown_usage_calls, \
-     cost_pico_usd, input_tokens, cache_read_tokens, cache_write_5m_tokens, \
+     kind_not_priced_calls, tier_not_priced_calls, out_of_range_calls, fee_not_told_calls, \
+     unknown_usage_calls, cost_pico_usd, input_tokens, cache_read_tokens, cache_write_5m_tokens, \
      cache_write_1h_tokens, output_tokens, reasoning_tokens, input_audio_tokens, \
      output_audio_tokens, web_searches, first_at_ms, last_at_ms";
 
@@ -78,7 +78,7 @@ impl Table {
         let sql = format!(
             "INSERT INTO {table} (began_at_ms, {key_column}, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, \
              ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-             ?23) ON CONFLICT DO UPDATE SET {added}, \
+             ?23, ?24) ON CONFLICT DO UPDATE SET {added}, \
              first_at_ms = min(first_at_ms, excluded.first_at_ms), \
              last_at_ms = max(last_at_ms, excluded.last_at_ms)"
         );
@@ -94,6 +94,7 @@ impl Table {
             size(unknown.kind_not_priced),
             size(unknown.tier_not_priced),
             size(unknown.out_of_range),
+            size(unknown.fee_not_told),
             size(sums.unknown_usage_calls),
             sums.cost.0,
             size(tokens.input),
@@ -286,6 +287,7 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Sums> {
             kind_not_priced: columns.take()?,
             tier_not_priced: columns.take()?,
             out_of_range: columns.take()?,
+            fee_not_told: columns.take()?,
         },
         unknown_usage_calls: columns.take()?,
         cost: PicoUsd(columns.take()?),

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use rusqlite::Connection;
-use tollgate_core::{Call, Routing};
+use tollgate_core::{Call, Routing, Usage};
 use tollgate_ledger::{
     CallQuery, CostKey, CostRow, Ledger, LedgerConfig, LedgerError, Reader, SumQuery,
 };
@@ -43,7 +43,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(file(dir.path())).unwrap();
 
     let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
-    assert!(matches!(error, LedgerError::Newer { found: 99, known: 6, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 7, .. }), "{error}");
     assert!(error.to_string().contains("use the newer program"), "{error}");
     let error = Reader::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -94,12 +94,16 @@ fn a_damaged_ledger_is_refused_with_what_to_do() {
 /// `fixtures/vN.sql` is a dump of a ledger of version N with the calls `bare(0)` and `full(1)`.
 #[test]
 fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
-    let before_tiers = Call { service_tier: None, ..full(1) };
+    let usage =
+        Usage { input_image: None, output_image: None, file_searches: None, ..full(1).usage };
+    let before_pictures = Call { usage, ..full(1) };
+    let before_tiers = Call { service_tier: None, ..before_pictures.clone() };
     upgrades(1, include_str!("../../fixtures/v1.sql"), &before_tiers);
     upgrades(2, include_str!("../../fixtures/v2.sql"), &before_tiers);
-    upgrades(3, include_str!("../../fixtures/v3.sql"), &full(1));
-    upgrades(4, include_str!("../../fixtures/v4.sql"), &full(1));
-    upgrades(5, include_str!("../../fixtures/v5.sql"), &full(1));
+    upgrades(3, include_str!("../../fixtures/v3.sql"), &before_pictures);
+    upgrades(4, include_str!("../../fixtures/v4.sql"), &before_pictures);
+    upgrades(5, include_str!("../../fixtures/v5.sql"), &before_pictures);
+    upgrades(6, include_str!("../../fixtures/v6.sql"), &before_pictures);
 }
 
 fn upgrades(version: u32, dump: &str, call: &Call) {

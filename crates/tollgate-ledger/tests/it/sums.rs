@@ -18,12 +18,13 @@ use crate::{DAY, bare, caller, full, id, open, settled};
 const HOUR: i64 = 3_600_000;
 const QUARTER: i64 = HOUR / 4;
 
-const REASONS: [CostUnknown; 5] = [
+const REASONS: [CostUnknown; 6] = [
     CostUnknown::NoPrice,
     CostUnknown::NoUsage,
     CostUnknown::KindNotPriced,
     CostUnknown::TierNotPriced,
     CostUnknown::OutOfRange,
+    CostUnknown::FeeNotTold,
 ];
 
 type KeyOf<'a> = &'a dyn Fn(&Call) -> Option<String>;
@@ -61,7 +62,7 @@ fn spread() -> Vec<Call> {
                     Usage::default()
                 },
                 cost: known.then(|| PicoUsd(any(1_000_000).into())),
-                cost_unknown: (!known).then_some(REASONS[any(5) as usize]),
+                cost_unknown: (!known).then_some(REASONS[any(6) as usize]),
                 ..full(number)
             }
         })
@@ -93,6 +94,7 @@ fn by_hand<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Sums {
                 CostUnknown::KindNotPriced => &mut unknown.kind_not_priced,
                 CostUnknown::TierNotPriced => &mut unknown.tier_not_priced,
                 CostUnknown::OutOfRange => &mut unknown.out_of_range,
+                CostUnknown::FeeNotTold => &mut unknown.fee_not_told,
             } += 1;
         }
         let uncounted = call.usage == Usage::default();
@@ -351,7 +353,7 @@ fn sums_follow_calls_that_are_repriced_or_deleted() {
     for (at, call) in calls.iter_mut().enumerate() {
         let cost = match at % 4 {
             0 => Ok(i64::try_from(at).unwrap() * 7),
-            1 => Err(REASONS[at % 5]),
+            1 => Err(REASONS[at % REASONS.len()]),
             _ => continue,
         };
         call.cost = cost.ok().map(PicoUsd);

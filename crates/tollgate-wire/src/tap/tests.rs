@@ -1,3 +1,5 @@
+mod mistakes;
+
 use std::io::Write;
 
 use proptest::prelude::*;
@@ -96,6 +98,7 @@ fn openai_counts_cached_tokens_inside_the_prompt() {
             reasoning: Some(194),
             input_audio: Some(0),
             output_audio: Some(0),
+            input_image: Some(0),
             ..Usage::default()
         },
     );
@@ -192,6 +195,7 @@ fn gemini_thoughts_are_output_and_tool_prompts_are_input() {
             output: Some(50),
             input_audio: Some(40),
             output_audio: Some(50),
+            output_image: Some(0),
             ..Usage::default()
         },
     );
@@ -248,6 +252,8 @@ fn searches_are_counted_as_they_are_billed_and_other_pieces_are_told() {
     check("gemini/plain.json", None, false);
     check("openai-responses/search.json", Some(2), false);
     check("openai-responses/tools-with-fees.json", None, true);
+    let searched = whole(&fixture::named("openai-responses/tools-with-fees.json"));
+    assert_eq!(searched.usage.file_searches, Some(1));
     let grounded = |from: &str, to: &str| {
         let fixture = fixture::named("gemini/grounded.json");
         let body = String::from_utf8(fixture.body.clone()).unwrap();

@@ -11,6 +11,7 @@ const WHY: Record<string, string> = {
   "no-price": "no price is known",
   "no-usage": "no usage was told",
   "kind-not-priced": "a kind of token has no price",
+  "fee-not-told": "a fee was not told",
   "tier-not-priced": "the tier has no price",
   "out-of-range": "the amount is out of range",
 };

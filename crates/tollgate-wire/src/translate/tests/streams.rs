@@ -73,11 +73,14 @@ pub(super) fn report(format: Format, translated: &Translated) -> Report {
     tap.finish(crate::End::Complete)
 }
 
+fn without_searches(usage: Usage) -> Usage {
+    Usage { web_searches: None, file_searches: None, ..usage }
+}
+
 /// What a format can say of usage.
 fn sayable(usage: Usage, format: Format) -> Usage {
     let written = usage.cache_write_5m.into_iter().chain(usage.cache_write_1h).reduce(|a, b| a + b);
-    let usage =
-        Usage { cache_write_5m: written, cache_write_1h: None, web_searches: None, ..usage };
+    let usage = Usage { cache_write_5m: written, cache_write_1h: None, ..without_searches(usage) };
     match format {
         Format::OpenaiChat
         | Format::OpenaiResponses
@@ -125,6 +128,8 @@ fn usage_end_and_errors_are_the_same_to_the_tap() {
             let zeroed = |it: Usage| Usage {
                 input_audio: it.input_audio.filter(|it| *it > 0),
                 output_audio: it.output_audio.filter(|it| *it > 0),
+                input_image: it.input_image.filter(|it| *it > 0),
+                output_image: it.output_image.filter(|it| *it > 0),
                 cache_read: it.cache_read.filter(|it| *it > 0),
                 cache_write_5m: it.cache_write_5m.filter(|it| *it > 0),
                 cache_write_1h: it.cache_write_1h.filter(|it| *it > 0),
