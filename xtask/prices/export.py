@@ -13,92 +13,25 @@ import argparse
 import json
 import re
 import sys
+import tomllib
 from collections import Counter
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.metadata import version
+from pathlib import Path
 
 from genai_prices import Usage, calc_price
 from genai_prices import types as gp
 from genai_prices.data import providers as GENAI
 
-# genai-prices' provider id -> the catalogue's.
-GENAI_PROVIDERS = {
-    "anthropic": "anthropic",
-    "aws": "amazon-bedrock",
-    "azure": "azure",
-    "baseten": "baseten",
-    "cerebras": "cerebras",
-    "cloudflare": "cloudflare-workers-ai",
-    "cohere": "cohere",
-    "databricks": "databricks",
-    "deepseek": "deepseek",
-    "fireworks": "fireworks-ai",
-    "github-copilot": "github-copilot",
-    "google": "google",
-    "groq": "groq",
-    "minimax": "minimax",
-    "mistral": "mistral",
-    "moonshotai": "moonshotai",
-    "novita": "novita-ai",
-    "openai": "openai",
-    "openrouter": "openrouter",
-    "ovhcloud": "ovhcloud",
-    "perplexity": "perplexity",
-    "together": "togetherai",
-    "voyageai": "voyage",
-    "x-ai": "xai",
-    "zai": "zai",
-    "zhipuai": "zhipuai",
-}
-
-# litellm's provider -> (the catalogue's, the prefix its keys carry).
-LITELLM_PROVIDERS = {
-    "ai21": ("ai21", ""),
-    "anthropic": ("anthropic", ""),
-    "azure": ("azure", "azure/"),
-    "baseten": ("baseten", "baseten/"),
-    "bedrock": ("amazon-bedrock", ""),
-    "bedrock_converse": ("amazon-bedrock", ""),
-    "bigmodel": ("zhipuai", "bigmodel/"),
-    "cerebras": ("cerebras", "cerebras/"),
-    "cloudflare": ("cloudflare-workers-ai", "cloudflare/"),
-    "cohere": ("cohere", ""),
-    "cohere_chat": ("cohere", ""),
-    "dashscope": ("alibaba", "dashscope/"),
-    "deepinfra": ("deepinfra", "deepinfra/"),
-    "deepseek": ("deepseek", "deepseek/"),
-    "featherless_ai": ("featherless-ai", "featherless_ai/"),
-    "fireworks_ai": ("fireworks-ai", "fireworks_ai/"),
-    "fireworks_ai-embedding-models": ("fireworks-ai", "fireworks_ai/"),
-    "friendliai": ("friendli", "friendliai/"),
-    "gemini": ("google", "gemini/"),
-    "groq": ("groq", "groq/"),
-    "hyperbolic": ("hyperbolic", "hyperbolic/"),
-    "inception": ("inception", "inception/"),
-    "jina_ai": ("jina", ""),
-    "lambda_ai": ("lambda", "lambda_ai/"),
-    "meta_llama": ("llama", "meta_llama/"),
-    "minimax": ("minimax", "minimax/"),
-    "mistral": ("mistral", "mistral/"),
-    "moonshot": ("moonshotai", "moonshot/"),
-    "nebius": ("nebius", "nebius/"),
-    "novita": ("novita-ai", "novita/"),
-    "openai": ("openai", ""),
-    "ovhcloud": ("ovhcloud", "ovhcloud/"),
-    "perplexity": ("perplexity", "perplexity/"),
-    "sambanova": ("sambanova", "sambanova/"),
-    "sarvam": ("sarvam", "sarvam/"),
-    "scaleway": ("scaleway", "scaleway/"),
-    "together_ai": ("togetherai", "together_ai/"),
-    "vercel_ai_gateway": ("vercel", "vercel_ai_gateway/"),
-    "volcengine": ("volcengine", ""),
-    "voyage": ("voyage", "voyage/"),
-    "wandb": ("wandb", "wandb/"),
-    "xai": ("xai", "xai/"),
-    "xiaomi_mimo": ("xiaomi", "xiaomi_mimo/"),
-    "zai": ("zai", "zai/"),
-}
+# How the two name providers and rates; the program reads a refresh by the same names.
+DATA = Path(__file__).parents[2] / "crates/tollgate-core/src/data/price-lists.toml"
+NAMES = tomllib.loads(DATA.read_text(encoding="utf-8"))
+GENAI_PROVIDERS = NAMES["genai-prices"]["providers"]
+GENAI_RATES = NAMES["genai-prices"]["rates"]
+LITELLM_PROVIDERS = NAMES["litellm"]["providers"]
+LITELLM_RATES = NAMES["litellm"]["rates"]
+LITELLM_SERVICES = NAMES["litellm"]["services"]
 
 # Servers that run on this machine: whatever they serve, nobody sends a bill. Their models have the
 # names that their users gave them, so a row stands for all of them.
@@ -110,24 +43,6 @@ RATES = (
     "reasoning", "input_audio", "output_audio", "cache_read_image", "input_image", "output_image",
     "request", "web_search", "file_search",
 )  # fmt: skip
-
-GENAI_RATES = {
-    "input_mtok": "input",
-    "cache_read_mtok": "cache_read",
-    "cache_audio_read_mtok": "cache_read_audio",
-    "cache_write_mtok": "cache_write_5m",
-    "cache_write_1h_mtok": "cache_write_1h",
-    "output_mtok": "output",
-    "output_reasoning_mtok": "reasoning",
-    "input_audio_mtok": "input_audio",
-    "output_audio_mtok": "output_audio",
-    "cache_image_read_mtok": "cache_read_image",
-    "input_image_mtok": "input_image",
-    "output_image_mtok": "output_image",
-    "requests_kcount": "request",
-    "web_searches_kcount": "web_search",
-    "storage_searches_kcount": "file_search",
-}
 
 # Fees by the piece that no provider's usage counts: left out of the row, as README.md says.
 UNSEEN_FEES = {"social_searches_kcount", "code_executions_kcount"}
@@ -141,22 +56,6 @@ SAME_AS = {
     "cache_text_read_mtok": "cache_read_mtok",
 }
 
-LITELLM_RATES = {
-    "input_cost_per_token": "input",
-    "cache_read_input_token_cost": "cache_read",
-    "cache_read_input_audio_token_cost": "cache_read_audio",
-    "cache_creation_input_token_cost": "cache_write_5m",
-    "cache_creation_input_token_cost_above_1hr": "cache_write_1h",
-    "output_cost_per_token": "output",
-    "output_cost_per_reasoning_token": "reasoning",
-    "input_cost_per_audio_token": "input_audio",
-    "output_cost_per_audio_token": "output_audio",
-    "input_cost_per_image_token": "input_image",
-    "output_cost_per_image_token": "output_image",
-    "input_cost_per_request": "request",
-}
-# How litellm ends the names of a service tier's rates, and what a row calls the tier.
-LITELLM_SERVICES = {"_flex": "flex", "_priority": "priority", "_batches": "batch"}
 LITELLM_IGNORED = re.compile(
     r"(_ultrafast|_decisions|_balanced)$|^google_maps_grounding_cost_per_query$|dbu_cost"
     r"|^file_search|^code_interpreter|^computer_use|^vector_store|^search_context_cost_per_query$"
@@ -518,7 +417,7 @@ class Book:
             known = LITELLM_PROVIDERS.get(entry.get("litellm_provider"))
             if known is None or entry.get("mode") not in LITELLM_MODES:
                 continue
-            provider, prefix = known
+            provider, prefix = known["id"], known["prefix"]
             ref = key.removeprefix(prefix) if prefix else key
             if key.startswith("ft:") or (provider in ("azure", "amazon-bedrock") and "/" in ref):
                 continue
@@ -603,7 +502,7 @@ class Book:
             self.prefixes[provider] = {"": "*"}
 
     def lines(self, sources):
-        yield {"sources": sources}
+        yield {"sources": sources, "disputed": sorted(self.disputed), "decided": sorted(DECIDED)}
         for provider, model in sorted(self.models):
             for place, row in enumerate(self.models[provider, model]):
                 line = {"provider": provider, "model": model}

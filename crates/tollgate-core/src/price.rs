@@ -1,9 +1,12 @@
 //! The price book: dated price rows with their source.
 //!
 //! [`PriceBook::embedded`] reads the snapshot in `data/prices.jsonl`, which `cargo xtask prices`
-//! writes; [`PriceBook::find`] gives the [`PriceRow`] that [`crate::cost::price`] wants.
+//! writes; [`PriceBook::find`] gives the [`PriceRow`] that [`crate::cost::price`] wants. [`list`] reads
+//! the public price lists, and [`refresh`] lays what they say anew over the snapshot.
 
 mod book;
+pub mod list;
+pub mod refresh;
 
 use std::collections::BTreeMap;
 
@@ -47,6 +50,52 @@ pub struct Rates {
     pub web_search: Option<PicoUsd>,
     /// Per search of stored files that the provider runs.
     pub file_search: Option<PicoUsd>,
+}
+
+impl Rates {
+    /// Every rate with the name of its kind, as the price book spells it.
+    #[must_use]
+    pub const fn by_kind(&self) -> [(&'static str, Option<PicoUsd>); 15] {
+        [
+            ("input", self.input),
+            ("cache_read", self.cache_read),
+            ("cache_read_audio", self.cache_read_audio),
+            ("cache_read_image", self.cache_read_image),
+            ("cache_write_5m", self.cache_write_5m),
+            ("cache_write_1h", self.cache_write_1h),
+            ("output", self.output),
+            ("reasoning", self.reasoning),
+            ("input_audio", self.input_audio),
+            ("output_audio", self.output_audio),
+            ("input_image", self.input_image),
+            ("output_image", self.output_image),
+            ("request", self.request),
+            ("web_search", self.web_search),
+            ("file_search", self.file_search),
+        ]
+    }
+
+    /// These, and `other`'s for the kinds that have none here.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            input: self.input.or(other.input),
+            cache_read: self.cache_read.or(other.cache_read),
+            cache_read_audio: self.cache_read_audio.or(other.cache_read_audio),
+            cache_read_image: self.cache_read_image.or(other.cache_read_image),
+            cache_write_5m: self.cache_write_5m.or(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.or(other.cache_write_1h),
+            output: self.output.or(other.output),
+            reasoning: self.reasoning.or(other.reasoning),
+            input_audio: self.input_audio.or(other.input_audio),
+            output_audio: self.output_audio.or(other.output_audio),
+            input_image: self.input_image.or(other.input_image),
+            output_image: self.output_image.or(other.output_image),
+            request: self.request.or(other.request),
+            web_search: self.web_search.or(other.web_search),
+            file_search: self.file_search.or(other.file_search),
+        }
+    }
 }
 
 /// Prices that hold for the whole call when its prompt is longer than a threshold.
@@ -127,9 +176,13 @@ impl PriceRow {
     /// Whether the price holds at `at`.
     #[must_use]
     pub fn holds(&self, at: UnixMs) -> bool {
+        self.holds_on_day_of(at) && self.daily.is_none_or(|window| window.holds(at))
+    }
+
+    /// Whether the price holds at `at`, or does at another hour of that day.
+    fn holds_on_day_of(&self, at: UnixMs) -> bool {
         self.valid_from.is_none_or(|from| from <= at)
             && self.valid_until.is_none_or(|until| at < until)
-            && self.daily.is_none_or(|window| window.holds(at))
     }
 
     /// The rates for a call at this service tier with this many prompt tokens, cached ones included;

@@ -2,13 +2,13 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::Range,
 };
 
 use serde::Deserialize;
 
-use super::{DailyWindow, PriceRow, Rates, ServicePrices, Tier};
+use super::{DailyWindow, PriceRow, Rates, ServicePrices, Tier, refresh::RefreshedModel};
 use crate::{ServiceTier, UnixMs};
 
 const EMBEDDED: &str = include_str!("../data/prices.jsonl");
@@ -32,7 +32,11 @@ const EVERY_MODEL: &str = "*";
 #[derive(Clone, Debug, Default)]
 pub struct PriceBook {
     overrides: Shelf,
+    refreshed: Shelf,
     embedded: Shelf,
+    disputed: HashSet<(String, String)>,
+    decided: HashSet<(String, String)>,
+    checked_on: Option<UnixMs>,
 }
 
 /// Why a price book could not be loaded.
@@ -72,13 +76,19 @@ impl PriceBook {
     /// When a line is malformed or names a source or a day that does not exist.
     pub fn load(text: &str) -> Result<Self, PriceBookError> {
         let mut lines = text.lines().zip(1..);
-        let sources = match lines.next() {
+        let Header { sources, disputed, decided } = match lines.next() {
             Some((line, number)) => {
                 let header = serde_json::from_str::<Header<'_>>(line);
-                header.map_err(|source| PriceBookError::Parse { line: number, source })?.sources
+                header.map_err(|source| PriceBookError::Parse { line: number, source })?
             }
-            None => HashMap::new(),
+            None => Header::default(),
         };
+        let days = sources.values().map(|it| midnight(&it.checked_on));
+        let checked_on = days
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|fault| PriceBookError::Invalid { line: 1, fault })?
+            .into_iter()
+            .max();
         let mut shelf = Shelf::default();
         for (line, number) in lines {
             let raw: RawRow<'_> = serde_json::from_str(line)
@@ -89,7 +99,77 @@ impl PriceBook {
             let row = raw.into_row(&sources).map_err(invalid)?;
             shelf.put(row, names).map_err(invalid)?;
         }
-        Ok(Self { overrides: Shelf::default(), embedded: shelf })
+        let disputed = disputed.into_iter().collect();
+        let decided = decided.into_iter().collect();
+        Ok(Self { embedded: shelf, disputed, decided, checked_on, ..Self::default() })
+    }
+
+    /// The book with prices that were fetched since laid over the embedded ones. Rows of one model
+    /// follow one another, the older first. On days on which a model's own row does not hold, the
+    /// embedded one does. Rows that are older than the embedded book are left out where it knows the
+    /// model: it was made later, and by more than one list.
+    #[must_use]
+    pub fn with_refreshed(mut self, models: Vec<RefreshedModel>) -> Self {
+        self.refreshed = Shelf::default();
+        for RefreshedModel { aliases, rows } in models {
+            let aliases: Vec<String> = aliases.iter().map(|it| it.to_ascii_lowercase()).collect();
+            for (place, row) in rows.into_iter().enumerate() {
+                let known = || self.embedded.rows_of(&row.provider, &Spellings::of(&row.model));
+                let day = midnight(&row.checked_on).ok();
+                if day < self.checked_on && known().is_some() {
+                    continue;
+                }
+                let names = if place == 0 { aliases.clone() } else { Vec::new() };
+                // An alias that another model has already leads there; the row is kept without.
+                if self
+                    .refreshed
+                    .put(row.clone(), Names { aliases: names, prefixes: vec![] })
+                    .is_err()
+                {
+                    let put = self.refreshed.put(row, Names::default());
+                    debug_assert!(put.is_ok(), "a model's rows follow one another");
+                }
+            }
+        }
+        self
+    }
+
+    /// The book without the user's own rows.
+    #[must_use]
+    pub fn without_overrides(mut self) -> Self {
+        self.overrides = Shelf::default();
+        self
+    }
+
+    /// The rows of `model` that hold at some hour of the day of `at`, as [`Self::find`] finds them
+    /// where the user has none; the last is the one that holds all day.
+    pub(super) fn holding(&self, provider: &str, model: &str, at: UnixMs) -> Vec<&PriceRow> {
+        let spellings = Spellings::of(model);
+        let embedded = self.embedded_rows(provider, &spellings);
+        let refreshed = self.refreshed_rows(provider, &spellings, embedded);
+        let rows = [refreshed, embedded].into_iter().flatten().flat_map(|it| it.iter().rev());
+        let mut found: Vec<&PriceRow> = Vec::new();
+        for row in rows.filter(|it| it.holds_on_day_of(at)) {
+            if !found.iter().any(|it| it.daily == row.daily) {
+                found.push(row);
+            }
+            if row.daily.is_none() {
+                break;
+            }
+        }
+        found
+    }
+
+    /// Whether the sources of the embedded book name different prices for a model of this name, so
+    /// that it has none.
+    #[must_use]
+    pub fn is_disputed(&self, provider: &str, model: &str) -> bool {
+        self.disputed.contains(&(provider.to_owned(), Spellings::of(model).exact.into_owned()))
+    }
+
+    /// Whether genai-prices was found right about this name against the other lists.
+    pub(super) fn is_decided(&self, provider: &str, model: &str) -> bool {
+        self.decided.contains(&(provider.to_owned(), Spellings::of(model).exact.into_owned()))
     }
 
     /// The book with the user's own rows over it. For a model that they price, no embedded row is
@@ -120,25 +200,48 @@ impl PriceBook {
     pub fn find(&self, provider: &str, model: &str, at: UnixMs) -> Option<&PriceRow> {
         let spellings = Spellings::of(model);
         let embedded = self.embedded_rows(provider, &spellings);
+        let refreshed = self.refreshed_rows(provider, &spellings, embedded);
         let own = self.overrides.rows_of(provider, &spellings);
         let own = own.or_else(|| {
-            let first = embedded?.first()?;
+            let first = embedded.or(refreshed)?.first()?;
             self.overrides.rows_of(&first.provider, &Spellings::of(&first.model))
         });
-        let own = own.or_else(|| self.overrides.rows_that_begin(provider, &spellings));
-        pick(own.or(embedded)?, at)
+        if let Some(own) = own.or_else(|| self.overrides.rows_that_begin(provider, &spellings)) {
+            return pick(own, at);
+        }
+        refreshed.and_then(|it| pick(it, at)).or_else(|| pick(embedded?, at))
+    }
+
+    /// The fetched rows of a name, which the book itself may know under another one.
+    fn refreshed_rows(
+        &self,
+        provider: &str,
+        spellings: &Spellings<'_>,
+        embedded: Option<&[PriceRow]>,
+    ) -> Option<&[PriceRow]> {
+        let exact = self.refreshed.rows_named(provider, &spellings.exact);
+        exact.or_else(|| match embedded {
+            Some(rows) => {
+                let first = rows.first()?;
+                self.refreshed.rows_of(&first.provider, &Spellings::of(&first.model))
+            }
+            None => std::iter::once(&provider)
+                .chain(sellers_to(provider))
+                .find_map(|it| self.refreshed.rows_of(it, spellings)),
+        })
     }
 
     fn embedded_rows(&self, provider: &str, spellings: &Spellings<'_>) -> Option<&[PriceRow]> {
-        let sellers = FALLBACKS.iter().find(|(it, _)| *it == provider).map_or(&[][..], |it| it.1);
-        let shelves = || std::iter::once(&provider).chain(sellers);
+        let shelves = || std::iter::once(&provider).chain(sellers_to(provider));
         let whole = shelves().find_map(|it| self.embedded.rows_of(it, spellings));
         whole.or_else(|| shelves().find_map(|it| self.embedded.rows_that_begin(it, spellings)))
     }
 
-    /// Every row: the user's first, then the embedded ones that they do not replace.
+    /// Every row: the user's first, then those that were fetched, then the embedded ones; of the last
+    /// two, those that the user's do not replace.
     pub fn rows(&self) -> impl Iterator<Item = &PriceRow> {
-        let kept = self.embedded.rows.iter().filter(|row| {
+        let listed = self.refreshed.rows.iter().chain(&self.embedded.rows);
+        let kept = listed.filter(|row| {
             let spellings = Spellings::of(&row.model);
             self.overrides
                 .rows_of(&row.provider, &spellings)
@@ -147,6 +250,11 @@ impl PriceBook {
         });
         self.overrides.rows.iter().chain(kept)
     }
+}
+
+/// Whose list prices hold for a provider too.
+fn sellers_to(provider: &str) -> &'static [&'static str] {
+    FALLBACKS.iter().find(|(it, _)| *it == provider).map_or(&[][..], |it| it.1)
 }
 
 fn pick(rows: &[PriceRow], at: UnixMs) -> Option<&PriceRow> {
@@ -231,6 +339,10 @@ impl Shelf {
         self.group(*spellings.iter().find_map(|it| names.get(it))?)
     }
 
+    fn rows_named(&self, provider: &str, name: &str) -> Option<&[PriceRow]> {
+        self.group(*self.providers.get(provider)?.names.get(name)?)
+    }
+
     /// The rows of the model that the longest known beginning of the name leads to.
     fn rows_that_begin(&self, provider: &str, spellings: &Spellings<'_>) -> Option<&[PriceRow]> {
         let prefixes = &self.providers.get(provider)?.prefixes;
@@ -279,10 +391,14 @@ impl Shelf {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
     sources: HashMap<&'a str, Source>,
+    #[serde(default)]
+    disputed: Vec<(String, String)>,
+    #[serde(default)]
+    decided: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -328,7 +444,7 @@ impl RawRow<'_> {
     fn into_row(self, sources: &HashMap<&str, Source>) -> Result<PriceRow, &'static str> {
         let source = sources.get(self.source).ok_or("its source is not in the first line")?;
         let day = |text: Option<&str>| text.map(midnight).transpose();
-        let tiers = tiers_of(&self.tiers, |rates| over(&self.rates, rates))?;
+        let tiers = tiers_of(&self.tiers, |rates| rates.or(&self.rates))?;
         let services = self.services.into_iter().map(|(service, it)| {
             let tiers = tiers_of(&it.tiers, |rates| *rates)?;
             Ok((service, ServicePrices { rates: it.rates, tiers }))
@@ -376,31 +492,10 @@ fn tiers_of(
 }
 
 /// The beginning of a day in UTC.
-fn midnight(day: &str) -> Result<UnixMs, &'static str> {
+pub(super) fn midnight(day: &str) -> Result<UnixMs, &'static str> {
     let date: jiff::civil::Date = day.parse().map_err(|_| "a day is not written `2026-11-23`")?;
     let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| "a day is out of range")?;
     Ok(UnixMs(zoned.timestamp().as_millisecond()))
-}
-
-/// A tier's rates: its own where it has one, else the base's.
-fn over(base: &Rates, own: &Rates) -> Rates {
-    Rates {
-        input: own.input.or(base.input),
-        cache_read: own.cache_read.or(base.cache_read),
-        cache_read_audio: own.cache_read_audio.or(base.cache_read_audio),
-        cache_read_image: own.cache_read_image.or(base.cache_read_image),
-        cache_write_5m: own.cache_write_5m.or(base.cache_write_5m),
-        cache_write_1h: own.cache_write_1h.or(base.cache_write_1h),
-        output: own.output.or(base.output),
-        reasoning: own.reasoning.or(base.reasoning),
-        input_audio: own.input_audio.or(base.input_audio),
-        output_audio: own.output_audio.or(base.output_audio),
-        input_image: own.input_image.or(base.input_image),
-        output_image: own.output_image.or(base.output_image),
-        request: own.request.or(base.request),
-        web_search: own.web_search.or(base.web_search),
-        file_search: own.file_search.or(base.file_search),
-    }
 }
 
 #[cfg(test)]
