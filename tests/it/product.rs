@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod events;
 mod keyring;
+mod prices;
 mod providers;
 mod sdk_errors;
 mod sdks;

@@ -28,6 +28,7 @@ pub mod events;
 mod frame;
 pub mod models;
 pub mod packets;
+pub mod prices;
 pub mod programs;
 pub mod providers;
 pub mod status;
@@ -59,6 +60,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(costs::get_costs))
         .routes(routes!(costs::get_costs_csv))
         .routes(routes!(models::list_models))
+        .routes(routes!(prices::list_prices, prices::set_price))
+        .routes(routes!(prices::refresh_prices))
+        .routes(routes!(prices::reprice_calls))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))
@@ -103,6 +107,9 @@ pub enum ApiError {
     /// The ledger failed.
     #[error("read the ledger")]
     Ledger(#[from] tollgate_ledger::LedgerError),
+    /// Prices cannot be refreshed or read.
+    #[error(transparent)]
+    Prices(crate::prices::PricesError),
     /// The gateway cannot be turned on.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -117,6 +124,7 @@ impl axum::response::IntoResponse for ApiError {
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Start(_) => StatusCode::CONFLICT,
+            Self::Prices(_) => StatusCode::BAD_GATEWAY,
             Self::Ledger(_) | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         };
         // The whole chain: the last cause is what a person can act on.

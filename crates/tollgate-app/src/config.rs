@@ -8,6 +8,7 @@ pub mod edit;
 mod endpoints;
 mod models;
 mod prices;
+mod refresh;
 
 use std::{
     collections::BTreeMap, fs, io, net::SocketAddr, path::Path, str::FromStr, time::Duration,
@@ -23,9 +24,11 @@ use tollgate_gateway::Model;
 use toml::Spanned;
 
 pub use self::credential::CredentialSource;
+pub use self::refresh::RefreshConfig;
 use self::{
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
+    refresh::{RawRefresh, valid_refresh},
 };
 
 /// Where the gateway listens unless told otherwise.
@@ -72,6 +75,8 @@ pub struct Config {
     pub models: Vec<Model>,
     /// The user's own prices, which win over the price book's.
     pub prices: Vec<PriceRow>,
+    /// Which public price list is read, and how often unasked.
+    pub price_refresh: RefreshConfig,
 }
 
 impl Default for Config {
@@ -82,6 +87,7 @@ impl Default for Config {
             providers: Vec::new(),
             models: Vec::new(),
             prices: Vec::new(),
+            price_refresh: RefreshConfig::default(),
         }
     }
 }
@@ -117,7 +123,7 @@ impl Config {
     /// # Errors
     /// When the file cannot be read or is not acceptable.
     pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Self, ConfigError> {
-        let text = match read_bounded(path) {
+        let text = match read_bounded(path, CONFIG_BYTES_MAX) {
             Ok(text) => text,
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(source) => {
@@ -161,7 +167,8 @@ impl Config {
         let models = valid_models(raw.models, is_known)?;
         let prices = raw.prices.iter().map(|it| valid_price(it, is_known));
         let prices = prices.collect::<Result<_, _>>()?;
-        Ok(Self { listen, keep_bodies, providers, models, prices })
+        let price_refresh = valid_refresh(raw.price_refresh)?;
+        Ok(Self { listen, keep_bodies, providers, models, prices, price_refresh })
     }
 }
 
@@ -177,6 +184,8 @@ struct Raw {
     models: Vec<RawModel>,
     #[serde(default)]
     prices: Vec<RawPrice>,
+    #[serde(default)]
+    price_refresh: RawRefresh,
 }
 
 #[derive(Default, Deserialize)]
@@ -329,9 +338,10 @@ fn valid_quirks(quirks: &Spanned<Quirks>) -> Result<Quirks, Mistake> {
     Ok(*quirks.get_ref())
 }
 
-fn read_bounded(path: &Path) -> io::Result<String> {
-    if fs::metadata(path)?.len() > CONFIG_BYTES_MAX {
-        let message = format!("longer than {CONFIG_BYTES_MAX} bytes");
+/// Reads a text of at most `bytes_max`.
+pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
+    if fs::metadata(path)?.len() > bytes_max {
+        let message = format!("longer than {bytes_max} bytes");
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     fs::read_to_string(path)
@@ -364,6 +374,23 @@ mod tests {
     #[test]
     fn an_empty_file_is_the_default() {
         assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn prices_are_refreshed_unasked_only_where_it_is_written() {
+        assert_eq!(parse("").unwrap().price_refresh.every, None);
+        let text = "[price_refresh]\nevery_days = 7\nlist = 'litellm'\nurl = 'http://127.0.0.1/p'";
+        let refresh = parse(text).unwrap().price_refresh;
+        assert_eq!(refresh.every, Some(Duration::from_secs(604_800)));
+        assert_eq!(refresh.list, tollgate_core::price::list::PriceList::Litellm);
+        assert_eq!(refresh.url.unwrap().path(), "/p");
+        let refuses = |text: &str, expected: &str| {
+            let message = parse(&format!("[price_refresh]\n{text}")).unwrap_err();
+            assert!(message.contains(expected), "{message}");
+        };
+        refuses("every_days = 0", "2:14: use 1 to 365 days");
+        refuses("list = 'prices.com'", "2:8: no price list `prices.com`: use `genai-prices`");
+        refuses("url = 'ftp://a/b'", "2:7: `ftp://a/b` is not an http(s) URL");
     }
 
     #[test]
@@ -426,6 +453,10 @@ mod tests {
         let days = "input = '1'\nfrom = '2026-11-23'\nuntil = '2026-11-23'";
         check(&price(days), "6:9: ", "after `from`");
         check(&price("input = '1'\nimage = '1'"), "5:1: ", "`cache_read`");
+        check(&price("input = '1'\nweb_search = 'ten'"), "5:14: ", "dollars for one");
+        for hours in ["16:30", "16:30-24:00", "1:00-2:00", "00:00-00:00"] {
+            check(&price(&format!("input = '1'\nhours = '{hours}'")), "5:9: ", "\"16:30-00:30\"");
+        }
     }
 
     #[test]
@@ -449,6 +480,18 @@ mod tests {
             input = "1"
             cache_read = "0.1"
             output = "8"
+            [[prices]]
+            provider = "lab"
+            model = "nightly"
+            input = "1"
+            output = "1"
+            web_search = "0.01"
+            [[prices]]
+            provider = "lab"
+            model = "nightly"
+            hours = "23:30-00:30"
+            input = "0.5"
+            output = "0.5"
             "#,
         )
         .unwrap();
@@ -463,6 +506,11 @@ mod tests {
         assert_eq!(found("openai", "gpt-5-2025-08-07", november), own);
         assert_eq!(found("openai", "gpt-5", november - 30 * 86_400_000), None);
         assert!(found("openai", "gpt-5-mini", november).is_some());
+        let noon = november + 12 * 3_600_000;
+        assert_eq!(found("lab", "nightly", noon), Some((1_000_000, None, 1_000_000)));
+        assert_eq!(found("lab", "nightly", november), Some((500_000, None, 500_000)));
+        let search = book.find("lab", "nightly", UnixMs(noon)).unwrap().rates.web_search;
+        assert_eq!(search.map(|it| it.0), Some(10_000_000_000));
     }
 
     #[test]

@@ -61,7 +61,8 @@ async fn configuration(paths: &Paths, env: Environment) -> Vec<CheckView> {
         Err(err) => return wrong(err.to_string()),
     };
     let there = path.exists();
-    let sources = Sources { path, catalogue, prices: Arc::default(), env };
+    let data = paths.data.clone();
+    let sources = Sources { path, catalogue, prices: Arc::default(), data, env };
     let settings = match Settings::load(sources, None) {
         Ok(settings) => settings,
         Err(err) => return wrong(settings::with_causes(&err)),

@@ -23,6 +23,7 @@ pub mod hub;
 mod memory;
 pub mod money;
 pub mod paths;
+pub mod prices;
 pub mod procfs;
 pub mod providers;
 pub mod sdk_env;

@@ -24,8 +24,9 @@ use tollgate_core::{price::PriceBook, provider::Catalogue};
 use tollgate_gateway::{Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, RefreshConfig},
     credentials::Keys,
+    prices,
     providers::Known,
     snapshot,
     start::Environment,
@@ -47,6 +48,8 @@ pub(crate) struct Sources {
     pub(crate) catalogue: Catalogue,
     /// The prices that the program carries.
     pub(crate) prices: Arc<PriceBook>,
+    /// The folder of the prices that were fetched since.
+    pub(crate) data: PathBuf,
     /// The environment.
     pub(crate) env: Environment,
 }
@@ -70,6 +73,12 @@ struct State {
     simulator: Option<SocketAddr>,
     /// The prices, with the configuration's own over them.
     prices: Arc<PriceBook>,
+    /// The embedded prices with what was fetched over them.
+    listed: Arc<PriceBook>,
+    /// The file of fetched prices as it was when it was read.
+    prices_seen: Option<Stamp>,
+    /// Why the file of fetched prices is not followed.
+    prices_problem: Option<Problem>,
     /// What of the configuration in force cannot be followed.
     unfollowed: Vec<Problem>,
     /// Why the file as it stands is not the configuration in force.
@@ -141,10 +150,16 @@ impl Settings {
             keys,
             simulator: None,
             prices: Arc::clone(&sources.prices),
+            listed: Arc::clone(&sources.prices),
+            prices_seen: None,
+            prices_problem: None,
             unfollowed: Vec::new(),
             refused: None,
         };
-        Ok(Self { sources, keep_bodies, state: Mutex::new(state), again: Notify::new() })
+        let settings =
+            Self { sources, keep_bodies, state: Mutex::new(state), again: Notify::new() };
+        settings.read_prices();
+        Ok(settings)
     }
 
     /// Where the configuration says to listen.
@@ -193,6 +208,11 @@ impl Settings {
                 }
                 () = self.again.notified() => true,
                 _ = ticks.tick() => {
+                    // It is replaced at once, never written half.
+                    if self.prices_changed() {
+                        self.read_prices();
+                        self.serve(&gateway);
+                    }
                     let now = Stamp::of(&self.sources.path);
                     let differs = now != self.state().seen;
                     let before = std::mem::replace(&mut changing, differs.then_some(now));
@@ -206,6 +226,21 @@ impl Settings {
                 self.serve(&gateway);
             }
         }
+    }
+
+    /// How often and from where prices are refreshed.
+    pub(crate) fn price_refresh(&self) -> RefreshConfig {
+        self.state().config.price_refresh.clone()
+    }
+
+    /// The environment.
+    pub(crate) const fn env(&self) -> &Environment {
+        &self.sources.env
+    }
+
+    /// The embedded provider catalogue.
+    pub(crate) const fn catalogue(&self) -> &Catalogue {
+        &self.sources.catalogue
     }
 
     /// Asks for the file and the keys to be read again now.
@@ -264,7 +299,9 @@ impl Settings {
                 .to_owned(),
         });
         let file = state.file_problem().into_iter();
-        file.chain(unusable).chain(state.unfollowed.iter().cloned()).collect()
+        let prices = state.prices_problem.iter().cloned();
+        let unfollowed = state.unfollowed.iter().cloned();
+        file.chain(prices).chain(unusable).chain(unfollowed).collect()
     }
 
     /// Why the file is not followed as it stands.
@@ -306,12 +343,43 @@ impl Settings {
         }
     }
 
+    fn prices_changed(&self) -> bool {
+        Stamp::of(&prices::file_in(&self.sources.data)) != self.state().prices_seen
+    }
+
+    /// Reads the fetched prices; a file with a mistake leaves those from before in force.
+    fn read_prices(&self) {
+        let path = prices::file_in(&self.sources.data);
+        // Before the file is read: a change in between is then seen as one.
+        let seen = Stamp::of(&path);
+        let refreshed = prices::load(&self.sources.data);
+        let mut state = self.state();
+        state.prices_seen = seen;
+        match refreshed {
+            Ok(refreshed) => {
+                let embedded = PriceBook::clone(&self.sources.prices);
+                state.listed = Arc::new(embedded.with_refreshed(refreshed.models));
+                state.prices_problem = None;
+            }
+            Err(err) => {
+                let found = with_causes(&err);
+                tracing::warn!(error = found, "refreshed prices are not used");
+                state.prices_problem = Some(Problem {
+                    name: "refreshed prices".to_owned(),
+                    severity: Severity::Error,
+                    found,
+                    remedy: format!("delete `{}` and refresh again", path.display()),
+                });
+            }
+        }
+    }
+
     fn make(&self) -> Snapshot {
-        let Sources { catalogue, prices, env, .. } = &self.sources;
+        let Sources { catalogue, env, .. } = &self.sources;
         let mut state = self.state();
         state.prices = match state.config.prices.as_slice() {
-            [] => Arc::clone(prices),
-            own => Arc::new(PriceBook::clone(prices).with_overrides(own.to_vec())),
+            [] => Arc::clone(&state.listed),
+            own => Arc::new(PriceBook::clone(&state.listed).with_overrides(own.to_vec())),
         };
         let State { config, keys, simulator, prices, .. } = &*state;
         let (snapshot, unfollowed) =
@@ -412,6 +480,7 @@ mod tests {
                 path: path.clone(),
                 catalogue: Catalogue::embedded().unwrap(),
                 prices: Arc::default(),
+                data: folder.path().to_owned(),
                 env: Arc::new(|_| None),
             };
             let settings = Settings::load(sources, listen).unwrap();

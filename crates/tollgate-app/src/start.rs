@@ -42,6 +42,7 @@ use crate::{
     hub::{Event, Hub},
     memory,
     paths::Paths,
+    prices,
     providers::{Known, LastCalls, look_for_local},
     server::{self, Server},
     settings::{Problem, Settings, Severity, Sources},
@@ -163,13 +164,7 @@ impl App {
         if server::is_answered(&admin_socket) {
             return Err(StartError::AlreadyRunning(admin_socket));
         }
-        let sources = Sources {
-            path: paths.config.clone(),
-            catalogue: Catalogue::embedded()?,
-            prices: Arc::new(PriceBook::embedded()?),
-            env,
-        };
-        let settings = Arc::new(Settings::load(sources, listen)?);
+        let settings = Arc::new(Settings::load(sources(&paths, env)?, listen)?);
         let listen = listen.unwrap_or_else(|| settings.listen());
         crate::config::check_loopback(listen).map_err(StartError::NotLoopback)?;
         own_folder(&paths.runtime)?;
@@ -252,6 +247,7 @@ impl App {
             *self.demo.lock().await = Some(DemoParts { simulator, clients: Some(clients) });
         }
         tokio::spawn(tell_status(Arc::clone(self)));
+        tokio::spawn(prices::keep_fresh(Arc::clone(self), self.stop.clone()));
         Ok(())
     }
 
@@ -407,6 +403,16 @@ impl App {
         &self.token
     }
 
+    /// A writer of the ledger.
+    pub(crate) const fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
+    /// The configuration in force.
+    pub(crate) const fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
     /// The prices in force.
     #[must_use]
     pub fn prices(&self) -> Arc<PriceBook> {
@@ -485,6 +491,17 @@ pub enum Toggle {
     On,
     /// Do not.
     Off,
+}
+
+/// What the program carries, and where the rest is.
+fn sources(paths: &Paths, env: Environment) -> Result<Sources, StartError> {
+    Ok(Sources {
+        path: paths.config.clone(),
+        catalogue: Catalogue::embedded()?,
+        prices: Arc::new(PriceBook::embedded()?),
+        data: paths.data.clone(),
+        env,
+    })
 }
 
 /// A private folder that is nobody else's for sure: its socket relies on it.

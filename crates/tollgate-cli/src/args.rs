@@ -3,6 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tollgate_core::price::list::PriceList;
 
 /// A local AI gateway: see, for every LLM call on this machine, which program made it, what it
 /// cost, and what happened on the wire.
@@ -63,12 +64,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ModelsCommand,
     },
-    /// Show the prices of a model
+    /// List prices, set your own, fetch public price lists anew, and price old calls again
     Prices {
-        /// Part of the model's name
-        model: String,
-        #[command(flatten)]
-        json: Json,
+        #[command(subcommand)]
+        command: PricesCommand,
     },
     /// Print a completion script
     Completions {
@@ -132,6 +131,113 @@ pub(crate) enum ProvidersCommand {
         /// The credential's name
         name: String,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PricesCommand {
+    /// List the prices in force
+    List {
+        /// Part of the models' names
+        text: Option<String>,
+        /// Those of this provider
+        #[arg(long, value_name = "ID")]
+        provider: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Show the prices of a model with their tiers, days and sources
+    Show {
+        /// Part of the model's name
+        model: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Write a price of your own into the configuration: dollars for a million tokens, or for one piece
+    Set(Box<SetPriceArgs>),
+    /// Fetch a public price list and take over what it says anew
+    Refresh {
+        /// Which list: genai-prices, litellm or models-dev; the configured one without it
+        #[arg(long, value_name = "NAME")]
+        list: Option<PriceList>,
+        /// Read this file instead, and know by its content which list it is
+        #[arg(long, value_name = "FILE", conflicts_with = "list")]
+        from: Option<PathBuf>,
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Show what old calls would cost by the prices of their day, as they are known now
+    Reprice {
+        /// Only calls since then, such as 24h, 30d
+        #[arg(long)]
+        since: Option<String>,
+        /// Only calls of this model
+        #[arg(long)]
+        model: Option<String>,
+        /// Change the ledger
+        #[arg(long)]
+        apply: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct SetPriceArgs {
+    /// The provider's id
+    pub(crate) provider: String,
+    /// The model's name, or * for all of the provider's
+    pub(crate) model: String,
+    /// Prompt tokens
+    #[arg(long, value_name = "USD")]
+    pub(crate) input: Option<String>,
+    /// Generated tokens
+    #[arg(long, value_name = "USD")]
+    pub(crate) output: Option<String>,
+    /// Prompt tokens read from a cache
+    #[arg(long, value_name = "USD")]
+    pub(crate) cache_read: Option<String>,
+    /// Prompt tokens written to a five-minute cache
+    #[arg(long, value_name = "USD")]
+    pub(crate) cache_write_5m: Option<String>,
+    /// Prompt tokens written to a one-hour cache
+    #[arg(long, value_name = "USD")]
+    pub(crate) cache_write_1h: Option<String>,
+    /// Reasoning tokens, where they are billed apart
+    #[arg(long, value_name = "USD")]
+    pub(crate) reasoning: Option<String>,
+    /// Audio in the prompt
+    #[arg(long, value_name = "USD")]
+    pub(crate) input_audio: Option<String>,
+    /// Generated audio
+    #[arg(long, value_name = "USD")]
+    pub(crate) output_audio: Option<String>,
+    /// Pictures in the prompt, where they are billed apart
+    #[arg(long, value_name = "USD")]
+    pub(crate) input_image: Option<String>,
+    /// Generated pictures
+    #[arg(long, value_name = "USD")]
+    pub(crate) output_image: Option<String>,
+    /// One request
+    #[arg(long, value_name = "USD")]
+    pub(crate) request: Option<String>,
+    /// One web search
+    #[arg(long, value_name = "USD")]
+    pub(crate) web_search: Option<String>,
+    /// One search of stored files
+    #[arg(long, value_name = "USD")]
+    pub(crate) file_search: Option<String>,
+    /// The first day with the price, in UTC, such as 2026-11-23
+    #[arg(long, value_name = "DAY")]
+    pub(crate) from: Option<String>,
+    /// The first day without it
+    #[arg(long, value_name = "DAY")]
+    pub(crate) until: Option<String>,
+    /// The hours in which it holds, in UTC, such as 16:30-00:30
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) hours: Option<String>,
 }
 
 #[derive(clap::Args)]

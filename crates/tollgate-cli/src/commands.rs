@@ -16,6 +16,7 @@ mod costs;
 mod env;
 mod models;
 mod packets;
+mod prices;
 mod programs;
 mod providers;
 mod serve;
@@ -44,7 +45,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             runtime()?.block_on(models::list(json))?;
         }
         Command::Providers { command } => return providers::providers(command),
-        Command::Prices { model, json } => providers::prices(&model, json)?,
+        Command::Prices { command } => prices::prices(command)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut script);

@@ -429,27 +429,27 @@ const LAB: &str = "[[providers]]\nid = 'lab'\nformat = ['openai-chat']\n\
 #[tokio::test]
 async fn prices_and_providers_are_listed_without_a_gateway() {
     let home = Home::new();
-    let prices = home.run(&["prices", "gpt-5-mini", "--json"]).await.json();
+    let prices = home.run(&["prices", "show", "gpt-5-mini", "--json"]).await.json();
     let rows = prices.as_array().unwrap();
     let row = rows.iter().find(|it| it["provider"] == "openai" && it["model"] == "gpt-5-mini");
     assert!(row.unwrap()["rates"]["input"].as_i64().unwrap() > 0);
-    let table = home.run(&["prices", "gpt-5-mini"]).await;
+    let table = home.run(&["prices", "show", "gpt-5-mini"]).await;
     assert!(table.expect().starts_with("PROVIDER"), "{}", table.stdout());
     assert!(table.stderr().contains("per million tokens"));
     // By a name that it has no row under, by service tier and by day.
-    let dated = home.run(&["prices", "claude-3-7-sonnet-20250219"]).await;
+    let dated = home.run(&["prices", "show", "claude-3-7-sonnet-20250219"]).await;
     assert!(dated.expect().contains("claude-3-7-sonnet-latest"), "{}", dated.stdout());
-    let tiers = home.run(&["prices", "GPT-5.4-Mini"]).await;
+    let tiers = home.run(&["prices", "show", "GPT-5.4-Mini"]).await;
     assert!(tiers.expect().contains("flex"), "{}", tiers.stdout());
-    let days = home.run(&["prices", "claude-opus-4-6"]).await;
+    let days = home.run(&["prices", "show", "claude-opus-4-6"]).await;
     assert!(days.expect().contains("..2026-03-13"), "{}", days.stdout());
-    let none = home.run(&["prices", "no-such-model"]).await;
+    let none = home.run(&["prices", "show", "no-such-model"]).await;
     assert_eq!(none.code(), 1);
     assert!(none.stderr().contains("no-such-model"), "{}", none.shown());
 
     let priced = "[[prices]]\nprovider = 'lab'\nmodel = 'qwen3'\ninput = '0.05'\noutput = '0.25'\n";
     home.configure(&format!("{LAB}{priced}"));
-    let own = home.run(&["prices", "qwen3"]).await;
+    let own = home.run(&["prices", "show", "qwen3"]).await;
     let own = own.expect().lines().find(|it| it.starts_with("lab ")).unwrap().to_owned();
     assert!(own.contains("$0.05") && own.contains("your configuration"), "{own}");
     home.configure(LAB);

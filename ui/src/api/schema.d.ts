@@ -341,6 +341,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The prices in force.
+         * @description # Errors
+         *     When the refreshed prices cannot be read.
+         */
+        get: operations["list_prices"];
+        put?: never;
+        /**
+         * Writes a price of the user's own into the configuration file; the gateway follows it soon after.
+         * @description # Errors
+         *     When the price or the file is not acceptable; then nothing is written.
+         */
+        post: operations["set_price"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prices/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fetches a public price list and takes over what it says. The gateway follows it soon after.
+         * @description # Errors
+         *     When the list is not there or is none.
+         */
+        post: operations["refresh_prices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/prices/reprice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tells what calls would cost by the prices of their days, as they are known now, and with `apply`
+         *     changes the ledger accordingly.
+         * @description # Errors
+         *     When the ledger cannot be read or written.
+         */
+        post: operations["reprice_calls"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/programs": {
         parameters: {
             query?: never;
@@ -484,6 +553,9 @@ export interface components {
             text: string;
             /** @description Whether less than the whole body was kept or is shown. */
             truncated: boolean;
+        };
+        BTreeMap: {
+            [key: string]: string;
         };
         /** @description One call in full. */
         CallDetail: {
@@ -1053,6 +1125,41 @@ export interface components {
             /** @description Its targets, as they are listed. */
             targets: components["schemas"]["TargetView"][];
         };
+        /** @description An entry of `[[prices]]`, as text: dollars for a million tokens, or for one piece. */
+        OwnPrice: {
+            /**
+             * @description The first day with the price.
+             * @default null
+             */
+            from: string | null;
+            /**
+             * @description The hours in which it holds, in UTC: `16:30-00:30`.
+             * @default null
+             */
+            hours: string | null;
+            /**
+             * @description The model's name, or `*`.
+             * @default
+             */
+            model: string;
+            /**
+             * @description The provider's id.
+             * @default
+             */
+            provider: string;
+            /**
+             * @description By kind, such as `input` or `cache_read`.
+             * @default {}
+             */
+            rates: {
+                [key: string]: string;
+            };
+            /**
+             * @description The first day without it.
+             * @default null
+             */
+            until: string | null;
+        };
         /** @description One packet in full. */
         PacketDetail: {
             /** @description The captured bytes, from the IP header on, in base64. */
@@ -1221,6 +1328,74 @@ export interface components {
              */
             until_ms: number;
         };
+        /** @description A price that differs. */
+        PriceChangeView: {
+            /** @description What it becomes. */
+            after: components["schemas"]["PriceRowView"];
+            /** @description What it was. */
+            before: components["schemas"]["PriceRowView"];
+        };
+        /** @description What a model costs between two days. */
+        PriceRowView: {
+            /** @description On which day. */
+            checked_on: string;
+            /**
+             * Format: int32
+             * @description The first minute of the day, in UTC, of the hours in which it holds; `null`: all day.
+             */
+            daily_from_minute?: number | null;
+            /**
+             * Format: int32
+             * @description The minute after the last; before the first where the hours run over midnight.
+             */
+            daily_until_minute?: number | null;
+            /**
+             * Format: int64
+             * @description From when on; `null`: since ever.
+             */
+            from_ms?: number | null;
+            /** @description The row's id, which calls keep. */
+            id: string;
+            /** @description The model, or `*` for every one. */
+            model: string;
+            /** @description The provider's id. */
+            provider: string;
+            /** @description The prices. */
+            rates: components["schemas"]["BTreeMap"];
+            /** @description Those of other service tiers. */
+            services: components["schemas"]["ServicePricesView"][];
+            /** @description Where it was found. */
+            source: string;
+            /** @description Those of long prompts. */
+            tiers: components["schemas"]["PriceTierView"][];
+            /**
+             * Format: int64
+             * @description Until when; `null`: it still holds.
+             */
+            until_ms?: number | null;
+        };
+        /** @description Prices, and how fresh they are. */
+        PricesView: {
+            /**
+             * Format: int64
+             * @description When prices were refreshed last; `null`: never.
+             */
+            refreshed_at_ms?: number | null;
+            /** @description The rows: the user's first, then refreshed ones, then those that the program carries. */
+            rows: components["schemas"]["PriceRowView"][];
+            /** @description How many rows there are in all. */
+            total: number;
+        };
+        /** @description Prices of long prompts. */
+        PriceTierView: {
+            /**
+             * Format: int64
+             * @description They hold for prompts of more tokens than this, for the whole call.
+             */
+            above_prompt_tokens: number;
+            /** @description The prices. */
+            rates: components["schemas"]["BTreeMap"];
+        };
         /** @description The price row that a call was priced by. */
         PriceView: {
             /** @description On which day. */
@@ -1380,6 +1555,109 @@ export interface components {
             /** @description Why it cannot be called now; `null` when it can. */
             problem?: string | null;
         };
+        /** @description A price that is not taken over. */
+        QuarantinedView: {
+            /** @description `provider/model`. */
+            name: string;
+            /** @description What is wrong with it. */
+            why: string;
+        };
+        /** @description A refresh that is asked for. */
+        RefreshPrices: {
+            /**
+             * @description Only tell what would change.
+             * @default false
+             */
+            dry_run: boolean;
+            /**
+             * @description `genai-prices`, `litellm` or `models-dev`; the configured one without it.
+             * @default null
+             */
+            list: string | null;
+        };
+        /** @description What a refresh did or would do. Of each kind the first rows are shown, and all are counted. */
+        RefreshView: {
+            /** @description How many rows were added: of models or kinds that had no price. */
+            added: number;
+            /** @description Some of them. */
+            added_rows: components["schemas"]["PriceRowView"][];
+            /** @description How many prices changed. */
+            changed: number;
+            /** @description Some of them. */
+            changed_rows: components["schemas"]["PriceChangeView"][];
+            /** @description From where. */
+            from: string;
+            /** @description Which list was read. */
+            list: string;
+            /** @description What was not believed: all of it. */
+            quarantined: components["schemas"]["QuarantinedView"][];
+            /** @description Whether it was kept. */
+            stored: boolean;
+            /** @description How many are as they were. */
+            unchanged: number;
+        };
+        /** @description A repricing that is asked for. */
+        RepriceCalls: {
+            /**
+             * @description Whether the ledger is changed, and not only told what would.
+             * @default false
+             */
+            apply: boolean;
+            /**
+             * @description Calls of this model.
+             * @default null
+             */
+            model: string | null;
+            /**
+             * Format: int64
+             * @description Calls that began then or later; all without it.
+             * @default null
+             */
+            since_ms: number | null;
+        };
+        /** @description What changes for the calls of one model. */
+        RepricedModelView: {
+            /**
+             * Format: int64
+             * @description Its calls that cost something or have a reason for no known cost.
+             */
+            calls: number;
+            /**
+             * Format: int64
+             * @description Those whose cost changes.
+             */
+            changed: number;
+            /** @description What is known of it after. */
+            cost_after_pico_usd: string;
+            /** @description What is known of their cost before, in pico-dollars. */
+            cost_before_pico_usd: string;
+            /** @description The model. */
+            model: string;
+            /**
+             * Format: int64
+             * @description Those of them that had no known cost.
+             */
+            newly_priced: number;
+            /** @description The provider's id. */
+            provider: string;
+            /**
+             * Format: int64
+             * @description How many have none.
+             */
+            unknown_after: number;
+            /**
+             * Format: int64
+             * @description How many had none.
+             */
+            unknown_before: number;
+        };
+        /** @description What a repricing did or would do. */
+        RepriceView: {
+            /** @description Whether the ledger was changed. */
+            applied: boolean;
+            /** @description Every model with calls, also those that nothing changes for. */
+            models: components["schemas"]["RepricedModelView"][];
+        };
         /** @description How a call came to the provider that answered it. */
         RoutingView: {
             /** @description What of the answer the client could not be told. */
@@ -1392,6 +1670,15 @@ export interface components {
             request_losses: components["schemas"]["LossView"][];
             /** @description By which its targets were put in order. */
             strategy?: string | null;
+        };
+        /** @description Prices of a service tier. */
+        ServicePricesView: {
+            /** @description The prices. */
+            rates: components["schemas"]["BTreeMap"];
+            /** @description `flex`, `priority`, `batch` or `other`. */
+            service: string;
+            /** @description Those of long prompts. */
+            tiers: components["schemas"]["PriceTierView"][];
         };
         /** @description The whole of what the header and the tray show. */
         StatusView: {
@@ -1617,6 +1904,7 @@ export interface components {
 export type AncestorView = components['schemas']['AncestorView'];
 export type AttemptView = components['schemas']['AttemptView'];
 export type BodyView = components['schemas']['BodyView'];
+export type BTreeMap = components['schemas']['BTreeMap'];
 export type CallDetail = components['schemas']['CallDetail'];
 export type CallerDetail = components['schemas']['CallerDetail'];
 export type CallerView = components['schemas']['CallerView'];
@@ -1647,12 +1935,17 @@ export type LocalView = components['schemas']['LocalView'];
 export type LossView = components['schemas']['LossView'];
 export type MessageView = components['schemas']['MessageView'];
 export type ModelView = components['schemas']['ModelView'];
+export type OwnPrice = components['schemas']['OwnPrice'];
 export type PacketDetail = components['schemas']['PacketDetail'];
 export type PacketPage = components['schemas']['PacketPage'];
 export type PacketView = components['schemas']['PacketView'];
 export type ParamView = components['schemas']['ParamView'];
 export type PartView = components['schemas']['PartView'];
 export type PreviousView = components['schemas']['PreviousView'];
+export type PriceChangeView = components['schemas']['PriceChangeView'];
+export type PriceRowView = components['schemas']['PriceRowView'];
+export type PricesView = components['schemas']['PricesView'];
+export type PriceTierView = components['schemas']['PriceTierView'];
 export type PriceView = components['schemas']['PriceView'];
 export type ProbeView = components['schemas']['ProbeView'];
 export type ProgramCostView = components['schemas']['ProgramCostView'];
@@ -1660,7 +1953,14 @@ export type ProgramView = components['schemas']['ProgramView'];
 export type ProviderErrorView = components['schemas']['ProviderErrorView'];
 export type ProviderFormatView = components['schemas']['ProviderFormatView'];
 export type ProviderView = components['schemas']['ProviderView'];
+export type QuarantinedView = components['schemas']['QuarantinedView'];
+export type RefreshPrices = components['schemas']['RefreshPrices'];
+export type RefreshView = components['schemas']['RefreshView'];
+export type RepriceCalls = components['schemas']['RepriceCalls'];
+export type RepricedModelView = components['schemas']['RepricedModelView'];
+export type RepriceView = components['schemas']['RepriceView'];
 export type RoutingView = components['schemas']['RoutingView'];
+export type ServicePricesView = components['schemas']['ServicePricesView'];
 export type StatusView = components['schemas']['StatusView'];
 export type TargetView = components['schemas']['TargetView'];
 export type TimingView = components['schemas']['TimingView'];
@@ -2062,6 +2362,99 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PacketDetail"];
+                };
+            };
+        };
+    };
+    list_prices: {
+        parameters: {
+            query?: {
+                /** @description At most so many. */
+                limit?: number;
+                /** @description Those of this provider. */
+                provider?: string;
+                /** @description Those of models whose name contains this. */
+                text?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PricesView"];
+                };
+            };
+        };
+    };
+    set_price: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnPrice"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    refresh_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshPrices"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefreshView"];
+                };
+            };
+        };
+    };
+    reprice_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RepriceCalls"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepriceView"];
                 };
             };
         };

@@ -11,7 +11,7 @@ use std::{
 use tollgate_core::provider::Catalogue;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 
-use super::{Config, ConfigError, CredentialSource, read_bounded};
+use super::{CONFIG_BYTES_MAX, Config, ConfigError, CredentialSource, read_bounded};
 
 /// Why the file was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +101,7 @@ pub fn edit(
 ) -> Result<(), EditError> {
     Config::load(path, catalogue).map_err(EditError::Before)?;
     let written = |source| EditError::Write { path: path.display().to_string(), source };
-    let text = match read_bounded(path) {
+    let text = match read_bounded(path, CONFIG_BYTES_MAX) {
         Ok(text) => text,
         Err(err) if err.kind() == io::ErrorKind::NotFound => String::new(),
         Err(err) => return Err(written(err)),

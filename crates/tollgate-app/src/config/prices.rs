@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tollgate_core::{
     PicoUsd, UnixMs,
-    price::{PriceRow, Rates},
+    price::{DailyWindow, PriceRow, Rates},
 };
 use toml::Spanned;
 
@@ -20,6 +20,9 @@ const WHOLE_DIGITS_MAX: usize = 6;
 /// Digits after the point: more would be less than a pico-dollar for a token.
 const DECIMALS_MAX: usize = 6;
 
+/// Digits after the point of a price for one piece: to the pico-dollar.
+const PIECE_DECIMALS_MAX: usize = 12;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawPrice {
@@ -27,6 +30,7 @@ pub(super) struct RawPrice {
     model: Spanned<String>,
     from: Option<Spanned<String>>,
     until: Option<Spanned<String>>,
+    hours: Option<Spanned<String>>,
     input: Spanned<String>,
     output: Option<Spanned<String>>,
     cache_read: Option<Spanned<String>>,
@@ -35,6 +39,11 @@ pub(super) struct RawPrice {
     reasoning: Option<Spanned<String>>,
     input_audio: Option<Spanned<String>>,
     output_audio: Option<Spanned<String>>,
+    input_image: Option<Spanned<String>>,
+    output_image: Option<Spanned<String>>,
+    request: Option<Spanned<String>>,
+    web_search: Option<Spanned<String>>,
+    file_search: Option<Spanned<String>>,
 }
 
 /// The price row of an entry whose provider `is_known`.
@@ -62,6 +71,7 @@ pub(super) fn valid_price(
         let message = "`until` is the first day without the price, so it comes after `from`";
         return Err(Mistake::new(text, message.to_owned()));
     }
+    let piece = |text: &Option<Spanned<String>>| text.as_ref().map(per_piece).transpose();
     let rate = |text: &Option<Spanned<String>>| text.as_ref().map(per_million).transpose();
     let rates = Rates {
         input: Some(per_million(&raw.input)?),
@@ -72,16 +82,22 @@ pub(super) fn valid_price(
         reasoning: rate(&raw.reasoning)?,
         input_audio: rate(&raw.input_audio)?,
         output_audio: rate(&raw.output_audio)?,
+        input_image: rate(&raw.input_image)?,
+        output_image: rate(&raw.output_image)?,
+        request: piece(&raw.request)?,
+        web_search: piece(&raw.web_search)?,
+        file_search: piece(&raw.file_search)?,
         ..Rates::default()
     };
-    let since = raw.from.as_ref().map_or_else(String::new, |it| format!("@{}", it.get_ref()));
+    let when = [&raw.from, &raw.hours].into_iter().flatten();
+    let since: String = when.map(|it| format!("@{}", it.get_ref())).collect();
     Ok(PriceRow {
         id: format!("{provider}/{model}{since} ({SOURCE})"),
         provider,
         model,
         valid_from,
         valid_until,
-        daily: None,
+        daily: raw.hours.as_ref().map(hours).transpose()?,
         source: SOURCE.to_owned(),
         checked_on: "-".to_owned(),
         rates,
@@ -92,7 +108,7 @@ pub(super) fn valid_price(
 
 /// Dollars per million tokens as the price of one.
 fn per_million(text: &Spanned<String>) -> Result<PicoUsd, Mistake> {
-    exact(text.get_ref()).ok_or_else(|| {
+    exact(text.get_ref(), DECIMALS_MAX).ok_or_else(|| {
         let message = format!(
             "`{}` is not a price: use dollars per million tokens as decimal text of at most {DECIMALS_MAX} places, such as \"0.25\"",
             text.get_ref()
@@ -101,16 +117,48 @@ fn per_million(text: &Spanned<String>) -> Result<PicoUsd, Mistake> {
     })
 }
 
-/// A million tokens for a dollar are a million pico-dollars for each.
-fn exact(text: &str) -> Option<PicoUsd> {
+/// Dollars for one.
+fn per_piece(text: &Spanned<String>) -> Result<PicoUsd, Mistake> {
+    exact(text.get_ref(), PIECE_DECIMALS_MAX).ok_or_else(|| {
+        let message = format!(
+            "`{}` is not a price: use dollars for one, as decimal text of at most {PIECE_DECIMALS_MAX} places, such as \"0.01\"",
+            text.get_ref()
+        );
+        Mistake::new(text, message)
+    })
+}
+
+/// Hours of every day, in UTC.
+fn hours(text: &Spanned<String>) -> Result<DailyWindow, Mistake> {
+    let minute = |time: &str| {
+        let (hour, minute) = time.split_once(':')?;
+        let two = |it: &str, max: u16| {
+            let digits = it.len() == 2 && it.bytes().all(|it| it.is_ascii_digit());
+            it.parse::<u16>().ok().filter(|it| digits && *it <= max)
+        };
+        Some(two(hour, 23)? * 60 + two(minute, 59)?)
+    };
+    let window = text.get_ref().split_once('-').and_then(|(from, until)| {
+        Some(DailyWindow { from_minute: minute(from)?, until_minute: minute(until)? })
+    });
+    window.filter(|it| it.from_minute != it.until_minute).ok_or_else(|| {
+        let message =
+            format!("`{}` are no hours of a day in UTC, such as \"16:30-00:30\"", text.get_ref());
+        Mistake::new(text, message)
+    })
+}
+
+/// Dollars with so many places as whole units of the last one: a million tokens for a dollar are a
+/// million pico-dollars for each.
+fn exact(text: &str, places: usize) -> Option<PicoUsd> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |it: &str, max: usize| {
         (1..=max).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit())
     };
-    if !digits(whole, WHOLE_DIGITS_MAX) || !digits(decimals, DECIMALS_MAX) {
+    if !digits(whole, WHOLE_DIGITS_MAX) || !digits(decimals, places) {
         return None;
     }
-    format!("{whole}{decimals:0<DECIMALS_MAX$}").parse().ok().map(PicoUsd)
+    format!("{whole}{decimals:0<places$}").parse().ok().map(PicoUsd)
 }
 
 /// The beginning of a day in UTC, as price lists have it.
@@ -130,7 +178,7 @@ mod tests {
 
     #[test]
     fn prices_are_exact_to_the_pico_dollar() {
-        let check = |text: &str, pico: Option<i64>| assert_eq!(exact(text).map(|it| it.0), pico);
+        let check = |text: &str, pico: Option<i64>| assert_eq!(exact(text, 6).map(|it| it.0), pico);
         check("0.25", Some(250_000));
         check("3", Some(3_000_000));
         check("0.000001", Some(1));

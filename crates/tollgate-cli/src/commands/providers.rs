@@ -1,4 +1,4 @@
-//! `tollgate providers` and `tollgate prices`: the catalogue, its credentials and its prices.
+//! `tollgate providers`: the catalogue and its credentials.
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
@@ -11,26 +11,18 @@ use tollgate_app::{
     alone::alone,
     api::providers::{self as api, FindingState, ProviderView, TrialAsked, TrialView},
     client::ClientError,
-    clock::SystemClock,
     config::{
         Config, CredentialSource,
         edit::{NewProvider, add_provider},
     },
     credentials,
 };
-use tollgate_core::{
-    Clock as _, PicoUsd, Secret, UnixMs,
-    price::{PriceBook, PriceRow, Rates, Tier},
-    provider::Catalogue,
-};
+use tollgate_core::{Secret, provider::Catalogue};
 
 use crate::{
     args::{AddProvider, Json, KeyPlace, ProvidersCommand},
     output,
 };
-
-/// Tokens in the unit that people quote prices for.
-const TOKENS_QUOTED: u64 = 1_000_000;
 
 /// Lists, adds or tries providers, or stores or removes a credential.
 pub(super) fn providers(command: ProvidersCommand) -> Result<ExitCode> {
@@ -244,93 +236,4 @@ fn print(trial: &TrialView) -> Result<()> {
         output::line(&format!("{:<11} {:<7} {cost}", "cost", ""))?;
     }
     Ok(())
-}
-
-/// Prints the price rows of the models whose name contains `model`, or that the name leads to.
-pub(super) fn prices(model: &str, json: Json) -> Result<()> {
-    let catalogue = Catalogue::embedded()?;
-    let config = Config::load(&super::paths()?.config, &catalogue)?;
-    let book = PriceBook::embedded()?.with_overrides(config.prices);
-    let wanted = model.to_lowercase();
-    let now = SystemClock.now();
-    // A row for every model of a provider would be found under any name.
-    let leads_to = |row: &PriceRow| {
-        if row.model == "*" {
-            return false;
-        }
-        let found = book.find(&row.provider, model, now);
-        found.is_some_and(|it| it.model == row.model && it.provider == row.provider)
-    };
-    let found = book.rows().filter(|it| it.model.to_lowercase().contains(&wanted) || leads_to(it));
-    let found: Vec<&PriceRow> = found.collect();
-    if json.json {
-        return output::json_pretty(&found);
-    }
-    if found.is_empty() {
-        bail!("no model whose name contains `{model}` has a price here");
-    }
-    let header = [
-        "provider",
-        "model",
-        "tier",
-        "input",
-        "cache read",
-        "cache write 5m",
-        "cache write 1h",
-        "output",
-        "days",
-        "source",
-        "checked on",
-    ];
-    output::table(&header, found.into_iter().flat_map(lines))?;
-    output::note("US dollars per million tokens.");
-    Ok(())
-}
-
-/// A line for the row's own rates and one for each tier.
-fn lines(row: &PriceRow) -> Vec<Vec<String>> {
-    let line = |tier: String, rates: &Rates| {
-        vec![
-            row.provider.clone(),
-            row.model.clone(),
-            tier,
-            per_million(rates.input),
-            per_million(rates.cache_read),
-            per_million(rates.cache_write_5m),
-            per_million(rates.cache_write_1h),
-            per_million(rates.output),
-            days(row),
-            row.source.clone(),
-            row.checked_on.clone(),
-        ]
-    };
-    let above = |service: &str, it: &Tier| {
-        let tier = format!("{service} above {} tokens", it.above_prompt_tokens);
-        line(tier.trim_start().to_owned(), &it.rates)
-    };
-    let mut lines = vec![line("standard".to_owned(), &row.rates)];
-    lines.extend(row.tiers.iter().map(|it| above("", it)));
-    for (service, prices) in &row.services {
-        lines.push(line(service.as_str().to_owned(), &prices.rates));
-        lines.extend(prices.tiers.iter().map(|it| above(service.as_str(), it)));
-    }
-    lines
-}
-
-fn per_million(rate: Option<PicoUsd>) -> String {
-    let amount = rate.and_then(|it| it.checked_mul(TOKENS_QUOTED));
-    amount.map_or_else(|| output::UNKNOWN.to_owned(), |it| it.to_string())
-}
-
-/// When the price holds, as far as it does not always.
-fn days(row: &PriceRow) -> String {
-    let day = |at: Option<UnixMs>| at.map(|it| output::utc_day(it.0)).unwrap_or_default();
-    let hour = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let hours =
-        row.daily.map(|it| format!(" {}-{} UTC", hour(it.from_minute), hour(it.until_minute)));
-    let days = match (row.valid_from, row.valid_until) {
-        (None, None) => "always".to_owned(),
-        (from, until) => format!("{}..{}", day(from), day(until)),
-    };
-    format!("{days}{}", hours.unwrap_or_default())
 }

@@ -1,0 +1,104 @@
+//! Documents that somebody asked for, such as a price list: by the client that calls providers, so
+//! that there is one way out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
+
+use crate::{
+    GatewayError, Limits, Proxies,
+    upstream::{SendError, Upstream},
+};
+
+/// How long a whole document may take: a few megabytes over a slow line.
+pub const FETCH_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why a document was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The client cannot be made.
+    #[error(transparent)]
+    Client(#[from] GatewayError),
+    /// The address cannot be asked.
+    #[error("ask for `{0}`")]
+    Address(Uri, #[source] http::Error),
+    /// Nobody answered.
+    #[error("reach `{url}`: {reason}")]
+    Unreachable {
+        /// The address.
+        url: Uri,
+        /// The last step that failed.
+        reason: String,
+    },
+    /// The answer is no document.
+    #[error("`{url}` answered {status}")]
+    Status {
+        /// The address.
+        url: Uri,
+        /// The status; a redirection is not followed.
+        status: StatusCode,
+    },
+    /// The document is longer than may be.
+    #[error("`{url}` is longer than {max} bytes")]
+    TooLong {
+        /// The address.
+        url: Uri,
+        /// The limit.
+        max: usize,
+    },
+    /// The document broke off.
+    #[error("`{0}` broke off")]
+    Broke(Uri),
+    /// It took too long.
+    #[error("`{url}` was not there within {} s", FETCH_PATIENCE.as_secs())]
+    Timeout {
+        /// The address.
+        url: Uri,
+    },
+}
+
+/// Fetches the document at `url`, of at most `bytes_max`, through the proxy that `proxies` has for it.
+/// Sends nothing but the address and who asks.
+///
+/// # Errors
+/// See [`FetchError`].
+pub async fn fetch(url: &Uri, bytes_max: usize, proxies: Proxies) -> Result<Bytes, FetchError> {
+    let upstream = Upstream::new(Vec::new(), proxies, &Limits::default())?;
+    let document = get(&upstream, url, bytes_max);
+    tokio::time::timeout(FETCH_PATIENCE, document)
+        .await
+        .unwrap_or_else(|_| Err(FetchError::Timeout { url: url.clone() }))
+}
+
+async fn get(upstream: &Upstream, url: &Uri, bytes_max: usize) -> Result<Bytes, FetchError> {
+    let request = Request::get(url.clone())
+        .header(header::USER_AGENT, concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+        .header(header::ACCEPT, "application/json")
+        .body(Either::Left(Full::new(Bytes::new())))
+        .map_err(|err| FetchError::Address(url.clone(), err))?;
+    let answer = upstream.send(request).await.map_err(|err| unreachable(url, err))?;
+    let status = answer.status();
+    if status != StatusCode::OK {
+        return Err(FetchError::Status { url: url.clone(), status });
+    }
+    let whole = Limited::new(answer.into_body(), bytes_max).collect().await;
+    whole.map(http_body_util::Collected::to_bytes).map_err(|err| {
+        if err.is::<LengthLimitError>() {
+            FetchError::TooLong { url: url.clone(), max: bytes_max }
+        } else {
+            FetchError::Broke(url.clone())
+        }
+    })
+}
+
+fn unreachable(url: &Uri, err: SendError) -> FetchError {
+    let reason = match err {
+        SendError::Unreachable(reason) | SendError::Tls(reason) => reason,
+        SendError::Timeout(after) => format!("no connection within {} s", after.as_secs()),
+        SendError::Silent(after) => format!("no answer within {} s", after.as_secs()),
+        SendError::Broke { .. } => "the connection broke".to_owned(),
+    };
+    FetchError::Unreachable { url: url.clone(), reason }
+}
