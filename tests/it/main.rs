@@ -4,4 +4,5 @@ mod capture;
 mod console;
 mod desktop;
 mod gateway;
+mod oracle;
 mod product;

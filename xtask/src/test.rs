@@ -41,6 +41,11 @@ const REQUIRE_BPF: &str = "TOLLGATE_REQUIRE_BPF";
 /// Folders of tests with npm packages of their own.
 const NODE_FOLDERS: [&str; 2] = ["tests/clients/node", "tests/ui"];
 
+/// Folders below `tests/clients` with Python packages of their own, and what those are. LiteLLM needs another `openai`
+/// than the SDKs' tests.
+const PYTHON_FOLDERS: [(&str, &str); 2] =
+    [("python", "Python SDKs"), ("prices", "price calculators")];
+
 /// How many tests ran, of every runner together.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -103,22 +108,29 @@ pub(crate) fn run(workspace: &mut Workspace, options: &Options) -> Result<Tally>
     Ok(tally)
 }
 
-/// The official SDKs and what drives the browser, as `tests` pins them: npm's beside their programs, Python's in an
-/// environment of its own below `target/clients`.
+/// The official SDKs, the price calculators and what drives the browser, as `tests` pins them: npm's beside their
+/// programs, Python's in environments of their own below `target/clients`.
 fn prepare_clients(workspace: &Workspace) -> Result<()> {
     for folder in NODE_FOLDERS {
         ui::install(workspace, &workspace.root.join(folder))?;
     }
-    let requirements = workspace.root.join("tests/clients/python/requirements.txt");
+    for (name, what) in PYTHON_FOLDERS {
+        prepare_python(workspace, name, what)?;
+    }
+    Ok(())
+}
+
+fn prepare_python(workspace: &Workspace, name: &str, what: &str) -> Result<()> {
+    let requirements = workspace.root.join("tests/clients").join(name).join("requirements.txt");
     if !requirements.is_file() {
         return Ok(());
     }
-    let folder = workspace.root.join("target/clients/python");
+    let folder = workspace.root.join("target/clients").join(name);
     let wanted = fs::read(&requirements)
         .with_context(|| format!("cannot read `{}`", requirements.display()))?;
     let stamp = Stamp::new(wanted, folder.join("installed-requirements.txt"));
     if stamp.is_fresh() {
-        setup::say("Python SDKs", "already there");
+        setup::say(what, "already there");
         return Ok(());
     }
     tools::venv(workspace, &folder)?;
@@ -129,7 +141,7 @@ fn prepare_clients(workspace: &Workspace) -> Result<()> {
             .arg(requirements),
     )?;
     stamp.set()?;
-    setup::say("Python SDKs", "installed");
+    setup::say(what, "installed");
     Ok(())
 }
 
