@@ -145,42 +145,52 @@ pub fn conversation(bodies: Bodies<'_>) -> Conversation {
     let answer = reading::answer(bodies.response);
     let mut history = View::new();
     let mut answers = View::new();
-    let (tools, prompt_members) = match bodies.format {
+    match bodies.format {
         Format::OpenaiChat
         | Format::OpenaiEmbeddings
         | Format::CohereEmbed
         | Format::OllamaEmbed => {
             chat::request(&request, &mut history);
             chat::answer(&chat::assembled(answer), &mut answers);
-            (chat::tools(&request), chat::PROMPT_MEMBERS)
         }
         Format::OpenaiResponses => {
             responses::request(&request, &mut history);
             responses::answer(&responses::assembled(answer), &mut answers);
-            (responses::tools(&request), responses::PROMPT_MEMBERS)
         }
         Format::AnthropicMessages => {
             anthropic::request(&request, &mut history);
             anthropic::answer(&anthropic::assembled(answer), &mut answers);
-            (anthropic::tools(&request), anthropic::PROMPT_MEMBERS)
         }
         Format::Gemini => {
             gemini::request(&request, &mut history);
             gemini::answer(&gemini::assembled(answer), &mut answers);
-            (gemini::tools(&request), gemini::PROMPT_MEMBERS)
         }
         Format::BedrockConverse => {
             bedrock::request(&request, &mut history);
             bedrock::answer(&bedrock::assembled(answer), &mut answers);
-            (bedrock::tools(&request), bedrock::PROMPT_MEMBERS)
         }
-    };
+    }
+    let (tools, prompt_members) = outline(bodies.format, &request);
     let (params, params_cut) = view::params(&request, prompt_members);
     let cut = history.cut || answers.cut || params_cut;
     let mut messages = history.messages;
     let answer_count = answers.messages.len();
     messages.append(&mut answers.messages);
     Conversation { messages, answers: answer_count, tools, params, cut }
+}
+
+/// The names of a request's tools, and the members that are its prompt or tools.
+pub(crate) fn outline(format: Format, request: &Value) -> (Vec<String>, &'static [&'static str]) {
+    match format {
+        Format::OpenaiChat
+        | Format::OpenaiEmbeddings
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => (chat::tools(request), chat::PROMPT_MEMBERS),
+        Format::OpenaiResponses => (responses::tools(request), responses::PROMPT_MEMBERS),
+        Format::AnthropicMessages => (anthropic::tools(request), anthropic::PROMPT_MEMBERS),
+        Format::Gemini => (gemini::tools(request), gemini::PROMPT_MEMBERS),
+        Format::BedrockConverse => (bedrock::tools(request), bedrock::PROMPT_MEMBERS),
+    }
 }
 
 #[cfg(test)]
