@@ -53,6 +53,8 @@ pub enum ErrorCode {
     NoCredential,
     /// The request came from another site or for another host.
     Forbidden,
+    /// A rule of the configuration denies the call.
+    DeniedByRule,
     /// No connection to the provider could be made.
     ProviderUnreachable,
     /// The provider's certificate or TLS handshake was not accepted.

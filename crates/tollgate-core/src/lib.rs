@@ -16,6 +16,7 @@ pub mod price;
 pub mod provider;
 pub mod quirks;
 pub mod routing;
+pub mod rule;
 pub mod secret;
 pub mod usage;
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Format, call::ErrorCode};
+use crate::{Format, call::ErrorCode, rule::RuleTrace};
 
 /// In which order the targets of a model are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,10 +37,13 @@ impl Strategy {
 }
 
 /// What the gateway decided for one call. Kept only for calls for which there was something to
-/// decide: those of a configured model, and those that were translated.
+/// decide: those that a rule is for, those of a configured model, and those that were translated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routing {
-    /// The configured model that the client asked for.
+    /// The rules that fired or could not be evaluated, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleTrace>,
+    /// The configured model that the client, or a rule in its place, asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// By which its targets were put in order.
@@ -107,6 +110,7 @@ pub struct Loss {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule::{RuleChange, RuleEffect, RuleEnd};
 
     #[test]
     fn what_is_stored_reads_back_the_same() {
@@ -122,7 +126,18 @@ mod tests {
         let failed =
             AttemptResult::Failed { code: ErrorCode::Timeout, message: "too slow".to_owned() };
         let loss = Loss { field: "top_k".to_owned(), why: "has no place".to_owned() };
+        let change = RuleChange {
+            action: "cap".to_owned(),
+            on: Some("max_tokens".to_owned()),
+            effect: RuleEffect::Impossible("it is not a number".to_owned()),
+        };
+        let trace = |end| RuleTrace { rule: "r".to_owned(), end, changes: vec![change.clone()] };
         let routing = Routing {
+            rules: vec![
+                trace(RuleEnd::Applied),
+                trace(RuleEnd::Denied),
+                trace(RuleEnd::Failed("no".to_owned())),
+            ],
             model: Some("fast".to_owned()),
             strategy: Some(Strategy::Latency),
             attempts: vec![

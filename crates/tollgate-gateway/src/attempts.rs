@@ -319,6 +319,7 @@ impl Verdict {
                 | ErrorCode::UnknownProvider
                 | ErrorCode::NoCredential
                 | ErrorCode::Forbidden
+                | ErrorCode::DeniedByRule
                 | ErrorCode::SlowUpload
                 | ErrorCode::NotSupported
                 | ErrorCode::NotTranslatable

@@ -6,15 +6,17 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Context,
+    time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 use tokio::time::Instant;
 use tollgate_core::{
-    Format, Operation, Routing, UnixMs,
+    Caller, Format, Operation, Routing, UnixMs,
     call::Timing,
     routing::{Attempt, Loss},
+    rule::RuleTrace,
 };
 use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
 
@@ -49,6 +51,10 @@ pub(crate) struct OpenCall {
     delivery: Delivery,
     /// The model that the provider was asked for, where that is not the client's.
     model_sent: Option<Arc<str>>,
+    /// The model that a rule asks for in place of the client's.
+    model_ruled: Option<Arc<str>>,
+    /// Headers that a rule gave the request: they go to any provider, in any format.
+    headers_ruled: Vec<HeaderName>,
     routing: Option<Box<Routing>>,
     closed: bool,
 }
@@ -99,6 +105,8 @@ impl OpenCall {
             retries: 0,
             delivery: Delivery::NotSent,
             model_sent: None,
+            model_ruled: None,
+            headers_ruled: Vec::new(),
             routing: None,
             closed: false,
         }
@@ -203,6 +211,33 @@ impl OpenCall {
         }
     }
 
+    /// The program at the other end; waits for it at most `bound`.
+    pub(crate) async fn caller_within(&self, bound: Duration) -> Option<Arc<Caller>> {
+        self.connection.caller_within(bound).await
+    }
+
+    /// Notes what the rules did.
+    pub(crate) fn ruled(&mut self, traces: &[RuleTrace]) {
+        if !traces.is_empty() {
+            self.routing.get_or_insert_default().rules = traces.to_vec();
+        }
+    }
+
+    /// Notes the headers that a rule gave the request.
+    pub(crate) fn gains_headers(&mut self, names: Vec<HeaderName>) {
+        self.headers_ruled = names;
+    }
+
+    /// The headers that a rule gave the request.
+    pub(crate) fn headers_ruled(&self) -> &[HeaderName] {
+        &self.headers_ruled
+    }
+
+    /// Notes that another model is asked for than the client's.
+    pub(crate) fn asks_for(&mut self, model: &str) {
+        self.model_ruled = Some(model.into());
+    }
+
     /// Notes that the targets of a configured model are tried.
     pub(crate) fn routed_by(&mut self, model: &ServedModel) {
         let routing = self.routing.get_or_insert_default();
@@ -230,7 +265,7 @@ impl OpenCall {
     /// Notes that the request is about to be sent, and with which model's name if not the client's.
     pub(crate) fn sending(&mut self, destination: &Destination, model: Option<&Arc<str>>) {
         self.goes_to(destination);
-        self.model_sent = model.map(Arc::clone);
+        self.model_sent = model.or(self.model_ruled.as_ref()).map(Arc::clone);
         let first = self.delivery == Delivery::NotSent && self.retries == 0;
         self.delivery = Delivery::Sent;
         if !first {
@@ -426,7 +461,7 @@ impl KeptBodies {
     }
 }
 
-fn micros(duration: std::time::Duration) -> u64 {
+fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -11,7 +11,7 @@ use tollgate_core::{Clock, call::ErrorCode};
 
 use crate::{
     CallerLookup, Connection, GatewayError, History, Limits, LiveCall, ModelStatus, Observer,
-    ResponseBody, Sink, Snapshot,
+    ResponseBody, RuleSet, Sink, Snapshot,
     call::OpenCall,
     error::Refusal,
     ids::Ids,
@@ -125,6 +125,12 @@ impl Gateway {
             call.asked(&asked);
         }
         refuse::refuse(call, request, &Refusal::new(code, message.to_owned()))
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> Arc<RuleSet> {
+        Arc::clone(&self.routes.load().rules)
     }
 
     /// The calls that are not settled yet, oldest first.

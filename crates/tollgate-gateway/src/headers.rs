@@ -18,9 +18,14 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+/// Whether a header belongs to one connection by its name alone.
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
+}
+
 /// Whether a header stays on the connection that it came on.
 fn stays(name: &HeaderName, connection: &[&str]) -> bool {
-    HOP_BY_HOP.contains(name) || connection.iter().any(|it| it.eq_ignore_ascii_case(name.as_str()))
+    is_hop_by_hop(name) || connection.iter().any(|it| it.eq_ignore_ascii_case(name.as_str()))
 }
 
 /// The header names that `connection` lists; `close` and `keep-alive` among them do no harm.
@@ -45,6 +50,8 @@ pub(crate) struct Outbound<'a> {
     pub(crate) destination: &'a Destination,
     pub(crate) credential: &'a Credential,
     pub(crate) carried: Carried,
+    /// Headers that go out whatever is carried.
+    pub(crate) ruled: &'a [HeaderName],
     pub(crate) framing: Framing,
     /// Whether the answer must come uncompressed, because a part of it is to be hidden again.
     pub(crate) plain_answer: PlainAnswer,
@@ -82,14 +89,14 @@ pub(crate) enum PlainAnswer {
 
 /// The headers for the provider. `host` is left to the connection.
 pub(crate) fn for_provider(client: &HeaderMap, outbound: Outbound<'_>) -> HeaderMap {
-    let Outbound { destination, credential, carried, framing, plain_answer } = outbound;
+    let Outbound { destination, credential, carried, ruled, framing, plain_answer } = outbound;
     let connection = listed(client);
     let mut headers = HeaderMap::with_capacity(client.len() + 4);
     let chunked = client.contains_key(header::TRANSFER_ENCODING);
     for (name, value) in client {
         let value = match name {
             &header::HOST | &header::EXPECT => continue,
-            name if carried.leaves_out(name) => continue,
+            name if carried.leaves_out(name) && !ruled.contains(name) => continue,
             &header::CONTENT_LENGTH => match framing {
                 Framing::Whole(bytes) => HeaderValue::from(bytes),
                 Framing::AsItComes => value.clone(),

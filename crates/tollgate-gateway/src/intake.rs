@@ -77,6 +77,11 @@ impl Upload {
         Some((Counted { body, count, silence, failed: Some(failed) }, uploaded))
     }
 
+    /// Takes back a body that is not passed on after all.
+    pub(crate) fn give_back(&mut self, counted: Counted) {
+        self.body = Some(counted.body);
+    }
+
     /// Reads what is still on its way, within limits, so that the client gets to read its answer.
     pub(crate) async fn drain(&mut self) {
         let Some(mut body) = self.body.take().filter(|_| !self.waits) else { return };

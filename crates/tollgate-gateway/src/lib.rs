@@ -34,6 +34,7 @@ mod probe;
 mod refuse;
 mod request;
 mod route;
+pub mod rules;
 mod send;
 mod settle;
 mod sign;
@@ -59,6 +60,7 @@ pub use limits::{
 pub use model::{ModelStatus, TargetStatus};
 pub use observe::{GatewayEvent, LiveCall, Observer};
 pub use probe::ProbeError;
+pub use rules::RuleSet;
 pub use sign::{AwsKeys, EntraKey, GoogleKey, GoogleKeyError, ProfileFiles, SIGN_TIMEOUT, Signing};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
 pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};

@@ -6,9 +6,18 @@ use http::{Request, Response, request};
 use hyper::body::Incoming;
 
 use crate::{
-    Connection, Gateway, ResponseBody, answer::Answer, attempts::attempt, call::OpenCall,
-    error::Refusal, intake::Upload, live::unless_stopped, refuse::refuse, request::take,
-    route::admit, stream::relay,
+    Connection, Gateway, ResponseBody,
+    answer::Answer,
+    attempts::attempt,
+    call::OpenCall,
+    error::Refusal,
+    intake::Upload,
+    live::unless_stopped,
+    refuse::refuse,
+    request::take,
+    route::admit,
+    rules::{HeaderEdit, govern::govern},
+    stream::relay,
 };
 
 /// Answers one request.
@@ -22,12 +31,17 @@ pub(crate) async fn run(
     let mut call = OpenCall::begin(gateway, connection, &head);
     let handle = call.handle();
     let forwarded = unless_stopped(&handle, forward(gateway, &mut call, &head, &mut upload)).await;
-    let relayed = match forwarded.unwrap_or_else(|| Err(Refusal::stopping())) {
-        Ok(answer) => relay(call, answer).await,
-        Err(refusal) => Err((call, refusal)),
+    let (relayed, edits) = match forwarded.unwrap_or_else(|| Err(Refusal::stopping())) {
+        Ok((answer, edits)) => (relay(call, answer).await, edits),
+        Err(refusal) => (Err((call, refusal)), Vec::new()),
     };
     match relayed {
-        Ok(response) => response,
+        Ok(mut response) => {
+            for edit in edits {
+                edit.apply(response.headers_mut());
+            }
+            response
+        }
         Err((call, refusal)) => {
             unless_stopped(&handle, upload.drain()).await;
             refuse(call, &head, &refusal)
@@ -35,16 +49,20 @@ pub(crate) async fn run(
     }
 }
 
-/// Brings the request to its provider and the head of the answer back.
+/// Brings the request to its provider and the head of the answer back, with what the rules want
+/// changed of that.
 async fn forward(
     gateway: &Gateway,
     call: &mut OpenCall,
     head: &request::Parts,
     upload: &mut Upload,
-) -> Result<Answer, Refusal> {
+) -> Result<(Answer, Vec<HeaderEdit>), Refusal> {
     admit(head)?;
-    let asked = call.routes().ask(head)?;
+    let mut asked = call.routes().ask(head)?;
     call.asked(&asked);
-    let request = take(call, head, &asked, upload, &gateway.room).await?;
-    attempt(gateway, call, head, &asked, request).await
+    let mut request = take(call, head, &asked, upload, &gateway.room).await?;
+    let ruled = govern(call, head, &mut asked, &mut request, upload).await?;
+    let head = ruled.head.as_deref().unwrap_or(head);
+    let answer = attempt(gateway, call, head, &asked, request).await?;
+    Ok((answer, ruled.response_headers))
 }

@@ -69,6 +69,7 @@ impl Gateway {
             destination,
             credential: &credential,
             carried: Carried::All,
+            ruled: &[],
             framing: Framing::AsItComes,
             plain_answer: PlainAnswer::AsAsked,
         };

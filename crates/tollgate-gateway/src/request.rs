@@ -39,6 +39,15 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
+    /// Takes another body in place of the client's.
+    pub(crate) fn replace(&mut self, body: Bytes) {
+        self.facts = read_request(&body).ok();
+        self.own = body;
+        self.decoded = None;
+        self.coded = false;
+        self.standalone = None;
+    }
+
     /// The body without its content coding; `None` where that could not be undone.
     pub(crate) fn plain(&self) -> Option<&Bytes> {
         if self.coded { self.decoded.as_ref() } else { Some(&self.own) }
@@ -46,6 +55,18 @@ impl Whole {
 }
 
 impl Request {
+    /// A request without a body.
+    pub(crate) fn nothing() -> Self {
+        Self::Whole(Whole {
+            own: Bytes::new(),
+            decoded: None,
+            coded: false,
+            facts: None,
+            standalone: None,
+            _held: Held::default(),
+        })
+    }
+
     /// The model that the body names.
     pub(crate) fn model(&self) -> Option<&str> {
         match self {
@@ -118,7 +139,7 @@ fn decoded(body: &Bytes, coding: &HeaderValue) -> Option<Bytes> {
 }
 
 /// Whether the gateway must read the body of such a request.
-const fn is_read(operation: Operation) -> bool {
+pub(crate) const fn is_read(operation: Operation) -> bool {
     match operation {
         Operation::Generate | Operation::Embed | Operation::CountTokens => true,
         Operation::ListModels | Operation::Other => false,

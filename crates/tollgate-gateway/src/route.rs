@@ -6,7 +6,7 @@ use tollgate_core::{Format, call::ErrorCode, price::PriceBook};
 use tollgate_wire::{Inbound, Route, detect, detect_suffix, format_row, text};
 
 use crate::{
-    GatewayError, Snapshot,
+    GatewayError, RuleSet, Snapshot,
     destination::{Destination, Way},
     error::Refusal,
     model::{Healths, ServedModel},
@@ -26,6 +26,8 @@ pub(crate) struct Routes {
     unavailable: HashMap<String, String>,
     /// What the calls cost.
     pub(crate) prices: Arc<PriceBook>,
+    /// What is to be done with certain calls.
+    pub(crate) rules: Arc<RuleSet>,
 }
 
 /// What a request asks for.
@@ -89,6 +91,7 @@ impl Routes {
             healths: Healths::new(),
             unavailable: snapshot.unavailable.into_iter().collect(),
             prices: snapshot.prices,
+            rules: snapshot.rules,
         };
         let known = earlier.map(|it| it.healths.clone()).unwrap_or_default();
         for model in snapshot.models {

@@ -155,6 +155,7 @@ impl Sending<'_> {
             destination: &outgoing.way.destination,
             credential: &outgoing.credential,
             carried: outgoing.carried,
+            ruled: self.call.headers_ruled(),
             framing,
             plain_answer,
         };

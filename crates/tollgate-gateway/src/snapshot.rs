@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tollgate_core::{Format, Secret, price::PriceBook, provider::Provider, routing::Strategy};
 use tollgate_wire::format_row;
 
-use crate::{Signing, Timeouts};
+use crate::{RuleSet, Signing, Timeouts};
 
 /// A provider as this gateway uses it.
 #[derive(Clone, Debug)]
@@ -76,6 +76,8 @@ pub struct Snapshot {
     pub unavailable: Vec<(String, String)>,
     /// What the calls cost.
     pub prices: Arc<PriceBook>,
+    /// What is to be done with certain calls.
+    pub rules: Arc<RuleSet>,
 }
 
 impl Snapshot {

@@ -28,7 +28,7 @@ pub const fn error_status(code: ErrorCode) -> u16 {
     match code {
         ErrorCode::MalformedBody | ErrorCode::NotTranslatable => 400,
         ErrorCode::NoCredential => 401,
-        ErrorCode::Forbidden => 403,
+        ErrorCode::Forbidden | ErrorCode::DeniedByRule => 403,
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
         ErrorCode::SlowUpload => 408,
         ErrorCode::BodyTooLarge => 413,
@@ -49,6 +49,7 @@ pub const fn error_name(code: ErrorCode) -> &'static str {
         ErrorCode::UnknownProvider => "unknown-provider",
         ErrorCode::NoCredential => "no-credential",
         ErrorCode::Forbidden => "forbidden",
+        ErrorCode::DeniedByRule => "denied-by-rule",
         ErrorCode::ProviderUnreachable => "provider-unreachable",
         ErrorCode::TlsFailure => "tls-failure",
         ErrorCode::Timeout => "timeout",
@@ -166,7 +167,7 @@ impl<'a> OpenaiError<'a> {
     const fn new(code: ErrorCode, message: &'a str) -> Self {
         let r#type = match code {
             ErrorCode::NoCredential => "authentication_error",
-            ErrorCode::Forbidden => "permission_error",
+            ErrorCode::Forbidden | ErrorCode::DeniedByRule => "permission_error",
             ErrorCode::MalformedBody
             | ErrorCode::BodyTooLarge
             | ErrorCode::UnknownPath
@@ -214,7 +215,7 @@ impl<'a> AnthropicEnvelope<'a> {
                 "invalid_request_error"
             }
             ErrorCode::NoCredential => "authentication_error",
-            ErrorCode::Forbidden => "permission_error",
+            ErrorCode::Forbidden | ErrorCode::DeniedByRule => "permission_error",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
             ErrorCode::BodyTooLarge => "request_too_large",
             ErrorCode::Timeout | ErrorCode::SlowUpload => "timeout_error",
@@ -256,7 +257,7 @@ impl<'a> GoogleError<'a> {
                 "INVALID_ARGUMENT"
             }
             ErrorCode::NoCredential => "UNAUTHENTICATED",
-            ErrorCode::Forbidden => "PERMISSION_DENIED",
+            ErrorCode::Forbidden | ErrorCode::DeniedByRule => "PERMISSION_DENIED",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",
             ErrorCode::ProviderUnreachable
             | ErrorCode::TlsFailure
@@ -300,7 +301,7 @@ const fn amazon_exception(code: ErrorCode) -> &'static str {
         | ErrorCode::NotSupported
         | ErrorCode::NotTranslatable => "ValidationException",
         ErrorCode::NoCredential => "UnrecognizedClientException",
-        ErrorCode::Forbidden => "AccessDeniedException",
+        ErrorCode::Forbidden | ErrorCode::DeniedByRule => "AccessDeniedException",
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "ResourceNotFoundException",
         ErrorCode::Timeout | ErrorCode::SlowUpload => "ModelTimeoutException",
         ErrorCode::Overloaded | ErrorCode::Stopping => "ServiceUnavailableException",

@@ -44,6 +44,19 @@ pub fn not_signed(provider: &str, why: &str) -> String {
     format!("Tollgate has no valid credential for `{provider}`: {why}.")
 }
 
+/// A rule of the configuration denies the call, for the `reason` that it gives.
+#[must_use]
+pub fn denied_by_rule(rule: &str, reason: &str) -> String {
+    format!("Tollgate's rule `{rule}` denies this call: {reason}")
+}
+
+/// A rule is to change a body whose content coding cannot be undone here.
+#[must_use]
+pub fn unreadable_coding() -> String {
+    "A rule of Tollgate is to change this request, whose content-encoding Tollgate cannot undo."
+        .to_owned()
+}
+
 /// No connection; `why` is the last step that failed, without addresses that hold secrets.
 #[must_use]
 pub fn provider_unreachable(provider: &str, why: &str) -> String {

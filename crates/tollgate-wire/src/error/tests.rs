@@ -10,13 +10,14 @@ use crate::{
     text,
 };
 
-const CODES: [ErrorCode; 15] = [
+const CODES: [ErrorCode; 16] = [
     ErrorCode::MalformedBody,
     ErrorCode::BodyTooLarge,
     ErrorCode::UnknownPath,
     ErrorCode::UnknownProvider,
     ErrorCode::NoCredential,
     ErrorCode::Forbidden,
+    ErrorCode::DeniedByRule,
     ErrorCode::ProviderUnreachable,
     ErrorCode::TlsFailure,
     ErrorCode::Timeout,
