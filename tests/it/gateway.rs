@@ -18,5 +18,6 @@ mod many;
 mod proxies;
 mod refusals;
 mod routing;
+mod rules;
 mod signed;
 mod tls;

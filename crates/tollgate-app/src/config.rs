@@ -9,9 +9,11 @@ mod endpoints;
 mod models;
 mod prices;
 mod refresh;
+mod rules;
 
 use std::{
-    collections::BTreeMap, fs, io, net::SocketAddr, path::Path, str::FromStr, time::Duration,
+    collections::BTreeMap, fs, io, net::SocketAddr, path::Path, str::FromStr, sync::Arc,
+    time::Duration,
 };
 
 use serde::Deserialize;
@@ -20,7 +22,7 @@ use tollgate_core::{
     provider::{Auth, Catalogue, Endpoint, Provider},
     quirks::Quirks,
 };
-use tollgate_gateway::Model;
+use tollgate_gateway::{Model, RuleSet};
 use toml::Spanned;
 
 pub use self::credential::CredentialSource;
@@ -29,6 +31,7 @@ use self::{
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
     refresh::{RawRefresh, valid_refresh},
+    rules::{RawRule, valid_rules},
 };
 
 /// Where the gateway listens unless told otherwise.
@@ -63,7 +66,7 @@ pub struct ProviderConfig {
 }
 
 /// A valid configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where the gateway listens; always a loopback address.
     pub listen: SocketAddr,
@@ -77,6 +80,8 @@ pub struct Config {
     pub prices: Vec<PriceRow>,
     /// Which public price list is read, and how often unasked.
     pub price_refresh: RefreshConfig,
+    /// The user's rules.
+    pub rules: Arc<RuleSet>,
 }
 
 impl Default for Config {
@@ -88,6 +93,7 @@ impl Default for Config {
             models: Vec::new(),
             prices: Vec::new(),
             price_refresh: RefreshConfig::default(),
+            rules: Arc::default(),
         }
     }
 }
@@ -168,7 +174,8 @@ impl Config {
         let prices = raw.prices.iter().map(|it| valid_price(it, is_known));
         let prices = prices.collect::<Result<_, _>>()?;
         let price_refresh = valid_refresh(raw.price_refresh)?;
-        Ok(Self { listen, keep_bodies, providers, models, prices, price_refresh })
+        let rules = Arc::new(valid_rules(&raw.rules, text)?);
+        Ok(Self { listen, keep_bodies, providers, models, prices, price_refresh, rules })
     }
 }
 
@@ -186,6 +193,8 @@ struct Raw {
     prices: Vec<RawPrice>,
     #[serde(default)]
     price_refresh: RawRefresh,
+    #[serde(default)]
+    rules: Vec<RawRule>,
 }
 
 #[derive(Default, Deserialize)]
@@ -667,6 +676,7 @@ mod tests {
         assert_eq!(texts(&definitions["model"]["properties"]["strategy"]["enum"]), strategies);
         assert_eq!(definitions["model"]["properties"]["retries"]["maximum"], MODEL_RETRIES_MAX);
         assert_eq!(definitions["model"]["properties"]["targets"]["maxItems"], MODEL_TARGETS_MAX);
+        assert_eq!(told(&definitions["rule"]), known("[[rules]]\nwrong = 1"));
         let formats = Format::ALL.map(|it| it.to_string()).into();
         assert_eq!(texts(&provider["properties"]["format"]["items"]["enum"]), formats);
         let ids = Catalogue::embedded().unwrap().iter().map(|it| it.id.clone()).collect();

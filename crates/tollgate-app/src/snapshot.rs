@@ -69,7 +69,8 @@ pub(crate) fn make(
         providers.retain(|it| it.simulated);
     }
     let models = config.models.clone();
-    (Snapshot { models, unavailable, ..Snapshot::new(providers, prices) }, problems)
+    let rules = Arc::clone(&config.rules);
+    (Snapshot { models, unavailable, rules, ..Snapshot::new(providers, prices) }, problems)
 }
 
 /// The hosts, with their ports where they are not the usual ones, that the gateway calls.
