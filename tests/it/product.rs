@@ -15,6 +15,7 @@ mod events;
 mod keyring;
 mod prices;
 mod providers;
+mod rules;
 mod sdk_errors;
 mod sdks;
 mod secrets;

@@ -31,6 +31,7 @@ pub mod packets;
 pub mod prices;
 pub mod programs;
 pub mod providers;
+pub mod rules;
 pub mod status;
 pub mod view;
 
@@ -63,6 +64,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prices::list_prices, prices::set_price))
         .routes(routes!(prices::refresh_prices))
         .routes(routes!(prices::reprice_calls))
+        .routes(routes!(rules::list_rules))
+        .routes(routes!(rules::test_rules))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))

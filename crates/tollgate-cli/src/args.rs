@@ -64,6 +64,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ModelsCommand,
     },
+    /// List the rules of the configuration, and try them on a call
+    Rules {
+        #[command(subcommand)]
+        command: RulesCommand,
+    },
     /// List prices, set your own, fetch public price lists anew, and price old calls again
     Prices {
         #[command(subcommand)]
@@ -103,6 +108,23 @@ pub(crate) enum Command {
 pub(crate) enum ModelsCommand {
     /// List them
     List(Json),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RulesCommand {
+    /// List them
+    List(Json),
+    /// Say for each rule whether it fires for a call, why, and what it changes; nothing is sent
+    Test {
+        /// A JSON file with what is known of the call; `-` reads standard input
+        #[arg(required_unless_present = "call", conflicts_with = "call")]
+        file: Option<PathBuf>,
+        /// A call of the ledger; the beginning of its id is enough
+        #[arg(long, value_name = "ID")]
+        call: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
 }
 
 #[derive(Subcommand)]

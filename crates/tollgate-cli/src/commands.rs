@@ -19,6 +19,7 @@ mod packets;
 mod prices;
 mod programs;
 mod providers;
+mod rules;
 mod serve;
 mod status;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Models { command: ModelsCommand::List(json) } => {
             runtime()?.block_on(models::list(json))?;
         }
+        Command::Rules { command } => runtime()?.block_on(rules::rules(command))?,
         Command::Providers { command } => return providers::providers(command),
         Command::Prices { command } => prices::prices(command)?,
         Command::Completions { shell } => {

@@ -9,6 +9,7 @@ use tollgate_gateway::{ModelStatus, TargetStatus};
 use tollgate_wire::error_name;
 use utoipa::ToSchema;
 
+use super::rules::RuleTraceView;
 use crate::App;
 
 /// A model of the configuration, as it is at this moment.
@@ -47,7 +48,9 @@ pub struct TargetView {
 /// How a call came to the provider that answered it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RoutingView {
-    /// The configured model that the client asked for.
+    /// The rules that fired or could not be evaluated, in order.
+    pub rules: Vec<RuleTraceView>,
+    /// The configured model that the client, or a rule in its place, asked for.
     pub model: Option<String>,
     /// By which its targets were put in order.
     pub strategy: Option<String>,
@@ -130,6 +133,7 @@ impl From<Routing> for RoutingView {
     fn from(it: Routing) -> Self {
         let losses = |it: Vec<Loss>| it.into_iter().map(LossView::from).collect();
         Self {
+            rules: it.rules.into_iter().map(RuleTraceView::from).collect(),
             model: it.model,
             strategy: it.strategy.map(Strategy::name).map(str::to_owned),
             attempts: it.attempts.into_iter().map(AttemptView::from).collect(),

@@ -92,7 +92,7 @@ async fn passes(client: &Client, filter: &str, id: &str) -> Result<bool> {
 }
 
 /// The whole id of the one call whose id begins so.
-async fn resolve(client: &Client, prefix: &str) -> Result<String> {
+pub(super) async fn resolve(client: &Client, prefix: &str) -> Result<String> {
     let digits = prefix.replace('-', "").to_ascii_lowercase();
     let bits = 4 * digits.len();
     if bits >= 128 {
@@ -175,6 +175,13 @@ fn status(call: &CallView) -> String {
 }
 
 fn print_routing(routing: &RoutingView) -> Result<()> {
+    for it in &routing.rules {
+        let why = it.why.as_deref().map_or_else(String::new, |it| format!(": {it}"));
+        output::line(&format!("rule      `{}` {}{why}", it.rule, it.end))?;
+        for change in &it.changes {
+            output::line(&format!("  {}", super::rules::told(change)))?;
+        }
+    }
     if let (Some(model), Some(strategy)) = (&routing.model, &routing.strategy) {
         output::line(&format!("routed    by the model `{model}` ({strategy})"))?;
     }

@@ -51,6 +51,29 @@ it("says in the head of a call that it was translated and retried, and leads to 
   expect(screen.getByRole("tab", { name: "Routing 4" })).toHaveAttribute("aria-selected", "true");
 });
 
+it("shows what the rules did, and which could not be evaluated", async () => {
+  const changes = [
+    { action: "cap", on: "max_tokens", effect: "changed", why: null },
+    { action: "remove", on: "user", effect: "unneeded", why: null },
+    { action: "system_prefix", on: null, effect: "impossible", why: "the request has no `messages`" },
+  ];
+  const rules = [
+    { rule: "house rules", end: "applied", why: null, changes },
+    { rule: "by team", end: "failed", why: "there is no member `x-team`", changes: [] },
+  ];
+  const { user } = open(
+    aRouting({ rules, model: null, strategy: null, attempts: [], request_losses: [], answer_losses: [] }),
+  );
+  expect(await screen.findByRole("button", { name: "2 rules" })).toBeVisible();
+  await user.click(screen.getByRole("tab", { name: "Routing" }));
+  const shown = screen.getByRole("region", { name: /^Rules/ });
+  expect(shown).toHaveTextContent("house rulesapplied");
+  expect(shown).toHaveTextContent("cap max_tokens");
+  expect(shown).toHaveTextContent("remove user: nothing to change");
+  expect(shown).toHaveTextContent("system_prefix: not possible, the request has no `messages`");
+  expect(shown).toHaveTextContent("by teamcould not be evaluatedthere is no member x-team");
+});
+
 it("says so when a translation lost nothing", async () => {
   const attempts = [answered] as RoutingView["attempts"];
   const { user } = open(aRouting({ attempts, request_losses: [], answer_losses: [] }));

@@ -1,5 +1,5 @@
 import { useId } from "react";
-import type { AttemptView, LossView, RoutingView } from "@/api/schema";
+import type { AttemptView, LossView, RoutingView, RuleChangeView, RuleTraceView } from "@/api/schema";
 import { Badge } from "@/components/Badge";
 import { capital, Prose } from "@/components/Prose";
 import { cn } from "@/lib/cn";
@@ -7,12 +7,13 @@ import { duration, UNKNOWN } from "@/lib/format";
 import { href } from "@/lib/route";
 import { STRATEGIES } from "../models/state";
 
-/** Who was asked, what came of it, and what could not be carried over. */
+/** What the rules did, who was asked, what came of it, and what could not be carried over. */
 export function RoutingTab({ routing }: { routing: RoutingView }) {
   const { attempts, request_losses, answer_losses } = routing;
   const translated = attempts.some((it) => it.translated_to != null);
   return (
     <div className="flex flex-col gap-5 p-4">
+      <Rules rules={routing.rules} />
       {routing.model != null && (
         <p className="flex flex-wrap items-baseline gap-x-2 gap-y-1 text-sm">
           <a
@@ -37,6 +38,58 @@ export function RoutingTab({ routing }: { routing: RoutingView }) {
         <p className="text-sm text-muted">Nothing was lost in translation.</p>
       )}
     </div>
+  );
+}
+
+function Rules({ rules }: { rules: RuleTraceView[] }) {
+  const id = useId();
+  if (rules.length === 0) return null;
+  return (
+    <section aria-labelledby={id} className="flex flex-col gap-1.5">
+      <h3 id={id} className="text-sm font-medium">
+        Rules <span className="font-normal text-faint">{rules.length}</span>
+      </h3>
+      <ul className="overflow-hidden rounded-md border text-sm">
+        {rules.map((it) => (
+          <li key={it.rule} className="border-b px-3 py-1.5 last:border-b-0">
+            <p className="flex flex-wrap items-baseline gap-x-2">
+              <span className="font-medium break-words">{it.rule}</span>
+              <RuleEnd end={it.end} />
+              {it.why != null && (
+                <span className="text-muted">
+                  <Prose text={it.why} />
+                </span>
+              )}
+            </p>
+            {it.changes.length > 0 && (
+              <ul className="text-muted">
+                {it.changes.map((change) => (
+                  <RuleChange key={`${change.action} ${change.on}`} change={change} />
+                ))}
+              </ul>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function RuleEnd({ end }: { end: string }) {
+  if (end === "denied") return <Badge tone="bad">denied the call</Badge>;
+  if (end === "failed") return <Badge tone="warn">could not be evaluated</Badge>;
+  return <Badge>applied</Badge>;
+}
+
+function RuleChange({ change }: { change: RuleChangeView }) {
+  const unneeded = change.effect === "unneeded";
+  return (
+    <li className={cn("break-words", unneeded && "text-faint")}>
+      <code className="wrap-anywhere">{change.action}</code>
+      {change.on != null && <code className="text-text wrap-anywhere"> {change.on}</code>}
+      {unneeded && ": nothing to change"}
+      {change.effect === "impossible" && <span className="text-warn">: not possible, {change.why}</span>}
+    </li>
   );
 }
 

@@ -16,6 +16,12 @@ it("says what a program would not notice by itself", () => {
   check({ attempts: [passed], ...NO_LOSS } as never, "1 passed over");
 });
 
+it("counts the rules that had a say", () => {
+  const rule = { rule: "r", end: "applied", why: null, changes: [] };
+  check({ rules: [rule], attempts: [], ...NO_LOSS }, "1 rule");
+  check({ rules: [rule, rule], attempts: [failed], ...NO_LOSS } as never, "2 rules");
+});
+
 it("says nothing of a call that went straight to the first target", () => {
   check({ attempts: [failed], ...NO_LOSS } as never, "");
   check({ attempts: [], ...NO_LOSS }, "");

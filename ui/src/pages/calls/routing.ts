@@ -7,7 +7,9 @@ export function routingNotes(routing: RoutingView): string[] {
   const passed = routing.attempts.length - tried.length;
   const losses = routing.request_losses.length + routing.answer_losses.length;
   const translated = tried.at(-1)?.translated_to;
+  const { rules } = routing;
   return [
+    rules.length > 0 && plural(rules.length, "rule"),
     translated != null && `translated to ${translated}`,
     tried.length > 1 && plural(tried.length, "attempt"),
     passed > 0 && `${passed} passed over`,
