@@ -472,6 +472,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules in force, in their order. */
+        get: operations["list_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rules/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tries the rules in force on a call, by the same steps that calls go through. Nothing is sent.
+         * @description # Errors
+         *     When there is no such call, or what is written is not right.
+         */
+        post: operations["test_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/status": {
         parameters: {
             query?: never;
@@ -1063,6 +1101,15 @@ export interface components {
         GatewaySwitch: {
             /** @description Whether to serve. */
             on: boolean;
+        };
+        /** @description What a rule does to a header. */
+        HeaderChangeView: {
+            /** @description The header's name. */
+            name: string;
+            /** @description `request` or `response`. */
+            of: string;
+            /** @description Its value; `null` when it is removed. */
+            value?: string | null;
         };
         /**
          * @description Whether the helper works.
@@ -1664,12 +1711,95 @@ export interface components {
             answer_losses: components["schemas"]["LossView"][];
             /** @description What was tried, and what was passed over, in order. */
             attempts: components["schemas"]["AttemptView"][];
-            /** @description The configured model that the client asked for. */
+            /** @description The configured model that the client, or a rule in its place, asked for. */
             model?: string | null;
             /** @description What of the request the provider that answered could not be told. */
             request_losses: components["schemas"]["LossView"][];
+            /** @description The rules that fired or could not be evaluated, in order. */
+            rules: components["schemas"]["RuleTraceView"][];
             /** @description By which its targets were put in order. */
             strategy?: string | null;
+        };
+        /** @description One thing that a rule does. */
+        RuleActionView: {
+            /** @description The configuration's key for it: `set`, `cap`, `model`, … */
+            action: string;
+            /** @description The field or header that it is about, or the model; never a field's or header's value. */
+            on?: string | null;
+        };
+        /** @description What came of one thing that a rule does. */
+        RuleChangeView: {
+            /** @description The configuration's key for it. */
+            action: string;
+            /** @description `changed`, `unneeded` when the call was as it should be, or `impossible`. */
+            effect: string;
+            /** @description The field or header that it is about, or the model. */
+            on?: string | null;
+            /** @description Why it was impossible. */
+            why?: string | null;
+        };
+        /** @description A call to try the rules on: one of the ledger, or one that is written out. */
+        RuleTest: {
+            /** @description The id of a call of the ledger. Its headers are not known. */
+            call?: string | null;
+            /**
+             * @description Variables of conditions by their names, and `body`: the request's body as JSON. What is left
+             *     out follows from `body`, or is not known; the clock's are now's.
+             */
+            with?: Record<string, never> | null;
+        };
+        /** @description What one rule would do, and why. */
+        RuleTestedView: {
+            /** @description What it would change or could not change, in order. */
+            changes: components["schemas"]["RuleChangeView"][];
+            /** @description Its name. */
+            name: string;
+            /** @description The variables that its condition refers to, with their values; `null` is not known. */
+            values: Record<string, never>;
+            /** @description `holds`, `holds-not`, `failed` when it cannot be evaluated, or `not-reached` behind a denial. */
+            verdict: string;
+            /** @description Its condition. */
+            when?: string | null;
+            /** @description Why it cannot be evaluated. */
+            why?: string | null;
+        };
+        /** @description What the rules would do to a call, and why. */
+        RuleTestView: {
+            /**
+             * @description The request's body after the rules, but for the model; `null` when they leave it as it is, or
+             *     it is not known.
+             */
+            body?: Record<string, never> | null;
+            /** @description The rule that would deny the call. */
+            denied_by?: string | null;
+            /** @description What would be done to the request's and the answer's headers. */
+            headers: components["schemas"]["HeaderChangeView"][];
+            /** @description Another model that would be asked for. */
+            model?: string | null;
+            /** @description One for each rule, in their order. */
+            rules: components["schemas"]["RuleTestedView"][];
+        };
+        /** @description A rule that fired for a call, or that could not be evaluated. */
+        RuleTraceView: {
+            /** @description What it changed or could not change, in order. */
+            changes: components["schemas"]["RuleChangeView"][];
+            /** @description `applied`, `denied`, or `failed` when its condition could not be evaluated. */
+            end: string;
+            /** @description The rule's name. */
+            rule: string;
+            /** @description Why it could not be evaluated. */
+            why?: string | null;
+        };
+        /** @description A rule of the configuration. */
+        RuleView: {
+            /** @description What it does, by the keys of the configuration. */
+            actions: components["schemas"]["RuleActionView"][];
+            /** @description The reason that denied calls get; `null` when it does not deny. */
+            deny?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Its condition in CEL; `null` when it is for every call. */
+            when?: string | null;
         };
         /** @description Prices of a service tier. */
         ServicePricesView: {
@@ -1928,6 +2058,7 @@ export type FindingState = components['schemas']['FindingState'];
 export type FindingView = components['schemas']['FindingView'];
 export type FlowView = components['schemas']['FlowView'];
 export type GatewaySwitch = components['schemas']['GatewaySwitch'];
+export type HeaderChangeView = components['schemas']['HeaderChangeView'];
 export type HelperState = components['schemas']['HelperState'];
 export type HelperView = components['schemas']['HelperView'];
 export type LayerView = components['schemas']['LayerView'];
@@ -1960,6 +2091,13 @@ export type RepriceCalls = components['schemas']['RepriceCalls'];
 export type RepricedModelView = components['schemas']['RepricedModelView'];
 export type RepriceView = components['schemas']['RepriceView'];
 export type RoutingView = components['schemas']['RoutingView'];
+export type RuleActionView = components['schemas']['RuleActionView'];
+export type RuleChangeView = components['schemas']['RuleChangeView'];
+export type RuleTest = components['schemas']['RuleTest'];
+export type RuleTestedView = components['schemas']['RuleTestedView'];
+export type RuleTestView = components['schemas']['RuleTestView'];
+export type RuleTraceView = components['schemas']['RuleTraceView'];
+export type RuleView = components['schemas']['RuleView'];
 export type ServicePricesView = components['schemas']['ServicePricesView'];
 export type StatusView = components['schemas']['StatusView'];
 export type TargetView = components['schemas']['TargetView'];
@@ -2522,6 +2660,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TrialView"];
+                };
+            };
+        };
+    };
+    list_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"][];
+                };
+            };
+        };
+    };
+    test_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleTest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleTestView"];
                 };
             };
         };

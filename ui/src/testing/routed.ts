@@ -150,6 +150,7 @@ export function aRouting(over: Partial<RoutingView> = {}): RoutingView {
     skipped: false,
   };
   return {
+    rules: [],
     model: "fast",
     strategy: "fallback",
     attempts: [

@@ -12,7 +12,7 @@ use tollgate_app::{
     api::providers::{self as api, FindingState, ProviderView, TrialAsked, TrialView},
     client::ClientError,
     config::{
-        Config, CredentialSource,
+        CredentialSource,
         edit::{NewProvider, add_provider},
     },
     credentials,
