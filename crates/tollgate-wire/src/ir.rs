@@ -26,6 +26,8 @@ pub(crate) struct Prompt {
     pub(crate) turns_at: &'static str,
     pub(crate) max_tokens_at: &'static str,
     pub(crate) tools: Vec<Tool>,
+    /// The namespaces in which the client's format keeps tools; their names stand before the tools'.
+    pub(crate) namespaces: Vec<String>,
     pub(crate) tool_choice: Option<Given<ToolChoice>>,
     pub(crate) parallel_tool_calls: Option<Given<bool>>,
     pub(crate) shape: Option<Given<Shape>>,

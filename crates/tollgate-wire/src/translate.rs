@@ -194,6 +194,8 @@ struct GeneratePlan {
     functions: bool,
     /// The client's tools that take a text and no JSON.
     text_tools: Vec<String>,
+    /// The namespaces of the client's tools.
+    namespaces: Vec<String>,
 }
 
 /// How a stream's pieces follow each other.
@@ -334,6 +336,7 @@ pub fn translate_request(
     let functions = prompt.functions;
     let text_tools = prompt.tools.iter().filter(|it| it.takes_text);
     let text_tools = text_tools.map(|it| it.name.clone()).collect();
+    let namespaces = prompt.namespaces.clone();
     let (body, json_tool) = write(provider, prompt, config, &mut losses)?;
     let plan = GeneratePlan {
         client,
@@ -345,6 +348,7 @@ pub fn translate_request(
         json_tool,
         functions,
         text_tools,
+        namespaces,
     };
     Ok(TranslatedRequest {
         body: serde_json::to_vec(&body).unwrap_or_default(),

@@ -39,6 +39,19 @@ fn sealed_thinking(id: &str, encrypted: &str, text: String) -> Content {
     Content::Thinking(crate::ir::Thinking { text, signature: Some(signature) })
 }
 
+/// What stands between a namespace and the name of a tool in it, where one name must do.
+const INSIDE: &str = "__";
+
+/// The one name of a tool in a namespace.
+fn namespaced(namespace: &str, name: &str) -> String {
+    format!("{namespace}{INSIDE}{name}")
+}
+
+/// The name that a tool has in its namespace; `None` when it is not in it.
+fn own_name<'a>(namespace: &str, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix(namespace)?.strip_prefix(INSIDE)
+}
+
 /// `status` and the reason why an answer is incomplete.
 const fn status_of(stop: &Stop) -> (&'static str, Option<&'static str>) {
     match stop {

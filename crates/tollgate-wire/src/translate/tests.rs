@@ -62,6 +62,7 @@ fn plan(client: Format, provider: Format, stream: bool) -> GeneratePlan {
         json_tool: None,
         functions: false,
         text_tools: Vec::new(),
+        namespaces: Vec::new(),
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tollgate_core::{Format, Usage};
 
 use super::{
-    HIDDEN, own_parts, sealed_thinking, status_of, stop_of, usage_of, write::reasoning_item,
+    HIDDEN, own_name, own_parts, sealed_thinking, status_of, stop_of, usage_of,
+    write::reasoning_item,
 };
 use crate::{
     fault::Fault,
@@ -13,7 +14,7 @@ use crate::{
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
     openai_usage::OpenaiUsage,
-    translate::{GenerateConfig, failure, fields::element},
+    translate::{GenerateConfig, GeneratePlan, failure, fields::element},
 };
 
 /// A response, whole or as the first and last events have it.
@@ -203,9 +204,9 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
     let id = answer.id.as_deref().unwrap_or(config.fallback_id);
     let model = answer.model.as_deref().unwrap_or(&config.plan.model);
     let items = answer.parts.iter().enumerate();
-    let texts = &config.plan.text_tools;
+    let tools = ToolKinds::of(config.plan);
     let items =
-        items.filter_map(|(i, part)| item(&part.content, &item_id(&part.content, id, i), texts));
+        items.filter_map(|(i, part)| item(&part.content, &item_id(&part.content, id, i), &tools));
     let output: Vec<Value> = items.collect();
     let head = AnswerHead { id, model, created_s: config.created_s };
     ended(&head, &answer.stop, &output, &answer.usage)
@@ -240,8 +241,38 @@ pub(super) fn text_input(arguments: &str) -> String {
     text.unwrap_or(arguments).to_owned()
 }
 
-/// A finished output item; `text_tools` are the names of the tools that take a text.
-pub(super) fn item(content: &Content, id: &str, text_tools: &[String]) -> Option<Value> {
+/// What is special about the client's tools.
+pub(super) struct ToolKinds {
+    texts: Vec<String>,
+    namespaces: Vec<String>,
+}
+
+impl ToolKinds {
+    pub(super) fn of(plan: &GeneratePlan) -> Self {
+        Self { texts: plan.text_tools.clone(), namespaces: plan.namespaces.clone() }
+    }
+
+    /// Whether a tool takes a text and no JSON.
+    pub(super) fn takes_text(&self, name: &str) -> bool {
+        self.texts.iter().any(|it| it == name)
+    }
+
+    /// The item of a call, under the name that the client knows its tool by.
+    fn called(&self, name: &str, mut item: Value) -> Value {
+        let inside = |it: &&String| own_name(it, name).is_some();
+        // The longest, where the name of one is the beginning of another's.
+        let namespace = self.namespaces.iter().filter(inside).max_by_key(|it| it.len());
+        item["name"] = name.into();
+        if let Some(namespace) = namespace {
+            item["name"] = own_name(namespace, name).into();
+            item["namespace"] = namespace.as_str().into();
+        }
+        item
+    }
+}
+
+/// A finished output item.
+pub(super) fn item(content: &Content, id: &str, tools: &ToolKinds) -> Option<Value> {
     let message = |piece: Value| {
         json!({
             "id": id,
@@ -259,24 +290,28 @@ pub(super) fn item(content: &Content, id: &str, text_tools: &[String]) -> Option
             reasoning_item(id, &thinking.text, encrypted.as_deref())
         }
         Content::Redacted(seal) => reasoning_item(id, "", Some(&encrypted_content(seal, HIDDEN))),
-        Content::ToolCall(call) if text_tools.contains(&call.name) => json!({
-            "id": id,
-            "type": "custom_tool_call",
-            "status": "completed",
-            "call_id": call.id,
-            "name": call.name,
-            "input": text_input(&call.arguments),
-        }),
+        Content::ToolCall(call) if tools.takes_text(&call.name) => {
+            let item = json!({
+                "id": id,
+                "type": "custom_tool_call",
+                "status": "completed",
+                "call_id": call.id,
+                "name": null,
+                "input": text_input(&call.arguments),
+            });
+            tools.called(&call.name, item)
+        }
         Content::ToolCall(call) => {
             let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
-            json!({
+            let item = json!({
                 "id": id,
                 "type": "function_call",
                 "status": "completed",
                 "arguments": arguments,
                 "call_id": call.id,
-                "name": call.name,
-            })
+                "name": null,
+            });
+            tools.called(&call.name, item)
         }
         // Readers of answers make none of these.
         Content::Image(_)

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::sealed_thinking;
+use super::{namespaced, sealed_thinking};
 use crate::{
     ir::{
         Content, Given, INPUT, Part, Prompt, Reasoning, Role, Shape, Thinking, Tool, ToolCall,
@@ -37,7 +37,11 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
     }
     input(&mut fields, &mut prompt, losses)?;
     for tool in fields.objects("tools")? {
-        prompt.tools.push(self::tool(tool, losses)?);
+        if tool.peek("type") == Some("namespace") {
+            namespace(tool, &mut prompt, losses)?;
+        } else {
+            prompt.tools.push(self::tool(tool, losses)?);
+        }
     }
     prompt.tool_choice = tool_choice(&mut fields, losses)?;
     prompt.parallel_tool_calls = fields.given_bool("parallel_tool_calls")?;
@@ -160,7 +164,7 @@ fn item(mut fields: Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<
             fields.pass_over(&["id"]);
             let call = ToolCall {
                 id: fields.need_text("call_id")?,
-                name: fields.need_text("name")?,
+                name: name_in_full(&mut fields)?,
                 arguments: fields.text("arguments")?.unwrap_or_default(),
             };
             push(prompt, Role::Assistant, &at, vec![Part::new(&at, Content::ToolCall(call))]);
@@ -169,7 +173,7 @@ fn item(mut fields: Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<
             fields.pass_over(&["id"]);
             let call = ToolCall {
                 id: fields.need_text("call_id")?,
-                name: fields.need_text("name")?,
+                name: name_in_full(&mut fields)?,
                 arguments: json!({INPUT: fields.need_text("input")?}).to_string(),
             };
             push(prompt, Role::Assistant, &at, vec![Part::new(&at, Content::ToolCall(call))]);
@@ -309,6 +313,32 @@ fn text_tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {
     };
     fields.rest(losses);
     Ok(tool)
+}
+
+/// Tools that stand together under a name, which other formats do not have: each gets its namespace's
+/// name before its own.
+fn namespace(mut fields: Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<(), Refused> {
+    let namespace = fields.need_text("name")?;
+    fields.pass_over(&["type"]);
+    if fields.has("description") {
+        losses.note(fields.path("description"), "a namespace's description has no counterpart");
+        fields.pass_over(&["description"]);
+    }
+    for tool in fields.objects("tools")? {
+        let mut tool = self::tool(tool, losses)?;
+        tool.name = namespaced(&namespace, &tool.name);
+        prompt.tools.push(tool);
+    }
+    fields.rest(losses);
+    prompt.namespaces.push(namespace);
+    Ok(())
+}
+
+/// The name of a tool that is called, its namespace's before its own.
+fn name_in_full(fields: &mut Fields) -> Result<String, Refused> {
+    let name = fields.need_text("name")?;
+    let namespace = fields.text("namespace")?;
+    Ok(namespace.map_or(name.clone(), |it| namespaced(&it, &name)))
 }
 
 fn tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {

@@ -6,7 +6,8 @@ use tollgate_core::Usage;
 
 use super::{
     answer::{
-        AnswerHead, Item, Piece, Response, ended, envelope, item, item_id, output_text, text_input,
+        AnswerHead, Item, Piece, Response, ToolKinds, ended, envelope, item, item_id, output_text,
+        text_input,
     },
     sealed_thinking,
 };
@@ -262,7 +263,7 @@ pub(in crate::translate) struct Writer {
     id: String,
     model: String,
     created_s: u64,
-    text_tools: Vec<String>,
+    tools: ToolKinds,
     sequence: u64,
     output: Vec<Value>,
     open: Content,
@@ -292,7 +293,7 @@ impl Writer {
             id: config.fallback_id.to_owned(),
             model: config.plan.model.clone(),
             created_s: config.created_s,
-            text_tools: config.plan.text_tools.clone(),
+            tools: ToolKinds::of(config.plan),
             sequence: 0,
             output: Vec::new(),
             open: Content::Text(String::new()),
@@ -358,14 +359,14 @@ impl Writer {
         };
         let index = self.output.len();
         self.open_id = item_id(&self.open, &self.id, index);
-        let mut item = item(&self.open, &self.open_id, &self.text_tools).unwrap_or_default();
+        let mut item = item(&self.open, &self.open_id, &self.tools).unwrap_or_default();
         if let Value::Object(members) = &mut item {
             match &self.open {
                 Content::Text(_) | Content::Refusal(_) => {
                     members.insert("content".to_owned(), json!([]));
                 }
                 Content::ToolCall(call) => {
-                    let takes_text = self.text_tools.contains(&call.name);
+                    let takes_text = self.tools.takes_text(&call.name);
                     let name = if takes_text { "input" } else { "arguments" };
                     members.insert(name.to_owned(), "".into());
                 }
@@ -428,7 +429,7 @@ impl Writer {
                 (&mut thinking.text, "response.reasoning_summary_text.delta")
             }
             // A text is known when the JSON around it is complete.
-            Content::ToolCall(call) if self.text_tools.contains(&call.name) => {
+            Content::ToolCall(call) if self.tools.takes_text(&call.name) => {
                 call.arguments.push_str(text);
                 return;
             }
@@ -486,7 +487,7 @@ impl Writer {
                 let part = json!({"type": "summary_text", "text": text});
                 self.put_summary("response.reasoning_summary_part.done", "part", &part, out);
             }
-            Content::ToolCall(call) if self.text_tools.contains(&call.name) => {
+            Content::ToolCall(call) if self.tools.takes_text(&call.name) => {
                 let input = text_input(&call.arguments);
                 for (kind, name) in [
                     ("response.custom_tool_call_input.delta", "delta"),
@@ -516,7 +517,7 @@ impl Writer {
             | Content::Audio { .. }
             | Content::ToolResult(_) => {}
         }
-        let item = item(&content, &self.open_id, &self.text_tools).unwrap_or_default();
+        let item = item(&content, &self.open_id, &self.tools).unwrap_or_default();
         let done = json!({"output_index": self.output.len(), "item": item});
         self.put("response.output_item.done", done, out);
         self.output.push(item);

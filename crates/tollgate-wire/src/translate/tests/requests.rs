@@ -43,6 +43,29 @@ fn check_with(provider: Capabilities, from: Format, to: Format, body: &Value) ->
 }
 
 #[test]
+fn tools_in_a_namespace_are_named_after_it() {
+    let body = serde_json::json!({
+        "model": "m",
+        "input": [
+            {"role": "user", "content": "Ask somebody."},
+            {"type": "function_call", "call_id": "call_1", "namespace": "agents", "name": "spawn",
+             "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "call_1", "output": "done"},
+        ],
+        "tools": [{"type": "namespace", "name": "agents", "description": "Agents.", "tools": [
+            {"type": "function", "name": "spawn", "parameters": {"type": "object"}},
+        ]}],
+    });
+    let config = config(Format::OpenaiResponses, Format::OpenaiChat);
+    let request = translate_request(&config, body.to_string().as_bytes()).unwrap();
+    let told: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(told["tools"][0]["function"]["name"], "agents__spawn");
+    assert_eq!(told["messages"][1]["tool_calls"][0]["function"]["name"], "agents__spawn");
+    let lost: Vec<_> = request.losses.iter().map(|it| it.field.as_str()).collect();
+    assert_eq!(lost, ["tools[0].description"]);
+}
+
+#[test]
 fn a_providers_quirks_are_minded() {
     use Format::{AnthropicMessages, OpenaiChat};
     let quirks = Capabilities::default();

@@ -452,6 +452,21 @@ fn a_client_that_knows_functions_is_called_by_function_call() {
     }
 }
 
+/// Codex's tools for its sub-agents.
+#[test]
+fn a_tool_in_a_namespace_is_called_in_it() {
+    let fixture = fixture::named("anthropic-messages/stream-thinking-tools.sse");
+    let body = String::from_utf8(fixture.body).unwrap().replace("get_weather", "sky__get_weather");
+    for stream in [true, false] {
+        let mut plan = plan(Format::OpenaiResponses, Format::AnthropicMessages, stream);
+        plan.namespaces = vec!["sky".to_owned()];
+        let done = translate(&plan, 200, true, [body.as_bytes()], crate::End::Complete);
+        let told = String::from_utf8(done.body).unwrap();
+        assert!(told.contains(r#""name":"get_weather","namespace":"sky""#), "{told}");
+        assert!(!told.contains("sky__"), "{told}");
+    }
+}
+
 #[test]
 fn usage_is_hidden_from_a_chat_client_that_did_not_ask() {
     let mut plan = plan(Format::OpenaiChat, Format::AnthropicMessages, true);
