@@ -62,7 +62,7 @@ pub struct Controls {
     pub comments: bool,
     /// `no_space`: `data:{` instead of `data: {`.
     pub no_space: bool,
-    /// `huge=N`: the generated text is N bytes long.
+    /// `huge=N`: the generated text is N bytes long, whatever the limit on output.
     pub text_bytes: Option<usize>,
     /// `pieces=N`: the text streams in N pieces rather than word by word.
     pub pieces: Option<usize>,

@@ -101,7 +101,8 @@ pub(crate) fn compose(ask: &Ask, controls: &Controls) -> Answer {
         stop = Stop::Sequence(sequence.clone());
         text.truncate(at);
     }
-    if let Some(max) = ask.output_tokens_max.filter(|it| *it < count_tokens(&text)) {
+    let limit = ask.output_tokens_max.filter(|_| controls.text_bytes.is_none());
+    if let Some(max) = limit.filter(|it| *it < count_tokens(&text)) {
         stop = Stop::Length;
         let bytes = usize::try_from(max).unwrap_or(usize::MAX).saturating_mul(4);
         text.truncate(text.floor_char_boundary(bytes));

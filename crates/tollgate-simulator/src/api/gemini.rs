@@ -1,6 +1,6 @@
 //! Gemini's `generateContent`, `streamGenerateContent` and `countTokens`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     api::{
@@ -27,6 +27,9 @@ const THOUGHT_TOKENS: u64 = 96;
 /// Stands for the signature of a thought. Real ones are opaque too.
 const THOUGHT_SIGNATURE: &str = "c2ltdWxhdGVkLXRob3VnaHQtc2lnbmF0dXJl";
 
+/// What a client sends for a call that was not made by Gemini, as its documentation says.
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
 /// How many words of the text one chunk of a stream has: Gemini's chunks are large.
 const WORDS_PER_CHUNK: usize = 5;
 
@@ -43,7 +46,7 @@ struct Content<'a> {
 /// Answers `generateContent`.
 ///
 /// # Errors
-/// What the real API refuses too: an unknown model, no contents.
+/// What the real API refuses too: an unknown model, no contents, a signature that is not its own.
 pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let content = Content::compose(asked)?;
     let finish = Some(content.finish_reason());
@@ -260,6 +263,9 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
             "* GenerateContentRequest.contents: contents is not specified\n",
         ));
     };
+    if contents.iter().any(|it| items(&it["parts"]).any(has_foreign_seal)) {
+        return Err(ApiError::bad_request("Thought signature is not valid."));
+    }
     let config = config(body);
     let system = either(body, "systemInstruction", "system_instruction");
     let counts: Vec<_> = contents.iter().map(|it| content_tokens(it)).collect();
@@ -275,7 +281,7 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
     Ok(Ask {
         prompt_tokens,
         prefix_tokens: prompt_tokens - counts.last().unwrap_or(&0),
-        last_text: text_of(&last["parts"]),
+        last_text: last_text(last),
         has_results: items(&last["parts"])
             .any(|it| !either(it, "functionResponse", "function_response").is_null()),
         tools: tools(body),
@@ -284,6 +290,24 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
         output_tokens_max: either(config, "maxOutputTokens", "max_output_tokens").as_u64(),
         stops: strings(either(config, "stopSequences", "stop_sequences")),
     })
+}
+
+/// What the last content says, or the results of all functions that were used at once: the only text
+/// of a result, or its JSON.
+fn last_text(content: &Value) -> String {
+    let result = |it| either(it, "functionResponse", "function_response")["response"].as_object();
+    let results = items(&content["parts"]).filter_map(result);
+    let text = |it: &Map<String, Value>| match it.values().next() {
+        Some(Value::String(text)) if it.len() == 1 => text.clone(),
+        Some(_) | None => json!(it).to_string(),
+    };
+    text_of(&content["parts"]) + &results.map(text).collect::<String>()
+}
+
+/// Whether a part carries a signature that was not given by this simulator.
+fn has_foreign_seal(part: &Value) -> bool {
+    let seal = either(part, "thoughtSignature", "thought_signature");
+    ![&Value::Null, &json!(THOUGHT_SIGNATURE), &json!(NO_SIGNATURE)].contains(&seal)
 }
 
 fn content_tokens(content: &Value) -> u64 {

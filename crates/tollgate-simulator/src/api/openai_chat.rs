@@ -212,7 +212,7 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
     Ok(Ask {
         prompt_tokens,
         prefix_tokens: prompt_tokens - counts.last().unwrap_or(&0),
-        last_text: text_of(&last["content"]),
+        last_text: last_text(messages),
         has_results: last["role"] == "tool",
         tools,
         parallel: body["parallel_tool_calls"] != false,
@@ -220,6 +220,13 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
         output_tokens_max: max,
         stops,
     })
+}
+
+/// What the last message says, or the results of all tools that were used at once.
+fn last_text(messages: &[Value]) -> String {
+    let results = messages.iter().rev().take_while(|it| it["role"] == "tool").count();
+    let last = &messages[messages.len().saturating_sub(results.max(1))..];
+    last.iter().map(|it| text_of(&it["content"])).collect()
 }
 
 /// The schema of a `response_format`; `Value::Null` when any JSON will do.

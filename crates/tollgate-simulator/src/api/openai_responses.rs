@@ -19,6 +19,9 @@ use crate::{
 /// The summary that is given of reasoning, when one is asked for.
 const REASONING_SUMMARY: &str = "**Simulating** No reasoning took place; its tokens are made up.";
 
+/// Stands for the encrypted reasoning that a stateless client keeps. The real one is opaque too.
+const ENCRYPTED_REASONING: &str = "Z0FBQUFBLXNpbXVsYXRlZC1yZWFzb25pbmc=";
+
 struct Response<'a> {
     asked: &'a Asked,
     request: &'a Value,
@@ -30,7 +33,8 @@ struct Response<'a> {
 /// Answers a request for a response, whole or as a stream.
 ///
 /// # Errors
-/// What the real API refuses too: no or an unknown model, no input.
+/// What the real API refuses too: no or an unknown model, no input, encrypted reasoning that is not
+/// its own.
 pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let model = models::find(asked, models::writes)?;
     let request = asked.body()?;
@@ -143,7 +147,11 @@ impl Response<'_> {
 
     fn reasoning_item(&self, summary: Option<&str>) -> Value {
         let summary: Vec<_> = summary.into_iter().map(summary_part).collect();
-        json!({"id": self.asked.id("rs_"), "type": "reasoning", "summary": summary})
+        let mut item = json!({"id": self.asked.id("rs_"), "type": "reasoning", "summary": summary});
+        if items(&self.request["include"]).any(|it| it == "reasoning.encrypted_content") {
+            item["encrypted_content"] = json!(ENCRYPTED_REASONING);
+        }
+        item
     }
 
     fn message_item(&self, status: &str, text: Option<&str>) -> Value {
@@ -304,16 +312,24 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
         let text = "Missing required parameter: 'input'.";
         return Err(ApiError::bad_field("input", text));
     }
+    let mut sealed = input.iter().map(|it| &it["encrypted_content"]).filter(|it| !it.is_null());
+    if sealed.any(|it| it != ENCRYPTED_REASONING) {
+        let text = "The encrypted content could not be verified.";
+        return Err(ApiError::bad_field("input", text));
+    }
     let counts: Vec<_> = input.iter().map(item_tokens).collect();
     let prompt_tokens = items(&body["tools"]).map(json_tokens).sum::<u64>()
         + count_tokens(body["instructions"].as_str().unwrap_or_default())
         + counts.iter().sum::<u64>();
     let last = input.last().unwrap_or(&Value::Null);
+    let is_result = |it: &Value| it["type"] == "function_call_output";
+    let results = input.iter().rev().take_while(|it| is_result(it)).count();
+    let lasts = input[input.len() - results.max(1)..].iter();
     Ok(Ask {
         prompt_tokens,
         prefix_tokens: prompt_tokens - counts.last().unwrap_or(&0),
-        last_text: text_of(&last["content"]) + &text_of(&last["output"]),
-        has_results: last["type"] == "function_call_output",
+        last_text: lasts.map(|it| text_of(&it["content"]) + &text_of(&it["output"])).collect(),
+        has_results: is_result(last),
         tools: tools(body),
         parallel: body["parallel_tool_calls"] != false,
         json_schema: match body["text"]["format"]["type"].as_str() {

@@ -91,7 +91,7 @@ fn post(path: &str) -> Option<Route> {
     let (_, action) = path.rsplit_once("/models/")?;
     let (model, method) = action.rsplit_once(':')?;
     let (_, endpoint) = *GEMINI_METHODS.iter().find(|it| it.0 == method)?;
-    Some(Route { provider: Provider::Google, endpoint, model: Some(model.to_owned()) })
+    Some(Route { provider: Provider::Google, endpoint, model: Some(decoded(model)) })
 }
 
 fn get(parts: &Parts, path: &str) -> Option<Route> {
@@ -101,6 +101,20 @@ fn get(parts: &Parts, path: &str) -> Option<Route> {
     }
     let (_, model) = path.rsplit_once("/models/")?;
     Some(Route { provider, endpoint: Endpoint::GetModel, model: Some(model.to_owned()) })
+}
+
+/// A part of a path without its percent-encoding, which clients may use where it is not needed.
+fn decoded(part: &str) -> String {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, more @ ..] = rest {
+        let coded = more.first_chunk::<2>().filter(|_| *first == b'%');
+        let coded = coded.and_then(|it| std::str::from_utf8(it).ok());
+        let byte = coded.and_then(|it| u8::from_str_radix(it, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &more[2..] } else { more };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Whose client sent a request whose path does not tell.

@@ -135,6 +135,8 @@ const OPENAI_ERRORS: &[(&str, &str, Option<u64>)] = &[
     ("error_429", "RateLimitError", Some(429)),
     ("error_500", "InternalServerError", Some(500)),
     ("error_503", "InternalServerError", Some(503)),
+    ("error_529", "InternalServerError", Some(529)),
+    ("error_responses_429", "RateLimitError", Some(429)),
     ("error_html", "InternalServerError", Some(502)),
     ("error_midstream", "APIError", None),
 ];
@@ -227,7 +229,7 @@ async fn anthropic_for_python_reads_every_answer() {
         web_searches: usage["server_tool_use"]["web_search_requests"].as_u64(),
     };
     let sent = sent_to(&simulator.calls(), "/v1/messages");
-    check_usage(&plain, 9, &sent, normalised);
+    check_usage(&plain, 13, &sent, normalised);
     let written = normalised(&plain["cached"]["written"]);
     assert!(written.cache_write_1h > Some(1000) && written.cache_write_5m > Some(1000));
     let read = normalised(&plain["cached"]["read"]);
@@ -251,11 +253,13 @@ async fn google_genai_for_python_reads_every_answer() {
         &plain,
         &[
             ("error_400", "ClientError", Some(400)),
+            ("error_401", "ClientError", Some(401)),
             ("error_403", "ClientError", Some(403)),
             ("error_404", "ClientError", Some(404)),
             ("error_429", "ClientError", Some(429)),
             ("error_500", "ServerError", Some(500)),
             ("error_503", "ServerError", Some(503)),
+            ("error_529", "ServerError", Some(529)),
             ("error_midstream", "ServerError", Some(503)),
             ("broken_stream", "RemoteProtocolError", None),
         ],
@@ -273,7 +277,7 @@ async fn google_genai_for_python_reads_every_answer() {
             ..UsageSent::default()
         }
     };
-    check_usage(&plain, 7, &sent_to(&simulator.calls(), "/models/"), normalised);
+    check_usage(&plain, 10, &sent_to(&simulator.calls(), "/models/"), normalised);
     assert_eq!(plain["tools"]["tool_calls"], plain["tools_stream"]["tool_calls"]);
     assert_eq!(plain["embeddings"]["dimensions"], serde_json::json!([8, 8]));
     // This SDK reads neither comments nor `data:` without a space; the real API sends neither.

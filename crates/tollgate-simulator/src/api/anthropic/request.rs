@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::cache::{Life, Mark};
+use super::{
+    SIGNATURE,
+    cache::{Life, Mark},
+};
 use crate::{
     api::{
         answer::{Ask, Tool, fnv1a},
@@ -28,13 +31,19 @@ impl Request {
     /// Reads the body.
     ///
     /// # Errors
-    /// No messages; calls of tools without their results in the next message; more marks than
-    /// allowed: the real API refuses them too.
+    /// No messages; calls of tools without their results in the next message; thinking with a
+    /// signature that is not its own, or left out while its tools are still being used; more marks
+    /// than allowed: the real API refuses them too.
     pub(crate) fn read(body: &Value) -> Result<Self, ApiError> {
         let Some(messages) = body["messages"].as_array().filter(|it| !it.is_empty()) else {
             return Err(ApiError::bad_request("messages: Field required"));
         };
         check_results(messages)?;
+        let thinks = matches!(body["thinking"]["type"].as_str(), Some("enabled" | "adaptive"));
+        check_seals(messages)?;
+        if body["thinking"]["type"] == "enabled" {
+            check_thinking(messages)?;
+        }
         let prompt = Prompt::measure(body, messages);
         if prompt.marks.len() > MARKS_MAX {
             return Err(ApiError::bad_request(&format!(
@@ -59,7 +68,6 @@ impl Request {
             output_tokens_max: body["max_tokens"].as_u64(),
             stops: strings(&body["stop_sequences"]),
         };
-        let thinks = matches!(body["thinking"]["type"].as_str(), Some("enabled" | "adaptive"));
         Ok(Self { ask, marks: prompt.marks, thinks, searches })
     }
 }
@@ -83,6 +91,38 @@ fn check_results(messages: &[Value]) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// The signature of thinking must be the one that was given with it.
+fn check_seals(messages: &[Value]) -> Result<(), ApiError> {
+    for (at, message) in messages.iter().enumerate() {
+        let blocks = items(&message["content"]).enumerate();
+        let foreign = |it: &Value| it["type"] == "thinking" && it["signature"] != SIGNATURE;
+        if let Some((block, _)) = blocks.into_iter().find(|(_, it)| foreign(it)) {
+            return Err(ApiError::bad_request(&format!(
+                "messages.{at}.content.{block}: Invalid `signature` in `thinking` block"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A turn in which tools are being used begins with the thinking that led to their use.
+fn check_thinking(messages: &[Value]) -> Result<(), ApiError> {
+    let uses_tools = |it: &Value| items(&it["content"]).any(|it| it["type"] == "tool_use");
+    let results = |it: &Value| items(&it["content"]).any(|it| it["type"] == "tool_result");
+    let Some([turn, last]) = messages.last_chunk() else { return Ok(()) };
+    let first = items(&turn["content"]).next().unwrap_or(&Value::Null);
+    let thought = matches!(first["type"].as_str(), Some("thinking" | "redacted_thinking"));
+    if !results(last) || !uses_tools(turn) || thought {
+        return Ok(());
+    }
+    let at = messages.len() - 2;
+    Err(ApiError::bad_request(&format!(
+        "messages.{at}.content.0.type: Expected `thinking` or `redacted_thinking`, but found {}. \
+         When `thinking` is enabled, a final `assistant` message must start with a thinking block.",
+        first["type"]
+    )))
 }
 
 /// Tokens and marks in the order in which Anthropic lays a prompt out: tools, system, messages.
