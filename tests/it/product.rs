@@ -6,7 +6,9 @@
     reason = "a harness fails by panicking, in the test that uses it"
 )]
 
+mod agents;
 mod attackers;
+mod books;
 mod commands;
 mod configuration;
 mod crash;
@@ -20,4 +22,5 @@ mod sdk_errors;
 mod sdks;
 mod secrets;
 mod switch;
+mod translated;
 mod using;

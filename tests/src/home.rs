@@ -15,6 +15,9 @@ use tollgate_simulator::Simulator;
 
 use crate::{PATIENCE, Product};
 
+/// The variable with the key of every provider of [`Home::keyed`].
+pub const PROVIDER_KEY: &str = "TOLLGATE_TEST_PROVIDER_KEY";
+
 /// Where products listen unless asked otherwise.
 const ANY_PORT: &str = "127.0.0.1:0";
 
@@ -73,6 +76,19 @@ impl Home {
     pub fn simulated(simulator: &Simulator) -> Arc<Self> {
         let home = Self::new();
         home.configure(&providers(&simulator.base_url()));
+        home
+    }
+
+    /// The same, with keys of the gateway's own (see [`PROVIDER_KEY`]) and more configuration.
+    #[must_use]
+    pub fn keyed(simulator: &Simulator, more: &str) -> Arc<Self> {
+        let home = Self::new();
+        let key = format!("id = \"$1\"\napi_key = {{ env = \"{PROVIDER_KEY}\" }}");
+        let mut text = providers(&simulator.base_url());
+        for id in ["openai", "anthropic", "google"] {
+            text = text.replace(&format!("id = \"{id}\""), &key.replace("$1", id));
+        }
+        home.configure(&(text + more));
         home
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [`Home`] is a user's home in a temporary folder; [`Home::serve`] starts the real `tollgate`
 //! binary in it as a [`Product`], which is killed when dropped. [`Sdk`] runs an official SDK's
-//! unmodified client.
+//! unmodified client, [`Agent`] a coding agent's command line.
 //!
 //! The binary is the one that cargo put beside the test's own executable: nothing is built here.
 
@@ -24,9 +24,9 @@ mod sdk;
 use std::time::Duration;
 
 pub use exchange::{Connection, exchange, send};
-pub use home::{Finished, Home, program, providers};
+pub use home::{Finished, Home, PROVIDER_KEY, program, providers};
 pub use product::Product;
-pub use sdk::Sdk;
+pub use sdk::{Agent, Controls, Sdk};
 
 /// How long a test waits for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -24,6 +24,66 @@ pub enum Sdk {
     GenaiPython,
     /// `openai` for Node.
     OpenaiNode,
+    /// Vercel's `ai` for Node.
+    Ai,
+    /// LangChain for Python.
+    Langchain,
+}
+
+/// A coding agent's command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// Claude Code.
+    Claude,
+    /// Codex.
+    Codex,
+}
+
+impl Agent {
+    /// Its command in this home; `None` when it is not set up, as for [`Sdk::run`].
+    #[must_use]
+    pub fn command(self, home: &Home) -> Option<Command> {
+        let name = match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+        };
+        let program = root().join("tests/clients/more/node_modules/.bin").join(name);
+        is_set_up(&program, REQUIRE_ALL).then(|| home.command(program))
+    }
+}
+
+/// The variables with which a client that is not set up is a failure.
+const REQUIRE: &str = "TOLLGATE_REQUIRE_CLIENTS";
+const REQUIRE_ALL: &str = "TOLLGATE_REQUIRE_ALL_CLIENTS";
+
+/// Whether a file of the set-up is there. Its absence is printed, or a failure.
+fn is_set_up(needed: &Path, required: &str) -> bool {
+    let there = needed.exists();
+    let reason = format!("no {}: see tests/clients/README.md", needed.display());
+    assert!(there || env::var_os(required).is_none(), "{reason}");
+    if !there {
+        println!("skipped: {reason}");
+    }
+    there
+}
+
+/// How the simulator is told what is asked of it beyond an ordinary answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controls<'a> {
+    /// By a header: these in every request, beside those of the cases.
+    InHeader(&'a str),
+    /// Behind the model's name: those of the cases.
+    InModel,
+}
+
+impl<'a> Controls<'a> {
+    fn variables(self) -> [(&'static str, &'a str); 2] {
+        let (header, place) = match self {
+            Self::InHeader(controls) => (controls, ""),
+            Self::InModel => ("", "model"),
+        };
+        [("TOLLGATE_TEST_CONTROLS", header), ("TOLLGATE_TEST_CONTROLS_IN", place)]
+    }
 }
 
 impl Sdk {
@@ -36,6 +96,8 @@ impl Sdk {
             Self::AnthropicPython => clients.join("python/anthropic_client.py"),
             Self::GenaiPython => clients.join("python/genai_client.py"),
             Self::OpenaiNode => clients.join("node/openai_client.mjs"),
+            Self::Ai => clients.join("node/ai_client.mjs"),
+            Self::Langchain => clients.join("more/langchain_client.py"),
         }
     }
 
@@ -46,10 +108,10 @@ impl Sdk {
     /// # Panics
     /// When the program fails.
     pub async fn run(self, home: &Home, folder: &Path, base_url: &str) -> Option<Vec<Value>> {
-        self.run_cases(home, folder, base_url, &[], "").await
+        self.run_cases(home, folder, base_url, &[], Controls::InHeader("")).await
     }
 
-    /// The same with these cases only, and controls for the simulator in each request.
+    /// The same with these cases only, and with controls for the simulator.
     ///
     /// # Panics
     /// When the program fails.
@@ -59,14 +121,14 @@ impl Sdk {
         folder: &Path,
         base_url: &str,
         cases: &[&str],
-        controls: &str,
+        controls: Controls<'_>,
     ) -> Option<Vec<Value>> {
         let mut command = self.command(home)?;
         command
             .arg(self.script())
             .args(cases)
             .current_dir(folder)
-            .env("TOLLGATE_TEST_CONTROLS", controls)
+            .envs(controls.variables())
             .env("OPENAI_BASE_URL", format!("{base_url}/v1"))
             .env("OPENAI_API_KEY", KEY)
             .env("ANTHROPIC_BASE_URL", base_url)
@@ -83,27 +145,28 @@ impl Sdk {
     }
 
     fn command(self, home: &Home) -> Option<Command> {
-        let (program, needed) = match self {
+        let packages = root().join("tests/clients/node/node_modules");
+        let environment = |name| root().join("target/clients").join(name).join("bin/python");
+        let (needed, required) = match self {
             Self::OpenaiPython | Self::AnthropicPython | Self::GenaiPython => {
-                let python = root().join("target/clients/python/bin/python");
-                (python.clone(), python)
+                (environment("python"), REQUIRE)
             }
-            Self::OpenaiNode => {
-                ("node".into(), root().join("tests/clients/node/node_modules/openai"))
-            }
+            Self::Langchain => (environment("more"), REQUIRE_ALL),
+            Self::OpenaiNode => (packages.join("openai"), REQUIRE),
+            Self::Ai => (packages.join("ai"), REQUIRE),
         };
-        if !needed.exists() {
-            let reason = format!("no {}: see tests/clients/README.md", needed.display());
-            assert!(env::var_os("TOLLGATE_REQUIRE_CLIENTS").is_none(), "{reason}");
-            println!("skipped: {reason}");
+        if !is_set_up(&needed, required) {
             return None;
         }
-        let mut command = home.command(program);
-        if self != Self::OpenaiNode {
-            // Leaves no bytecode in the source tree.
-            command.arg("-B");
-        }
-        Some(command)
+        Some(match self {
+            Self::OpenaiNode | Self::Ai => home.command("node"),
+            Self::OpenaiPython | Self::AnthropicPython | Self::GenaiPython | Self::Langchain => {
+                let mut command = home.command(needed);
+                // Leaves no bytecode in the source tree.
+                command.arg("-B");
+                command
+            }
+        })
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) fn run(workspace: &mut Workspace) -> Result<ExitCode> {
 
     let start = Instant::now();
     let missing = test::Missing::Fails;
-    let options = test::Options { consent: Consent::Given, filters: Vec::new(), missing };
+    let clients = test::Clients::Usual;
+    let options = test::Options { consent: Consent::Given, filters: Vec::new(), missing, clients };
     let tally = match test::run(workspace, &options) {
         Ok(tally) => tally,
         Err(error) => {

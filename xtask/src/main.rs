@@ -73,6 +73,9 @@ enum Task {
         /// Install without asking.
         #[arg(long)]
         yes: bool,
+        /// Also with LangChain, Claude Code and Codex, which are some 850 MB of packages.
+        #[arg(long)]
+        clients: bool,
         filters: Vec<String>,
     },
     /// Everything a change must pass: tests, formatting, lints, documentation, dependencies.
@@ -133,10 +136,12 @@ fn dispatch(task: Task) -> Result<ExitCode> {
             &mut workspace,
             &run::Options { consent: Consent::from_flag(yes), headless, arguments },
         ),
-        Task::Test { yes, filters } => {
+        Task::Test { yes, clients, filters } => {
             let consent = Consent::from_flag(yes);
             let missing = test::Missing::Skipped;
-            let tally = test::run(&mut workspace, &test::Options { consent, filters, missing })?;
+            let clients = if clients { test::Clients::All } else { test::Clients::Usual };
+            let options = test::Options { consent, filters, missing, clients };
+            let tally = test::run(&mut workspace, &options)?;
             println!("{tally}");
             Ok(tally.exit_code())
         }

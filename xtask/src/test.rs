@@ -35,6 +35,12 @@ const BROWSERS: [&str; 4] = [
 /// With this set, a client of the tests that is not installed is a failure.
 const REQUIRE_CLIENTS: &str = "TOLLGATE_REQUIRE_CLIENTS";
 
+/// With this set, the same holds for the clients of [`Clients::All`].
+const REQUIRE_ALL_CLIENTS: &str = "TOLLGATE_REQUIRE_ALL_CLIENTS";
+
+/// The folder of what only [`Clients::All`] installs, for npm and for Python.
+const MORE_CLIENTS: &str = "more";
+
 /// With this set, a test that cannot load eBPF programs fails instead of skipping itself.
 const REQUIRE_BPF: &str = "TOLLGATE_REQUIRE_BPF";
 
@@ -83,6 +89,16 @@ pub(crate) struct Options {
     /// Only Rust tests whose name contains one of these; every test when empty.
     pub(crate) filters: Vec<String>,
     pub(crate) missing: Missing,
+    pub(crate) clients: Clients,
+}
+
+/// Which clients are installed to be tested with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clients {
+    /// The SDKs.
+    Usual,
+    /// Also what is large: LangChain, and the command lines of coding agents.
+    All,
 }
 
 /// What becomes of tests whose needs cannot be met: root's rights, a browser.
@@ -98,7 +114,7 @@ pub(crate) enum Missing {
 pub(crate) fn run(workspace: &mut Workspace, options: &Options) -> Result<Tally> {
     setup::run(workspace, &[Group::Build, Group::Test], options.consent)?;
     build::all(workspace, build::Targets::ProgramsAndTests)?;
-    prepare_clients(workspace)?;
+    prepare_clients(workspace, options.clients)?;
 
     let mut tally = rust_tests(workspace, options)?;
     if options.filters.is_empty() {
@@ -110,14 +126,20 @@ pub(crate) fn run(workspace: &mut Workspace, options: &Options) -> Result<Tally>
 
 /// The official SDKs, the price calculators and what drives the browser, as `tests` pins them: npm's beside their
 /// programs, Python's in environments of their own below `target/clients`.
-fn prepare_clients(workspace: &Workspace) -> Result<()> {
+fn prepare_clients(workspace: &Workspace, clients: Clients) -> Result<()> {
     for folder in NODE_FOLDERS {
         ui::install(workspace, &workspace.root.join(folder))?;
     }
     for (name, what) in PYTHON_FOLDERS {
         prepare_python(workspace, name, what)?;
     }
-    Ok(())
+    match clients {
+        Clients::Usual => Ok(()),
+        Clients::All => {
+            ui::install(workspace, &workspace.root.join("tests/clients").join(MORE_CLIENTS))?;
+            prepare_python(workspace, MORE_CLIENTS, "LangChain")
+        }
+    }
 }
 
 fn prepare_python(workspace: &Workspace, name: &str, what: &str) -> Result<()> {
@@ -167,6 +189,9 @@ fn rust_tests(workspace: &Workspace, options: &Options) -> Result<Tally> {
     nextest.args(WHOLE_WORKSPACE).args(&options.filters);
     // With everything installed, a client that cannot be started is a failure and no longer a reason to skip.
     nextest.env(REQUIRE_CLIENTS, "1");
+    if options.clients == Clients::All {
+        nextest.env(REQUIRE_ALL_CLIENTS, "1");
+    }
     let mut apart = Vec::new();
     match (browser(workspace), options.missing) {
         (Some(browser), _) => {

@@ -31,6 +31,30 @@ const RESPONSES_TOOLS = [
   { type: "function", name: "time", parameters: TIME, strict: true },
 ];
 
+const FORECAST = {
+  type: "object",
+  properties: {
+    city: { type: "string" },
+    days: { type: "array", items: { type: "integer" } },
+    sunny: { type: "boolean" },
+  },
+  required: ["city", "days", "sunny"],
+  additionalProperties: false,
+};
+// The smallest picture: one transparent pixel.
+const PICTURE =
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR" +
+  "9awAAAABJRU5ErkJggg==";
+// How many streams are open at once, each of them begun before any is read to its end.
+const MANY = 200;
+
+// A gateway that translates keeps the header to itself: it is then told by the model's name.
+const inModel = process.env.TOLLGATE_TEST_CONTROLS_IN === "model";
+function simulating(control) {
+  if (inModel) return [[MODEL, ...control.split(",")].join("+"), {}];
+  return [MODEL, { headers: { [SIMULATE]: control } }];
+}
+
 const controls = process.env.TOLLGATE_TEST_CONTROLS;
 const defaultHeaders = controls ? { [SIMULATE]: controls } : {};
 const client = new OpenAI({ maxRetries: 0, defaultHeaders });
@@ -101,6 +125,95 @@ async function chatTools() {
   };
 }
 
+// Two questions, each answered with the help of two tools called at once.
+async function chatTurns() {
+  const messages = [
+    { role: "developer", content: "Be brief." },
+    { role: "user", content: "How is the weather?" },
+  ];
+  const seen = { texts: [], tool_calls: [], usage: null };
+  for (const question of ["And tomorrow?", null]) {
+    for (let round = 0; round < 2; round += 1) {
+      const answer = await client.chat.completions.create({ model: MODEL, messages, tools: TOOLS });
+      const { message } = answer.choices[0];
+      messages.push(message);
+      seen.usage = answer.usage;
+      if (message.content) seen.texts.push(message.content);
+      for (const { id, function: call } of message.tool_calls ?? []) {
+        seen.tool_calls.push({ name: call.name, arguments: call.arguments });
+        messages.push({ role: "tool", tool_call_id: id, content: "sunny" });
+      }
+    }
+    if (question) messages.push({ role: "user", content: question });
+  }
+  return seen;
+}
+
+async function chatImage() {
+  const content = [
+    { type: "text", text: "What is this?" },
+    { type: "image_url", image_url: { url: PICTURE } },
+  ];
+  const messages = [{ role: "user", content }];
+  const answer = await client.chat.completions.create({ model: MODEL, messages });
+  return { text: answer.choices[0].message.content, usage: answer.usage };
+}
+
+async function chatStructured() {
+  const answer = await client.chat.completions.parse({
+    model: MODEL,
+    messages: QUESTION,
+    response_format: {
+      type: "json_schema",
+      json_schema: { name: "forecast", strict: true, schema: FORECAST },
+    },
+  });
+  return { parsed: JSON.parse(answer.choices[0].message.content), usage: answer.usage };
+}
+
+// Goes away in the middle of a stream that would never end.
+async function chatLeaves() {
+  const [model, options] = simulating("hang=3000");
+  const stream = await client.chat.completions.create(
+    { model, messages: QUESTION, stream: true },
+    options,
+  );
+  let text = "";
+  for await (const chunk of stream) {
+    text += chunk.choices[0]?.delta.content ?? "";
+    if (text.length > 5) break;
+  }
+  return { began: text.length > 5 };
+}
+
+async function chatMany() {
+  let begun = 0;
+  let release;
+  const allBegun = new Promise((resolve) => {
+    release = resolve;
+  });
+  const one = async () => {
+    const stream = await client.chat.completions.create({
+      model: MODEL,
+      messages: QUESTION,
+      stream: true,
+    });
+    let text = "";
+    for await (const chunk of stream) {
+      const piece = chunk.choices[0]?.delta.content ?? "";
+      if (!text && piece) {
+        begun += 1;
+        if (begun === MANY) release();
+        await allBegun;
+      }
+      text += piece;
+    }
+    return text;
+  };
+  const texts = await Promise.all(Array.from({ length: MANY }, one));
+  return { streams: texts.length, texts: [...new Set(texts)].sort() };
+}
+
 async function responsesPlain() {
   const answer = await client.responses.create({ model: MODEL, input: "Say something." });
   return {
@@ -138,6 +251,53 @@ async function responsesStream(more = { reasoning: { summary: "auto" } }) {
   };
 }
 
+// Two questions, each answered with the help of two tools called at once; nothing is stored.
+async function responsesTurns() {
+  const input = [{ role: "user", content: "How is the weather?" }];
+  const seen = { texts: [], tool_calls: [], usage: null };
+  for (const question of ["And tomorrow?", null]) {
+    for (let round = 0; round < 2; round += 1) {
+      const answer = await client.responses.create({
+        model: MODEL,
+        instructions: "Be brief.",
+        input,
+        tools: RESPONSES_TOOLS,
+        reasoning: { effort: "high", summary: "auto" },
+        include: ["reasoning.encrypted_content"],
+        store: false,
+      });
+      input.push(...answer.output);
+      seen.usage = answer.usage;
+      if (answer.output_text) seen.texts.push(answer.output_text);
+      for (const call of answer.output.filter((it) => it.type === "function_call")) {
+        seen.tool_calls.push({ name: call.name, arguments: call.arguments });
+        const output = { type: "function_call_output", call_id: call.call_id, output: "sunny" };
+        input.push(output);
+      }
+    }
+    if (question) input.push({ role: "user", content: question });
+  }
+  return seen;
+}
+
+async function responsesImage() {
+  const content = [
+    { type: "input_text", text: "What is this?" },
+    { type: "input_image", image_url: PICTURE, detail: "auto" },
+  ];
+  const answer = await client.responses.create({
+    model: MODEL,
+    input: [{ role: "user", content }],
+  });
+  return { text: answer.output_text, usage: answer.usage };
+}
+
+async function responsesStructured() {
+  const format = { type: "json_schema", name: "forecast", strict: true, schema: FORECAST };
+  const answer = await client.responses.create({ model: MODEL, input: "Say it.", text: { format } });
+  return { text: answer.output_text, usage: answer.usage };
+}
+
 // The SDK asks for base64 by itself and decodes it.
 async function embeddings() {
   const input = ["one", "two", "東京"];
@@ -157,11 +317,18 @@ async function models() {
 }
 
 async function refused(control, more = {}) {
+  const [model, options] = simulating(control);
   const answer = await client.chat.completions.create(
-    { model: MODEL, messages: QUESTION, ...more },
-    { headers: { [SIMULATE]: control } },
+    { model, messages: QUESTION, ...more },
+    options,
   );
   if (more.stream) for await (const _ of answer);
+  return {};
+}
+
+async function refusedResponse(control) {
+  const [model, options] = simulating(control);
+  await client.responses.create({ model, input: "Say something." }, options);
   return {};
 }
 
@@ -179,9 +346,15 @@ const CASES = {
   chat_stream_usage: () => chatStream(USAGE),
   chat_tools: chatTools,
   chat_tools_stream: () => chatStream({ tools: TOOLS, ...USAGE }),
+  chat_turns: chatTurns,
+  chat_image: chatImage,
+  chat_structured: chatStructured,
   responses_plain: responsesPlain,
   responses_stream: () => responsesStream(),
   responses_tools_stream: () => responsesStream({ tools: RESPONSES_TOOLS }),
+  responses_turns: responsesTurns,
+  responses_image: responsesImage,
+  responses_structured: responsesStructured,
   embeddings,
   models,
   error_400: () => client.chat.completions.create({ model: MODEL, messages: [] }),
@@ -190,14 +363,19 @@ const CASES = {
   error_404: () => client.chat.completions.create({ model: "gpt-0", messages: QUESTION }),
   error_429: () => refused("status=429,retry-after=2"),
   error_500: () => refused("status=500"),
+  error_529: () => refused("status=529"),
+  error_responses_429: () => refusedResponse("status=429,retry-after=2"),
   error_503: () => refused("status=503"),
   error_html: () => refused("status=502,html"),
   error_midstream: () => refused("error_midstream", { stream: true }),
   broken_stream: () => refused("break_after=900", { stream: true }),
 };
 
-// Asked for by name only: a gateway answers these itself.
-const WRONG = {
+// Asked for by name only.
+const BY_NAME = {
+  leaves: chatLeaves,
+  many: chatMany,
+  // A gateway answers the rest itself.
   no_key: () =>
     client.chat.completions.create(
       { model: MODEL, messages: QUESTION },
@@ -220,6 +398,7 @@ function describe(error) {
     code: error.code ?? null,
     type: error.type ?? null,
     request_id: error.requestID ?? null,
+    retry_after: error.headers?.get("retry-after") ?? null,
   };
 }
 
@@ -227,7 +406,7 @@ const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(CAS
 for (const name of wanted) {
   let line = { client: "openai-node", version, case: name, pid: process.pid };
   try {
-    const run = { ...CASES, ...WRONG }[name];
+    const run = { ...CASES, ...BY_NAME }[name];
     if (!run) throw new RangeError(`unknown case ${name}`);
     line = { ...line, ...(await run()), error: null };
   } catch (error) {

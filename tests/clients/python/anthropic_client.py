@@ -3,9 +3,20 @@
 import uuid
 
 import anthropic
-from anthropic import Anthropic
+from anthropic import Anthropic, AsyncAnthropic
 
-from cases import HEADERS, SIMULATE, TIME, WEATHER, plain, run
+from cases import (
+    FORECAST,
+    HEADERS,
+    LARGE,
+    PNG,
+    TIME,
+    WEATHER,
+    all_at_once,
+    plain,
+    run,
+    simulating,
+)
 
 MODEL = "claude-sonnet-4-5"
 QUESTION = [{"role": "user", "content": "Say something – naïvely, in 東京. 🦀"}]
@@ -69,6 +80,97 @@ def tools():
     return message(first) | {"text": message(final)["text"]}
 
 
+def turns(**more):
+    """Two questions, each answered with the help of two tools called at once."""
+    messages = [{"role": "user", "content": "How is the weather?"}]
+    calls, texts, thoughts = [], [], []
+    for question in ["And tomorrow?", None]:
+        for _ in range(2):
+            answer = ask(system="Be brief.", tools=TOOLS, messages=messages, **more)
+            messages.append(
+                {"role": "assistant", "content": [plain(it) for it in answer.content]}
+            )
+            texts += [it.text for it in answer.content if it.type == "text" and it.text]
+            thoughts += [it.thinking for it in answer.content if it.type == "thinking"]
+            uses = [it for it in answer.content if it.type == "tool_use"]
+            calls += [{"name": it.name, "arguments": it.input} for it in uses]
+            if uses:
+                results = [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": it.id,
+                        "content": [{"type": "text", "text": "sunny"}],
+                    }
+                    for it in uses
+                ]
+                messages.append({"role": "user", "content": results})
+        if question:
+            messages.append({"role": "user", "content": question})
+    return {
+        "texts": texts,
+        "tool_calls": calls,
+        "thoughts": thoughts,
+        "usage": plain(answer.usage),
+    }
+
+
+def thinking_turns():
+    return turns(thinking={"type": "enabled", "budget_tokens": 1024})
+
+
+def image():
+    source = {"type": "base64", "media_type": "image/png", "data": PNG}
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image", "source": source}]
+    return create(messages=[{"role": "user", "content": parts}])
+
+
+def structured():
+    return create(output_config={"format": {"type": "json_schema", "schema": FORECAST}})
+
+
+def large():
+    model, headers = simulating(MODEL, "huge=10485760")
+    answer = client.messages.create(
+        model=model,
+        max_tokens=8_000_000,
+        messages=[{"role": "user", "content": LARGE}],
+        extra_headers=headers,
+        # Without a time this SDK refuses to wait for so long an answer.
+        timeout=600,
+    )
+    return {"bytes": len(answer.content[0].text.encode())}
+
+
+def leaves():
+    """Goes away in the middle of a stream that would never end."""
+    model, headers = simulating(MODEL, "hang=2000")
+    text = ""
+    with client.messages.stream(
+        model=model, max_tokens=2048, messages=QUESTION, extra_headers=headers
+    ) as events:
+        for piece in events.text_stream:
+            text += piece
+            if len(text) > 5:
+                break
+    return {"began": len(text) > 5}
+
+
+def many():
+    async def stream(begun):
+        text = ""
+        async with client.messages.stream(
+            model=MODEL, max_tokens=2048, messages=QUESTION
+        ) as events:
+            async for piece in events.text_stream:
+                if not text:
+                    await begun()
+                text += piece
+        return text
+
+    client = AsyncAnthropic(max_retries=0, default_headers=HEADERS, timeout=600)
+    return all_at_once(stream)
+
+
 def thinking():
     return stream(thinking={"type": "enabled", "budget_tokens": 1024})
 
@@ -100,11 +202,13 @@ def models():
 
 
 def refused(control, **more):
-    return create(extra_headers={SIMULATE: control}, **more)
+    model, headers = simulating(MODEL, control)
+    return create(model=model, extra_headers=headers, **more)
 
 
 def refused_stream(control):
-    return stream(extra_headers={SIMULATE: control})
+    model, headers = simulating(MODEL, control)
+    return stream(model=model, extra_headers=headers)
 
 
 def without_key():
@@ -140,7 +244,13 @@ def describe_error(error):
         "message": getattr(error, "message", str(error)),
         "type": getattr(error, "type", None),
         "request_id": getattr(error, "request_id", None),
+        "retry_after": retry_after(error),
     }
+
+
+def retry_after(error):
+    response = getattr(error, "response", None)
+    return response.headers.get("retry-after") if response is not None else None
 
 
 CASES = {
@@ -149,6 +259,10 @@ CASES = {
     "tools": tools,
     "tools_stream": lambda: stream(tools=TOOLS),
     "thinking": thinking,
+    "turns": turns,
+    "thinking_turns": thinking_turns,
+    "image": image,
+    "structured": structured,
     "cached": cached,
     "server_tool": server_tool,
     "max_tokens": lambda: create(max_tokens=5),
@@ -167,7 +281,11 @@ CASES = {
     "broken_stream": lambda: refused_stream("break_after=900"),
 }
 
-WRONG = {
+BY_NAME = {
+    "large": large,
+    "leaves": leaves,
+    "many": many,
+    # A gateway answers the rest itself.
     "no_key": without_key,
     "unknown_path": wrong_base_url,
     "oversized": oversized,
@@ -175,4 +293,4 @@ WRONG = {
 }
 
 if __name__ == "__main__":
-    run("anthropic-python", anthropic.__version__, CASES, WRONG, describe_error)
+    run("anthropic-python", anthropic.__version__, CASES, BY_NAME, describe_error)

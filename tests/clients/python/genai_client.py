@@ -1,9 +1,23 @@
 """The official `google-genai` SDK, unmodified. Takes GOOGLE_GEMINI_BASE_URL and GEMINI_API_KEY."""
 
+import base64
+
 from google import genai
 from google.genai import errors, types
 
-from cases import HEADERS, SIMULATE, TIME, WEATHER, plain, run
+from cases import (
+    FORECAST,
+    HEADERS,
+    LARGE,
+    MANY,
+    PNG,
+    TIME,
+    WEATHER,
+    all_at_once,
+    plain,
+    run,
+    simulating,
+)
 
 MODEL = "gemini-2.5-flash"
 EMBEDDING_MODEL = "gemini-embedding-001"
@@ -20,10 +34,9 @@ TOOLS = [
 client = genai.Client(http_options=types.HttpOptions(headers=HEADERS))
 
 
-def config(control=None, **more):
-    headers = types.HttpOptions(headers={SIMULATE: control}) if control else None
+def config(headers=None, **more):
     return types.GenerateContentConfig(
-        http_options=headers,
+        http_options=types.HttpOptions(headers=headers) if headers else None,
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         **more,
     )
@@ -46,16 +59,18 @@ def described(answer):
 
 
 def generate(contents=QUESTION, control=None, model=MODEL, **more):
+    model, headers = simulating(model, control) if control else (model, None)
     answer = client.models.generate_content(
-        model=model, contents=contents, config=config(control, **more)
+        model=model, contents=contents, config=config(headers, **more)
     )
     return described(answer)
 
 
 def stream(control=None, **more):
     text, thoughts, stop, usage, chunks, calls, model = "", "", None, None, 0, [], None
+    asked, headers = simulating(MODEL, control) if control else (MODEL, None)
     for chunk in client.models.generate_content_stream(
-        model=MODEL, contents=QUESTION, config=config(control, **more)
+        model=asked, contents=QUESTION, config=config(headers, **more)
     ):
         chunks += 1
         usage = plain(chunk.usage_metadata) or usage
@@ -98,9 +113,100 @@ def tools():
     return described(first) | {"text": final["text"]}
 
 
+def turns(**more):
+    """Two questions, each answered with the help of two tools called at once."""
+    contents = [types.Content(role="user", parts=[types.Part(text="How is the weather?")])]
+    calls, texts, thoughts = [], [], []
+    for question in ["And tomorrow?", None]:
+        for _ in range(2):
+            answer = client.models.generate_content(
+                model=MODEL,
+                contents=contents,
+                config=config(system_instruction="Be brief.", tools=TOOLS, **more),
+            )
+            content = answer.candidates[0].content
+            contents.append(content)
+            texts += [it.text for it in content.parts if it.text and not it.thought]
+            thoughts += [it.text for it in content.parts if it.text and it.thought]
+            asked = [it.function_call for it in content.parts if it.function_call]
+            calls += [{"name": it.name, "arguments": it.args} for it in asked]
+            results = [
+                types.Part(
+                    function_response=types.FunctionResponse(
+                        id=it.id, name=it.name, response={"result": "sunny"}
+                    )
+                )
+                for it in asked
+            ]
+            if results:
+                contents.append(types.Content(role="user", parts=results))
+        if question:
+            contents.append(types.Content(role="user", parts=[types.Part(text=question)]))
+    return {
+        "texts": texts,
+        "tool_calls": calls,
+        "thoughts": thoughts,
+        "usage": plain(answer.usage_metadata),
+    }
+
+
+def thinking_turns():
+    return turns(thinking_config=types.ThinkingConfig(include_thoughts=True))
+
+
+def image():
+    picture = types.Part.from_bytes(data=base64.b64decode(PNG), mime_type="image/png")
+    return generate([types.Part(text="What is this?"), picture])
+
+
+def large():
+    model, headers = simulating(MODEL, "huge=10485760")
+    limit = {"max_output_tokens": 8_000_000}
+    answer = client.models.generate_content(
+        model=model, contents=LARGE, config=config(headers, **limit)
+    )
+    return {"bytes": len(answer.text.encode())}
+
+
+def leaves():
+    """Goes away in the middle of a stream that would never end."""
+    model, headers = simulating(MODEL, "hang=2000")
+    text = ""
+    chunks = client.models.generate_content_stream(
+        model=model, contents=QUESTION, config=config(headers)
+    )
+    for chunk in chunks:
+        text += chunk.text or ""
+        if len(text) > 5:
+            break
+    chunks.close()
+    return {"began": len(text) > 5}
+
+
+def many():
+    async def stream(begun):
+        text = ""
+        chunks = await client.aio.models.generate_content_stream(
+            model=MODEL, contents=QUESTION, config=config()
+        )
+        async for chunk in chunks:
+            if not text:
+                await begun()
+            text += chunk.text or ""
+        return text
+
+    import httpx2
+
+    # This SDK opens a hundred connections unless told otherwise.
+    limits = {"limits": httpx2.Limits(max_connections=MANY)}
+    client = genai.Client(
+        http_options=types.HttpOptions(headers=HEADERS, async_client_args=limits)
+    )
+    return all_at_once(stream)
+
+
 def structured():
-    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-    return generate(response_mime_type="application/json", response_json_schema=schema)
+    return generate(response_mime_type="application/json", response_json_schema=FORECAST)
 
 
 def thinking():
@@ -135,7 +241,15 @@ def describe_error(error):
         "status": getattr(error, "code", None),
         "message": getattr(error, "message", str(error)),
         "type": getattr(error, "status", None),
+        "retry_after": retry_after(error),
     }
+
+
+def retry_after(error):
+    """Gemini tells it in the error's details."""
+    details = getattr(error, "details", None) or {}
+    details = details.get("error", {}).get("details", []) if isinstance(details, dict) else []
+    return next((it["retryDelay"] for it in details if "retryDelay" in it), None)
 
 
 CASES = {
@@ -143,6 +257,9 @@ CASES = {
     "stream": stream,
     "tools": tools,
     "tools_stream": lambda: stream(tools=TOOLS),
+    "turns": turns,
+    "thinking_turns": thinking_turns,
+    "image": image,
     "structured": structured,
     "thinking": thinking,
     "max_tokens": lambda: generate(max_output_tokens=5),
@@ -150,14 +267,18 @@ CASES = {
     "embeddings": embeddings,
     "models": models,
     "error_400": lambda: generate(control="status=400"),
+    "error_401": lambda: generate(control="status=401"),
     "error_403": lambda: generate(control="status=403"),
     "error_404": lambda: generate(model="gemini-0"),
     "error_429": lambda: generate(control="status=429,retry-after=2"),
     "error_500": lambda: generate(control="status=500"),
+    "error_529": lambda: generate(control="status=529"),
     "error_503": lambda: generate(control="status=503"),
     "error_midstream": lambda: stream(control="error_midstream"),
     "broken_stream": lambda: stream(control="break_after=900"),
 }
 
+BY_NAME = {"large": large, "leaves": leaves, "many": many}
+
 if __name__ == "__main__":
-    run("google-genai-python", genai.__version__, CASES, {}, describe_error)
+    run("google-genai-python", genai.__version__, CASES, BY_NAME, describe_error)

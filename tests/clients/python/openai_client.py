@@ -1,9 +1,20 @@
 """The official `openai` SDK, unmodified. Takes OPENAI_BASE_URL and OPENAI_API_KEY."""
 
 import openai
-from openai import OpenAI
+from openai import AsyncOpenAI, OpenAI
 
-from cases import HEADERS, SIMULATE, TIME, WEATHER, plain, run
+from cases import (
+    FORECAST,
+    HEADERS,
+    LARGE,
+    PNG,
+    TIME,
+    WEATHER,
+    all_at_once,
+    plain,
+    run,
+    simulating,
+)
 
 MODEL = "gpt-5-mini"
 EMBEDDING_MODEL = "text-embedding-3-small"
@@ -100,6 +111,101 @@ def chat_structured():
     return {"parsed": plain(answer.choices[0].message.parsed), "usage": plain(answer.usage)}
 
 
+def call_of(call):
+    return {"name": call.function.name, "arguments": call.function.arguments}
+
+
+def chat_turns(**more):
+    """Two questions, each answered with the help of two tools called at once."""
+    messages = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": "How is the weather?"},
+    ]
+    calls, texts, thoughts = [], [], []
+    for question in ["And tomorrow?", None]:
+        for _ in range(2):
+            answer = client.chat.completions.create(
+                model=MODEL, messages=messages, tools=TOOLS, **more
+            )
+            message = answer.choices[0].message
+            messages.append(message.model_dump(exclude_none=True))
+            thoughts.append(getattr(message, "reasoning_content", None))
+            if message.content:
+                texts.append(message.content)
+            for call in message.tool_calls or []:
+                calls.append(call_of(call))
+                result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+                messages.append(result)
+        if question:
+            messages.append({"role": "user", "content": question})
+    return {
+        "texts": texts,
+        "tool_calls": calls,
+        "thoughts": [it for it in thoughts if it],
+        "usage": plain(answer.usage),
+    }
+
+
+def chat_thinking():
+    return chat_turns(reasoning_effort="high")
+
+
+def picture():
+    return f"data:image/png;base64,{PNG}"
+
+
+def chat_image():
+    parts = [
+        {"type": "text", "text": "What is this?"},
+        {"type": "image_url", "image_url": {"url": picture()}},
+    ]
+    answer = client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": parts}]
+    )
+    return {"text": answer.choices[0].message.content, "usage": plain(answer.usage)}
+
+
+def chat_large():
+    model, headers = simulating(MODEL, "huge=10485760")
+    answer = client.chat.completions.create(
+        model=model,
+        max_completion_tokens=8_000_000,
+        messages=[{"role": "user", "content": LARGE}],
+        extra_headers=headers,
+    )
+    return {"bytes": len(answer.choices[0].message.content.encode())}
+
+
+def chat_leaves():
+    """Goes away in the middle of a stream that would never end."""
+    model, headers = simulating(MODEL, "hang=3000")
+    answer = client.chat.completions.create(
+        model=model, messages=QUESTION, stream=True, extra_headers=headers
+    )
+    text = ""
+    for chunk in answer:
+        text += chunk.choices[0].delta.content or "" if chunk.choices else ""
+        if len(text) > 5:
+            break
+    answer.close()
+    return {"began": len(text) > 5}
+
+
+def chat_many():
+    async def stream(begun):
+        text = ""
+        answer = await many.chat.completions.create(model=MODEL, messages=QUESTION, stream=True)
+        async for chunk in answer:
+            if not text and chunk.choices and chunk.choices[0].delta.content:
+                await begun()
+            if chunk.choices:
+                text += chunk.choices[0].delta.content or ""
+        return text
+
+    many = AsyncOpenAI(max_retries=0, default_headers=HEADERS, timeout=600)
+    return all_at_once(stream)
+
+
 def responses_plain():
     answer = client.responses.create(model=MODEL, input="Say something.")
     return {
@@ -148,6 +254,54 @@ def responses_tools_stream():
     }
 
 
+def responses_turns():
+    """Two questions, each answered with the help of two tools called at once; nothing is stored."""
+    items = [{"role": "user", "content": "How is the weather?"}]
+    calls, texts = [], []
+    for question in ["And tomorrow?", None]:
+        for _ in range(2):
+            answer = client.responses.create(
+                model=MODEL,
+                instructions="Be brief.",
+                input=items,
+                tools=RESPONSES_TOOLS,
+                reasoning={"effort": "high", "summary": "auto"},
+                include=["reasoning.encrypted_content"],
+                store=False,
+            )
+            items += [it.model_dump(exclude_none=True) for it in answer.output]
+            if answer.output_text:
+                texts.append(answer.output_text)
+            for call in answer.output:
+                if call.type == "function_call":
+                    calls.append({"name": call.name, "arguments": call.arguments})
+                    items.append(
+                        {
+                            "type": "function_call_output",
+                            "call_id": call.call_id,
+                            "output": "sunny",
+                        }
+                    )
+        if question:
+            items.append({"role": "user", "content": question})
+    return {"texts": texts, "tool_calls": calls, "usage": plain(answer.usage)}
+
+
+def responses_image():
+    parts = [
+        {"type": "input_text", "text": "What is this?"},
+        {"type": "input_image", "image_url": picture(), "detail": "auto"},
+    ]
+    answer = client.responses.create(model=MODEL, input=[{"role": "user", "content": parts}])
+    return {"text": answer.output_text, "usage": plain(answer.usage)}
+
+
+def responses_structured():
+    form = {"type": "json_schema", "name": "forecast", "schema": FORECAST, "strict": True}
+    answer = client.responses.create(model=MODEL, input="Say it.", text={"format": form})
+    return {"text": answer.output_text, "usage": plain(answer.usage)}
+
+
 def embeddings():
     """The SDK asks for base64 by itself and decodes it."""
     answer = client.embeddings.create(model=EMBEDDING_MODEL, input=["one", "two", "東京"])
@@ -168,9 +322,16 @@ def models():
     return {"models": [it.id for it in client.models.list()], "one": one.id}
 
 
+def refused_response(control):
+    model, headers = simulating(MODEL, control)
+    client.responses.create(model=model, input="Say something.", extra_headers=headers)
+    return {}
+
+
 def refused(control, **more):
+    model, headers = simulating(MODEL, control)
     answer = client.chat.completions.create(
-        model=MODEL, messages=QUESTION, extra_headers={SIMULATE: control}, **more
+        model=model, messages=QUESTION, extra_headers=headers, **more
     )
     if more.get("stream"):
         for _ in answer:
@@ -226,7 +387,13 @@ def describe_error(error):
         "code": getattr(error, "code", None),
         "type": getattr(error, "type", None),
         "request_id": getattr(error, "request_id", None),
+        "retry_after": retry_after(error),
     }
+
+
+def retry_after(error):
+    response = getattr(error, "response", None)
+    return response.headers.get("retry-after") if response is not None else None
 
 
 CASES = {
@@ -236,9 +403,15 @@ CASES = {
     "chat_tools": chat_tools,
     "chat_tools_stream": chat_tools_stream,
     "chat_structured": chat_structured,
+    "chat_turns": chat_turns,
+    "chat_thinking": chat_thinking,
+    "chat_image": chat_image,
     "responses_plain": responses_plain,
     "responses_stream": responses_stream,
     "responses_tools_stream": responses_tools_stream,
+    "responses_turns": responses_turns,
+    "responses_image": responses_image,
+    "responses_structured": responses_structured,
     "embeddings": embeddings,
     "models": models,
     "error_400": malformed,
@@ -247,13 +420,19 @@ CASES = {
     "error_404": no_such_model,
     "error_429": lambda: refused("status=429,retry-after=2"),
     "error_500": lambda: refused("status=500"),
+    "error_529": lambda: refused("status=529"),
+    "error_responses_429": lambda: refused_response("status=429,retry-after=2"),
     "error_503": lambda: refused("status=503"),
     "error_html": lambda: refused("status=502,html"),
     "error_midstream": lambda: refused("error_midstream", stream=True),
     "broken_stream": lambda: refused("break_after=900", stream=True),
 }
 
-WRONG = {
+BY_NAME = {
+    "large": chat_large,
+    "leaves": chat_leaves,
+    "many": chat_many,
+    # A gateway answers the rest itself.
     "no_key": without_key,
     "unknown_path": without_v1,
     "oversized": oversized,
@@ -261,4 +440,4 @@ WRONG = {
 }
 
 if __name__ == "__main__":
-    run("openai-python", openai.__version__, CASES, WRONG, describe_error)
+    run("openai-python", openai.__version__, CASES, BY_NAME, describe_error)

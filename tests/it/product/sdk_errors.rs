@@ -4,7 +4,7 @@
 use tokio::net::TcpListener;
 use tollgate_app::api::view::CallState;
 use tollgate_simulator::Simulator;
-use tollgate_tests::{Home, Product, Sdk, providers};
+use tollgate_tests::{Controls, Home, Product, Sdk, providers};
 
 use super::using::simulator;
 
@@ -58,7 +58,15 @@ async fn check(sdk: Sdk, plain: &'static str, stream: &'static str, classes: [&s
     let mut settled = 0;
     for (wrong, class) in cases.into_iter().zip(classes) {
         let base_url = format!("{}{}", product.base_url(), wrong.provider);
-        let ran = sdk.run_cases(home, home.path(), &base_url, &[wrong.case], wrong.controls).await;
+        let ran = sdk
+            .run_cases(
+                home,
+                home.path(),
+                &base_url,
+                &[wrong.case],
+                Controls::InHeader(wrong.controls),
+            )
+            .await;
         let Some(lines) = ran else { return };
         assert_eq!(lines.len(), 1, "{lines:?}");
         let line = &lines[0];
@@ -71,15 +79,19 @@ async fn check(sdk: Sdk, plain: &'static str, stream: &'static str, classes: [&s
         assert_eq!(call.state, CallState::Failed, "{call:#?}");
     }
     // A stream that breaks between two events: what was sent of a whole one says where.
-    sdk.run_cases(home, home.path(), &product.base_url(), &[stream], "").await.unwrap();
+    sdk.run_cases(home, home.path(), &product.base_url(), &[stream], Controls::InHeader(""))
+        .await
+        .unwrap();
     settled += 1;
     product.calls(settled).await;
     let whole = simulator.calls().pop().unwrap().response;
     let text = String::from_utf8(whole).unwrap();
     let (at, _) = text.match_indices("\n\n").nth(3).unwrap();
     let controls = format!("break_after={}", at + 2);
-    let lines =
-        sdk.run_cases(home, home.path(), &product.base_url(), &[stream], &controls).await.unwrap();
+    let lines = sdk
+        .run_cases(home, home.path(), &product.base_url(), &[stream], Controls::InHeader(&controls))
+        .await
+        .unwrap();
     assert_eq!(lines[0]["error"], classes[6], "{lines:?}");
     let message = lines[0]["message"].as_str().unwrap();
     assert!(message.contains("broke off before its end"), "{message}");
