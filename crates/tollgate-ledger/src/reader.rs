@@ -136,7 +136,7 @@ impl Reader {
                 add(Some(day_name(&query.zone, day.from)), sums);
             })?,
             CostKey::Model => self.sum(query, |it, sums| {
-                add(it.model_asked.clone().or_else(|| it.model_served.clone()), sums);
+                add(it.model().map(str::to_owned), sums);
             })?,
             CostKey::Provider => self.sum(query, |it, sums| add(it.provider.clone(), sums))?,
             CostKey::Program => self.sum(query, |it, sums| add(it.program.clone(), sums))?,

@@ -71,7 +71,10 @@ pub(crate) fn check_money(product: &Product, sent: &[SimulatedCall]) {
             assert_eq!(call.price_id.as_deref(), row.map(|it| it.id.as_str()));
             assert!(cost > 0, "{call:#?}");
             total += cost;
-            *models.entry(call.model_asked.clone().unwrap()).or_default() += cost;
+            let asked = call.model_asked.as_deref().unwrap();
+            let served = call.model_served.as_deref().unwrap_or(asked);
+            let model = if served.starts_with(asked) { asked } else { served };
+            *models.entry(model.to_owned()).or_default() += cost;
         }
     }
     assert!(total > 0);

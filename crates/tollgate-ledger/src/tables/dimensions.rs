@@ -42,6 +42,16 @@ impl Dimension {
         }
     }
 
+    /// The model that costs are told of: the one that was asked for, or that served where that is
+    /// another and not only a dated or longer name of it.
+    pub(crate) fn model(&self) -> Option<&str> {
+        match (self.model_asked.as_deref(), self.model_served.as_deref()) {
+            (Some(asked), Some(served)) if !served.starts_with(asked) => Some(served),
+            (Some(asked), _) => Some(asked),
+            (None, served) => served,
+        }
+    }
+
     /// The id of the row with these values, which is added if it is missing.
     pub(crate) fn id(&self, connection: &Connection) -> rusqlite::Result<i64> {
         let format = self.format.as_ref().map(name_of).transpose()?;

@@ -173,7 +173,11 @@ fn costs_by_every_key_are_what_adding_up_the_calls_gives() {
     let ledger = filled(dir.path(), &calls);
     let project = |it: &Call| Some(it.caller.as_ref()?.project.as_ref()?.root.clone());
     let keys: [(CostKey, KeyOf<'_>); 5] = [
-        (CostKey::Model, &|it| it.model_asked.clone().or_else(|| it.model_served.clone())),
+        (CostKey::Model, &|it| {
+            let (asked, served) = (it.model_asked.as_ref(), it.model_served.as_ref());
+            let other = asked.zip(served).filter(|(asked, served)| !served.starts_with(*asked));
+            other.map(|(_, served)| served).or(asked).or(served).cloned()
+        }),
         (CostKey::Provider, &|it| it.provider.clone()),
         (CostKey::Program, &|it| it.caller.as_ref().map(|it| it.program.clone())),
         (CostKey::Project, &project),
