@@ -6,7 +6,7 @@ use http::uri::Authority;
 use tollgate_core::{
     Format,
     price::PriceBook,
-    provider::{Catalogue, Endpoint, Provider},
+    provider::{Catalogue, Endpoint},
 };
 use tollgate_gateway::{ProviderSetup, Snapshot, Timeouts};
 
@@ -40,7 +40,7 @@ pub(crate) fn make(
         .iter()
         .filter(|it| !it.needs_base_url())
         .filter(|it| !config.providers.iter().any(|own| own.provider.id == it.id))
-        .map(|it| setup(it.clone()))
+        .map(|it| ProviderSetup::new(it.clone()))
         .collect();
     for own in &config.providers {
         let found = match simulator {
@@ -96,17 +96,6 @@ fn simulated_endpoints(addr: SocketAddr, formats: &[Format]) -> Vec<Endpoint> {
     formats.iter().map(endpoint).collect()
 }
 
-fn setup(provider: Provider) -> ProviderSetup {
-    ProviderSetup {
-        provider,
-        credential: None,
-        simulated: false,
-        timeouts: Timeouts::default(),
-        concurrent_max: None,
-        signing: None,
-    }
-}
-
 fn configured(own: &ProviderConfig, found: Found) -> ProviderSetup {
     let (credential, signing) = match found {
         Found::Nothing => (None, None),
@@ -122,7 +111,7 @@ fn configured(own: &ProviderConfig, found: Found) -> ProviderSetup {
             first_byte: own.patience.first_byte.unwrap_or(default.first_byte),
             idle: own.patience.idle.unwrap_or(default.idle),
         },
-        ..setup(own.provider.clone())
+        ..ProviderSetup::new(own.provider.clone())
     }
 }
 

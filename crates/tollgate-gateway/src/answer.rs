@@ -131,7 +131,9 @@ fn translated(
         plan: &translation.plan,
         status: status.as_u16(),
         content_type: text(header::CONTENT_TYPE),
-        retry_after_s: text(header::RETRY_AFTER).and_then(|it| it.trim().parse().ok()),
+        retry_after_s: headers::retry_after(provider)
+            .map(|it| it.as_millis().div_ceil(1_000))
+            .and_then(|it| u64::try_from(it).ok()),
         fallback_id: &call.id(),
         created_s: call.started_at_s(),
     });

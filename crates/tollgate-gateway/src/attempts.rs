@@ -3,7 +3,7 @@
 
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderName, header, request};
+use http::request;
 use tokio::time::{Instant, sleep, timeout_at};
 use tollgate_core::{
     call::ErrorCode,
@@ -15,8 +15,9 @@ use crate::{
     Gateway,
     aim::{self, Aim},
     answer::{Answer, Patience, Relayed, answer},
-    call::OpenCall,
+    call::{OpenCall, micros},
     error::Refusal,
+    headers::retry_after,
     health::Pass,
     history::standalone,
     limits::{RETRY_WAIT, RETRY_WAIT_MAX},
@@ -181,9 +182,6 @@ impl Attempts<'_> {
         }
         cooling.sort_by_key(|(left, _)| *left);
         for (_, target) in cooling {
-            if failed.as_ref().is_some_and(|it| rank(it) > 0) {
-                break;
-            }
             match self.target(target, target.health.pass_anyway(), true).await {
                 ControlFlow::Break(served) => return Ok(self.answer(served, deadline)),
                 ControlFlow::Continue(tried) => failed = more_telling(failed, tried),
@@ -375,50 +373,9 @@ fn backoff(retries: u32, random: u64) -> Duration {
     Duration::from_micros(random.checked_rem(longest_us).unwrap_or_default())
 }
 
-/// How long the provider asks to wait, in `retry-after-ms` (OpenAI) or in the seconds or the date of
-/// `retry-after` (RFC 9110, section 10.2.3).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    const MILLISECONDS: HeaderName = HeaderName::from_static("retry-after-ms");
-    let text = |name: &HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
-    if let Some(ms) = text(&MILLISECONDS).and_then(|it| it.trim().parse::<u64>().ok()) {
-        return Some(Duration::from_millis(ms));
-    }
-    let value = text(&header::RETRY_AFTER)?.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = httpdate::parse_http_date(value).ok()?;
-    // Both dates are the provider's, so that its clock need not be ours.
-    let now = httpdate::parse_http_date(text(&header::DATE)?).ok()?;
-    Some(until.duration_since(now).unwrap_or_default())
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_provider_says_how_long_to_wait_in_three_ways() {
-        let check = |headers: &[(&str, &str)], expected: Option<u64>| {
-            let headers = headers
-                .iter()
-                .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
-            let found = retry_after(&headers.collect());
-            assert_eq!(found, expected.map(Duration::from_millis));
-        };
-        check(&[], None);
-        check(&[("retry-after", "7")], Some(7_000));
-        check(&[("retry-after", "7"), ("retry-after-ms", "250")], Some(250));
-        check(&[("retry-after", "soon")], None);
-        let date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
-        check(&[date, ("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT")], Some(30_000));
-        check(&[date, ("retry-after", "Wed, 21 Oct 2026 07:00:00 GMT")], Some(0));
-        check(&[("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT")], None);
-    }
 
     #[test]
     fn waits_grow_and_stay_within_their_bounds() {

@@ -1,6 +1,8 @@
 //! Which headers travel, in both directions: all of them, in their order, save those that belong to
 //! one connection only (RFC 9110, section 7.6.1).
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::{auth::Credential, destination::Destination};
@@ -172,4 +174,46 @@ pub(crate) enum Length {
     Stays,
     /// A part of it may be hidden.
     Changes,
+}
+
+/// How long the provider asks to wait, in `retry-after-ms` (OpenAI) or in the seconds or the date of
+/// `retry-after` (RFC 9110, section 10.2.3).
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    const MILLISECONDS: HeaderName = HeaderName::from_static("retry-after-ms");
+    let text = |name: &HeaderName| headers.get(name).and_then(|it| it.to_str().ok());
+    if let Some(ms) = text(&MILLISECONDS).and_then(|it| it.trim().parse::<u64>().ok()) {
+        return Some(Duration::from_millis(ms));
+    }
+    let value = text(&header::RETRY_AFTER)?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    // Both dates are the provider's, so that its clock need not be ours.
+    let now = httpdate::parse_http_date(text(&header::DATE)?).ok()?;
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_says_how_long_to_wait_in_three_ways() {
+        let check = |headers: &[(&str, &str)], expected: Option<u64>| {
+            let headers = headers
+                .iter()
+                .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap()));
+            let found = retry_after(&headers.collect());
+            assert_eq!(found, expected.map(Duration::from_millis));
+        };
+        check(&[], None);
+        check(&[("retry-after", "7")], Some(7_000));
+        check(&[("retry-after", "7"), ("retry-after-ms", "250")], Some(250));
+        check(&[("retry-after", "soon")], None);
+        let date = ("date", "Wed, 21 Oct 2026 07:28:00 GMT");
+        check(&[date, ("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT")], Some(30_000));
+        check(&[date, ("retry-after", "Wed, 21 Oct 2026 07:00:00 GMT")], Some(0));
+        check(&[("retry-after", "Wed, 21 Oct 2026 07:28:30 GMT")], None);
+    }
 }

@@ -167,20 +167,13 @@ mod tests {
     use tollgate_core::{provider::Catalogue, routing::Strategy};
 
     use super::*;
-    use crate::{ProviderSetup, Timeouts};
+    use crate::ProviderSetup;
 
     fn model(strategy: Strategy, targets: &[(&str, &str, u32)]) -> ServedModel {
         let catalogue = Catalogue::embedded().unwrap();
         let find = |id: &str| {
             let provider = catalogue.get(id).cloned().ok_or("nobody knows it")?;
-            let setup = ProviderSetup {
-                provider,
-                credential: None,
-                simulated: false,
-                timeouts: Timeouts::default(),
-                concurrent_max: None,
-                signing: None,
-            };
+            let setup = ProviderSetup::new(provider);
             Ok(Arc::new(Destination::new(setup, None).unwrap()))
         };
         let targets = targets.iter().map(|(provider, model, weight)| Target {

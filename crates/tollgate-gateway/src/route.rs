@@ -197,25 +197,14 @@ fn has_header(request: &http::request::Parts) -> impl Fn(&str) -> bool + '_ {
 #[cfg(test)]
 mod tests {
     use http::{Request, Uri};
-    use tollgate_core::provider::{Catalogue, Endpoint, Provider};
+    use tollgate_core::provider::{Catalogue, Endpoint};
 
     use super::*;
-    use crate::{ProviderSetup, Timeouts, destination::Query};
-
-    fn setup(provider: Provider) -> ProviderSetup {
-        ProviderSetup {
-            provider,
-            credential: None,
-            simulated: false,
-            timeouts: Timeouts::default(),
-            concurrent_max: None,
-            signing: None,
-        }
-    }
+    use crate::{ProviderSetup, destination::Query};
 
     fn routes() -> Routes {
         let catalogue = Catalogue::embedded().unwrap();
-        let mut providers: Vec<_> = catalogue.iter().cloned().map(setup).collect();
+        let mut providers: Vec<_> = catalogue.iter().cloned().map(ProviderSetup::new).collect();
         // OpenAI is moved to another server under a path of its own.
         let openai = providers.iter_mut().find(|it| it.provider.id == "openai").unwrap();
         for endpoint in &mut openai.provider.endpoints {
@@ -255,7 +244,8 @@ mod tests {
             let mut google = Catalogue::embedded().unwrap().get("google").unwrap().clone();
             google.endpoints.truncate(1);
             base.clone_into(&mut google.endpoints[0].base_url);
-            let routes = Routes::new(Snapshot::new(vec![setup(google)], Arc::default()), None);
+            let routes =
+                Routes::new(Snapshot::new(vec![ProviderSetup::new(google)], Arc::default()), None);
             let routes = routes.unwrap();
             let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
             let asked = routes.ask(&head).unwrap();
@@ -298,7 +288,7 @@ mod tests {
             let mut provider = catalogue.get("openai").unwrap().clone();
             let base_url = base_url.to_owned();
             provider.endpoints = vec![Endpoint { format: Format::OpenaiChat, base_url }];
-            setup(provider)
+            ProviderSetup::new(provider)
         };
         let refused = |snapshot: Snapshot| match Routes::new(snapshot, None) {
             Ok(_) => panic!("it must be refused"),

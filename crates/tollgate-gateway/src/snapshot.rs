@@ -24,6 +24,21 @@ pub struct ProviderSetup {
     pub signing: Option<Signing>,
 }
 
+impl ProviderSetup {
+    /// A provider as the catalogue has it: with the client's own credential and the usual limits.
+    #[must_use]
+    pub fn new(provider: Provider) -> Self {
+        Self {
+            provider,
+            credential: None,
+            simulated: false,
+            timeouts: Timeouts::default(),
+            concurrent_max: None,
+            signing: None,
+        }
+    }
+}
+
 /// A model of the user's own making: a name that clients ask for, and who can serve it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {

@@ -185,12 +185,9 @@ pub(crate) fn moved(id: &str, origin: &str) -> Provider {
 /// A provider at `origin` that takes the client's own key.
 pub(crate) fn setup(id: &str, origin: &str) -> ProviderSetup {
     ProviderSetup {
-        provider: moved(id, origin),
-        credential: None,
         simulated: true,
         timeouts: Timeouts { first_byte: PATIENCE, idle: PATIENCE },
-        concurrent_max: None,
-        signing: None,
+        ..ProviderSetup::new(moved(id, origin))
     }
 }
 

@@ -240,13 +240,25 @@ async fn a_target_that_fails_again_and_again_is_passed_over_and_comes_last() {
     let status = town.door.gateway.models();
     assert_eq!(status[0].targets[0].condition.failures, 3);
     assert!(status[0].targets[0].condition.cools_for.is_some());
+    // It is asked once more when every other target failed.
+    let failing = vec![model(&[both[0], ("groq", "gpt-4.1-mini+status=503")])];
+    let providers = vec![
+        keyed("openai", &town.one.base_url(), "sk-openai"),
+        keyed("groq", &town.other.base_url(), "sk-groq"),
+    ];
+    town.door.gateway.replace(Snapshot { models: failing, ..priced(providers) }).unwrap();
+    assert_eq!(
+        town.ask("/v1/chat/completions", CHAT).await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
+    assert_eq!(town.one.calls().len(), 4);
     // A new configuration does not make it forgotten, and when nothing else is left it is asked.
     let alone = vec![keyed("openai", &town.one.base_url(), "sk-openai")];
     let models = vec![model(&both[..1])];
     town.door.gateway.replace(Snapshot { models, ..priced(alone) }).unwrap();
     let answer = town.ask("/v1/chat/completions", CHAT).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(town.one.calls().len(), 4);
+    assert_eq!(town.one.calls().len(), 5);
 }
 
 #[tokio::test]

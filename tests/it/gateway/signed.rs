@@ -23,7 +23,6 @@ use tollgate_core::{
 };
 use tollgate_gateway::{
     AwsKeys, EntraKey, GoogleKey, Model, ModelPatience, ProviderSetup, Signing, Snapshot, Target,
-    Timeouts,
 };
 use tollgate_simulator::Simulator;
 
@@ -50,14 +49,7 @@ fn signed(id: &str, simulator: &Simulator, auth: Auth, signing: Signing) -> Prov
         endpoint.base_url = format!("{}/v1", simulator.base_url());
     }
     provider.auth = auth;
-    ProviderSetup {
-        provider,
-        credential: None,
-        simulated: false,
-        timeouts: Timeouts::default(),
-        concurrent_max: None,
-        signing: Some(signing),
-    }
+    ProviderSetup { signing: Some(signing), ..ProviderSetup::new(provider) }
 }
 
 #[tokio::test]
