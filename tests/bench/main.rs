@@ -116,7 +116,7 @@ async fn latency_rows(targets: &[&Target]) -> Result<()> {
     let [direct, nginx, tollgate] = figures[..] else { anyhow::bail!("three targets") };
     let row = |name: &str, direct: f64, nginx: f64, tollgate: f64| {
         println!(
-            "| `chat1k` at {RATE} calls/s: {name} latency, ms | {direct:.2} | {nginx:.2} | {tollgate:.2} | +{:.2} over direct |",
+            "| `chat1k` at {RATE} calls/s: {name} latency, ms | {direct:.2} | {nginx:.2} | {tollgate:.2} | {:+.2} over direct |",
             tollgate - direct
         );
     };
