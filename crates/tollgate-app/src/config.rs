@@ -263,7 +263,12 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
     }
     let known = catalogue.get(&id);
     let endpoints = endpoints::valid(&raw, known)?;
-    let usual = known.map_or(Auth::Bearer, |it| it.auth.clone());
+    let usual = match known {
+        Some(known) => known.auth.clone(),
+        // A server of the user's own asks for a key only where the user says so.
+        None if raw.api_key.is_none() && endpoints::are_local(&endpoints) => Auth::None,
+        None => Auth::Bearer,
+    };
     let (credential, auth) = credential::valid(raw.api_key.as_ref(), raw.auth.as_ref(), usual)?;
     let region = if auth == Auth::Aws { Some(valid_region(&raw, &endpoints)?) } else { None };
     let mut provider = known.cloned().unwrap_or_else(|| Provider {
@@ -403,6 +408,23 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_the_users_own_on_this_machine_needs_no_key() {
+        let check = |base_url: &str, more: &str, expected: Auth| {
+            let text = format!(
+                "[[providers]]\nid = 'lab'\nformat = ['openai-chat']\nbase_url = '{base_url}'\n{more}"
+            );
+            assert_eq!(parse(&text).unwrap().providers[0].provider.auth, expected, "{text}");
+        };
+        check("http://127.0.0.1:8000/v1", "", Auth::None);
+        check("http://[::1]:8000/v1", "", Auth::None);
+        check("http://localhost/v1", "", Auth::None);
+        check("http://192.168.0.7:8000/v1", "", Auth::Bearer);
+        check("https://localhost.example/v1", "", Auth::Bearer);
+        check("http://127.0.0.1:8000/v1", "api_key = { env = 'LAB' }", Auth::Bearer);
+        check("http://127.0.0.1:8000/v1", "auth = 'bearer'", Auth::Bearer);
+    }
+
+    #[test]
     fn reads_the_documented_example() {
         let config = parse(
             r#"
@@ -414,7 +436,6 @@ mod tests {
             id = "lab"
             format = ["openai-chat"]
             base_url = "http://127.0.0.1:8000/v1/"
-            auth = "none"
             ask_usage = false
             idle_timeout_s = 9
             quirks = { no_sampling = true, max_tokens_limit = 4096 }

@@ -1,6 +1,6 @@
 //! Where a provider is called, and in which formats.
 
-use std::{collections::BTreeMap, str::FromStr as _};
+use std::{collections::BTreeMap, net::IpAddr, str::FromStr as _};
 
 use tollgate_core::{
     Format,
@@ -61,6 +61,16 @@ pub(super) fn valid_parameters(
         values.insert(name.as_str(), text.as_str());
     }
     Ok(values)
+}
+
+/// Whether all of it is on this machine.
+pub(super) fn are_local(endpoints: &[Endpoint]) -> bool {
+    let host = |it: &Endpoint| it.base_url.parse::<http::Uri>().ok()?.host().map(str::to_owned);
+    let is_local = |host: String| {
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|it| it.is_loopback())
+    };
+    !endpoints.is_empty() && endpoints.iter().all(|it| host(it).is_some_and(is_local))
 }
 
 /// The catalogue's endpoints with the entry's `parameters` in the place of their names.
