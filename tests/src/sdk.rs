@@ -24,6 +24,10 @@ pub enum Sdk {
     GenaiPython,
     /// `openai` for Node.
     OpenaiNode,
+    /// `@anthropic-ai/sdk` for Node.
+    AnthropicNode,
+    /// `@google/genai` for Node.
+    GenaiNode,
     /// Vercel's `ai` for Node.
     Ai,
     /// LangChain for Python.
@@ -54,10 +58,10 @@ impl Agent {
 
 /// The variables with which a client that is not set up is a failure.
 const REQUIRE: &str = "TOLLGATE_REQUIRE_CLIENTS";
-const REQUIRE_ALL: &str = "TOLLGATE_REQUIRE_ALL_CLIENTS";
+pub(crate) const REQUIRE_ALL: &str = "TOLLGATE_REQUIRE_ALL_CLIENTS";
 
 /// Whether a file of the set-up is there. Its absence is printed, or a failure.
-fn is_set_up(needed: &Path, required: &str) -> bool {
+pub(crate) fn is_set_up(needed: &Path, required: &str) -> bool {
     let there = needed.exists();
     let reason = format!("no {}: see tests/clients/README.md", needed.display());
     assert!(there || env::var_os(required).is_none(), "{reason}");
@@ -96,6 +100,8 @@ impl Sdk {
             Self::AnthropicPython => clients.join("python/anthropic_client.py"),
             Self::GenaiPython => clients.join("python/genai_client.py"),
             Self::OpenaiNode => clients.join("node/openai_client.mjs"),
+            Self::AnthropicNode => clients.join("node/anthropic_client.mjs"),
+            Self::GenaiNode => clients.join("node/genai_client.mjs"),
             Self::Ai => clients.join("node/ai_client.mjs"),
             Self::Langchain => clients.join("more/langchain_client.py"),
         }
@@ -153,13 +159,17 @@ impl Sdk {
             }
             Self::Langchain => (environment("more"), REQUIRE_ALL),
             Self::OpenaiNode => (packages.join("openai"), REQUIRE),
+            Self::AnthropicNode => (packages.join("@anthropic-ai/sdk"), REQUIRE),
+            Self::GenaiNode => (packages.join("@google/genai"), REQUIRE),
             Self::Ai => (packages.join("ai"), REQUIRE),
         };
         if !is_set_up(&needed, required) {
             return None;
         }
         Some(match self {
-            Self::OpenaiNode | Self::Ai => home.command("node"),
+            Self::OpenaiNode | Self::AnthropicNode | Self::GenaiNode | Self::Ai => {
+                home.command("node")
+            }
             Self::OpenaiPython | Self::AnthropicPython | Self::GenaiPython | Self::Langchain => {
                 let mut command = home.command(needed);
                 // Leaves no bytecode in the source tree.
@@ -170,7 +180,7 @@ impl Sdk {
     }
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     root.expect("the repository's root").to_owned()
 }

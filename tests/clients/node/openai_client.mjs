@@ -1,27 +1,25 @@
 // The official `openai` SDK, unmodified. Takes OPENAI_BASE_URL and OPENAI_API_KEY.
-// One JSON line per case, on standard output: what the SDK made of the answer.
 
 import OpenAI from "openai";
 import { VERSION as version } from "openai/version";
 
+import {
+  allAtOnce,
+  byteLength,
+  FORECAST,
+  HEADERS,
+  large,
+  PNG,
+  QUESTION,
+  run,
+  simulating,
+  TIME,
+  WEATHER,
+} from "./cases.mjs";
+
 const MODEL = "gpt-5-mini";
 const EMBEDDING_MODEL = "text-embedding-3-small";
-// A control of the built-in simulator; any other provider ignores the header.
-const SIMULATE = "x-simulate";
-const QUESTION = [{ role: "user", content: "Say something – naïvely, in 東京. 🦀" }];
-
-const WEATHER = {
-  type: "object",
-  properties: { city: { type: "string" }, days: { type: "integer" } },
-  required: ["city", "days"],
-  additionalProperties: false,
-};
-const TIME = {
-  type: "object",
-  properties: { zone: { type: "string", enum: ["Europe/Berlin", "Asia/Tokyo"] } },
-  required: ["zone"],
-  additionalProperties: false,
-};
+const MESSAGES = [{ role: "user", content: QUESTION }];
 const TOOLS = [
   { type: "function", function: { name: "weather", parameters: WEATHER } },
   { type: "function", function: { name: "time", parameters: TIME } },
@@ -30,37 +28,12 @@ const RESPONSES_TOOLS = [
   { type: "function", name: "weather", parameters: WEATHER, strict: true },
   { type: "function", name: "time", parameters: TIME, strict: true },
 ];
+const PICTURE = `data:image/png;base64,${PNG}`;
 
-const FORECAST = {
-  type: "object",
-  properties: {
-    city: { type: "string" },
-    days: { type: "array", items: { type: "integer" } },
-    sunny: { type: "boolean" },
-  },
-  required: ["city", "days", "sunny"],
-  additionalProperties: false,
-};
-// The smallest picture: one transparent pixel.
-const PICTURE =
-  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR" +
-  "9awAAAABJRU5ErkJggg==";
-// How many streams are open at once, each of them begun before any is read to its end.
-const MANY = 200;
-
-// A gateway that translates keeps the header to itself: it is then told by the model's name.
-const inModel = process.env.TOLLGATE_TEST_CONTROLS_IN === "model";
-function simulating(control) {
-  if (inModel) return [[MODEL, ...control.split(",")].join("+"), {}];
-  return [MODEL, { headers: { [SIMULATE]: control } }];
-}
-
-const controls = process.env.TOLLGATE_TEST_CONTROLS;
-const defaultHeaders = controls ? { [SIMULATE]: controls } : {};
-const client = new OpenAI({ maxRetries: 0, defaultHeaders });
+const client = new OpenAI({ maxRetries: 0, defaultHeaders: HEADERS });
 
 async function chatPlain() {
-  const answer = await client.chat.completions.create({ model: MODEL, messages: QUESTION });
+  const answer = await client.chat.completions.create({ model: MODEL, messages: MESSAGES });
   const [choice] = answer.choices;
   return {
     id: answer.id,
@@ -75,7 +48,7 @@ async function chatPlain() {
 async function chatStream(more = {}) {
   const stream = await client.chat.completions.create({
     model: MODEL,
-    messages: QUESTION,
+    messages: MESSAGES,
     stream: true,
     ...more,
   });
@@ -100,7 +73,7 @@ async function chatStream(more = {}) {
 async function chatTools() {
   const answer = await client.chat.completions.create({
     model: MODEL,
-    messages: QUESTION,
+    messages: MESSAGES,
     tools: TOOLS,
   });
   const { message, finish_reason } = answer.choices[0];
@@ -111,7 +84,7 @@ async function chatTools() {
   }));
   const final = await client.chat.completions.create({
     model: MODEL,
-    messages: [...QUESTION, message, ...results],
+    messages: [...MESSAGES, message, ...results],
     tools: TOOLS,
   });
   return {
@@ -162,7 +135,7 @@ async function chatImage() {
 async function chatStructured() {
   const answer = await client.chat.completions.parse({
     model: MODEL,
-    messages: QUESTION,
+    messages: MESSAGES,
     response_format: {
       type: "json_schema",
       json_schema: { name: "forecast", strict: true, schema: FORECAST },
@@ -173,10 +146,10 @@ async function chatStructured() {
 
 // Goes away in the middle of a stream that would never end.
 async function chatLeaves() {
-  const [model, options] = simulating("hang=3000");
+  const [model, headers] = simulating(MODEL, "hang=3000");
   const stream = await client.chat.completions.create(
-    { model, messages: QUESTION, stream: true },
-    options,
+    { model, messages: MESSAGES, stream: true },
+    { headers },
   );
   let text = "";
   for await (const chunk of stream) {
@@ -186,32 +159,26 @@ async function chatLeaves() {
   return { began: text.length > 5 };
 }
 
-async function chatMany() {
-  let begun = 0;
-  let release;
-  const allBegun = new Promise((resolve) => {
-    release = resolve;
-  });
-  const one = async () => {
-    const stream = await client.chat.completions.create({
-      model: MODEL,
-      messages: QUESTION,
-      stream: true,
-    });
+const chatMany = () =>
+  allAtOnce(async (begin) => {
+    const asked = { model: MODEL, messages: MESSAGES, stream: true };
     let text = "";
-    for await (const chunk of stream) {
+    for await (const chunk of await client.chat.completions.create(asked)) {
       const piece = chunk.choices[0]?.delta.content ?? "";
-      if (!text && piece) {
-        begun += 1;
-        if (begun === MANY) release();
-        await allBegun;
-      }
+      if (!text && piece) await begin();
       text += piece;
     }
     return text;
-  };
-  const texts = await Promise.all(Array.from({ length: MANY }, one));
-  return { streams: texts.length, texts: [...new Set(texts)].sort() };
+  });
+
+async function chatLarge() {
+  const [model, headers] = simulating(MODEL, "huge=10485760");
+  const messages = [{ role: "user", content: large() }];
+  const answer = await client.chat.completions.create(
+    { model, messages, max_completion_tokens: 8_000_000 },
+    { headers },
+  );
+  return { bytes: byteLength(answer.choices[0].message.content) };
 }
 
 async function responsesPlain() {
@@ -317,25 +284,25 @@ async function models() {
 }
 
 async function refused(control, more = {}) {
-  const [model, options] = simulating(control);
+  const [model, headers] = simulating(MODEL, control);
   const answer = await client.chat.completions.create(
-    { model, messages: QUESTION, ...more },
-    options,
+    { model, messages: MESSAGES, ...more },
+    { headers },
   );
   if (more.stream) for await (const _ of answer);
   return {};
 }
 
 async function refusedResponse(control) {
-  const [model, options] = simulating(control);
-  await client.responses.create({ model, input: "Say something." }, options);
+  const [model, headers] = simulating(MODEL, control);
+  await client.responses.create({ model, input: "Say something." }, { headers });
   return {};
 }
 
 async function withoutV1() {
   // The usual mistake: a base URL without /v1.
   const other = new OpenAI({ maxRetries: 0, baseURL: client.baseURL.replace(/\/v1$/, "") });
-  await other.chat.completions.create({ model: MODEL, messages: QUESTION });
+  await other.chat.completions.create({ model: MODEL, messages: MESSAGES });
   return {};
 }
 
@@ -360,7 +327,7 @@ const CASES = {
   error_400: () => client.chat.completions.create({ model: MODEL, messages: [] }),
   error_401: () => refused("status=401"),
   error_403: () => refused("status=403"),
-  error_404: () => client.chat.completions.create({ model: "gpt-0", messages: QUESTION }),
+  error_404: () => client.chat.completions.create({ model: "gpt-0", messages: MESSAGES }),
   error_429: () => refused("status=429,retry-after=2"),
   error_500: () => refused("status=500"),
   error_529: () => refused("status=529"),
@@ -373,12 +340,13 @@ const CASES = {
 
 // Asked for by name only.
 const BY_NAME = {
+  large: chatLarge,
   leaves: chatLeaves,
   many: chatMany,
   // A gateway answers the rest itself.
   no_key: () =>
     client.chat.completions.create(
-      { model: MODEL, messages: QUESTION },
+      { model: MODEL, messages: MESSAGES },
       { headers: { Authorization: null } },
     ),
   unknown_path: withoutV1,
@@ -391,8 +359,9 @@ const BY_NAME = {
 };
 
 function describe(error) {
+  // A stream that breaks off is not wrapped by this SDK: fetch raises a TypeError "terminated".
+  if (!(error instanceof OpenAI.OpenAIError) && error.message !== "terminated") return null;
   return {
-    error: error.constructor.name,
     status: error.status ?? null,
     message: error.message,
     code: error.code ?? null,
@@ -402,21 +371,4 @@ function describe(error) {
   };
 }
 
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(CASES);
-for (const name of wanted) {
-  let line = { client: "openai-node", version, case: name, pid: process.pid };
-  try {
-    const run = { ...CASES, ...BY_NAME }[name];
-    if (!run) throw new RangeError(`unknown case ${name}`);
-    line = { ...line, ...(await run()), error: null };
-  } catch (error) {
-    // A stream that breaks off is not wrapped by this SDK: fetch raises a TypeError "terminated".
-    const expected = error instanceof OpenAI.OpenAIError || error.message === "terminated";
-    if (!expected) {
-      console.error(error);
-      process.exitCode = 1;
-    }
-    line = { ...line, ...describe(error) };
-  }
-  console.log(JSON.stringify(line));
-}
+await run({ client: "openai-node", version }, CASES, BY_NAME, describe);

@@ -132,3 +132,13 @@ async fn anthropic_for_python_through_the_gateway() {
 async fn google_genai_for_python_through_the_gateway() {
     check(Sdk::GenaiPython, "genai_client.py (python3", "RemoteProtocolError").await;
 }
+
+#[tokio::test]
+async fn anthropic_for_node_through_the_gateway() {
+    check(Sdk::AnthropicNode, "anthropic_client.mjs (node", "AnthropicError").await;
+}
+
+#[tokio::test]
+async fn google_genai_for_node_through_the_gateway() {
+    check(Sdk::GenaiNode, "genai_client.mjs (node", "TypeError").await;
+}

@@ -86,8 +86,8 @@ impl Instead {
     fn absent(&self) -> &'static str {
         match self.sdk {
             Sdk::OpenaiPython | Sdk::OpenaiNode => "gpt-0",
-            Sdk::AnthropicPython => "claude-0",
-            Sdk::GenaiPython => "gemini-0",
+            Sdk::AnthropicPython | Sdk::AnthropicNode => "claude-0",
+            Sdk::GenaiPython | Sdk::GenaiNode => "gemini-0",
             Sdk::Ai | Sdk::Langchain => "absent",
         }
     }
@@ -236,6 +236,9 @@ fn normalised(usage: &Value) -> [u64; 3] {
     if usage["prompt_tokens"].is_u64() {
         let cached = number("/prompt_tokens_details/cached_tokens");
         [number("/prompt_tokens"), cached, number("/completion_tokens")]
+    } else if usage["promptTokenCount"].is_u64() {
+        let output = number("/candidatesTokenCount") + number("/thoughtsTokenCount");
+        [number("/promptTokenCount"), number("/cachedContentTokenCount"), output]
     } else if usage["prompt_token_count"].is_u64() {
         let output = number("/candidates_token_count") + number("/thoughts_token_count");
         [number("/prompt_token_count"), number("/cached_content_token_count"), output]
@@ -355,9 +358,8 @@ async fn responses_of_openai_for_python_are_served_by_chat() {
 
 #[tokio::test]
 async fn openai_for_node_is_served_by_anthropic() {
-    let chat: Vec<_> = CHAT.iter().copied().filter(|it| *it != "large").collect();
     let instead = instead(Sdk::OpenaiNode, CLAUDE.0, CLAUDE.1);
-    instead.check(&[&chat[..], &RESPONSES[..6]].concat()).await;
+    instead.check(&[&CHAT[..], &RESPONSES[..]].concat()).await;
 }
 
 #[tokio::test]
@@ -385,6 +387,17 @@ async fn google_genai_for_python_is_served_by_openai() {
     Instead { differences, ..CONTENTS_BY_OPENAI }.check(&CONTENTS).await;
 }
 
+#[tokio::test]
+async fn anthropic_for_node_is_served_by_openai() {
+    Instead { sdk: Sdk::AnthropicNode, ..MESSAGES_BY_OPENAI }.check(&MESSAGES).await;
+}
+
+#[tokio::test]
+async fn google_genai_for_node_is_served_by_anthropic() {
+    let instead = Instead { asked: GEMINI.1, ..instead(Sdk::GenaiNode, CLAUDE.0, CLAUDE.1) };
+    instead.check(&CONTENTS).await;
+}
+
 const MESSAGES_BY_OPENAI: Instead =
     Instead { asked: CLAUDE.1, differences: &[], ..instead(Sdk::AnthropicPython, GPT.0, GPT.1) };
 const CONTENTS_BY_OPENAI: Instead =
@@ -408,6 +421,16 @@ async fn anthropic_for_python_leaves_and_streams_in_numbers() {
 #[tokio::test]
 async fn google_genai_for_python_leaves_and_streams_in_numbers() {
     CONTENTS_BY_OPENAI.check_streams().await;
+}
+
+#[tokio::test]
+async fn anthropic_for_node_leaves_and_streams_in_numbers() {
+    Instead { sdk: Sdk::AnthropicNode, ..MESSAGES_BY_OPENAI }.check_streams().await;
+}
+
+#[tokio::test]
+async fn google_genai_for_node_leaves_and_streams_in_numbers() {
+    Instead { sdk: Sdk::GenaiNode, ..CONTENTS_BY_OPENAI }.check_streams().await;
 }
 
 /// A framework's cases in one format: its first word, then each of these.
