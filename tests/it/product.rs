@@ -13,6 +13,7 @@ mod commands;
 mod configuration;
 mod crash;
 mod demo;
+mod engine;
 mod events;
 mod keyring;
 mod prices;

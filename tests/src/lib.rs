@@ -2,7 +2,7 @@
 //!
 //! [`Home`] is a user's home in a temporary folder; [`Home::serve`] starts the real `tollgate`
 //! binary in it as a [`Product`], which is killed when dropped. [`Sdk`] runs an official SDK's
-//! unmodified client, [`Agent`] a coding agent's command line.
+//! unmodified client, [`Agent`] a coding agent's command line, and [`Engine`] is a real model.
 //!
 //! The binary is the one that cargo put beside the test's own executable: nothing is built here.
 
@@ -14,6 +14,7 @@
     reason = "a harness fails by panicking, in the test that uses it"
 )]
 
+mod engine;
 mod exchange;
 pub mod fuzz;
 mod home;
@@ -23,6 +24,7 @@ mod sdk;
 
 use std::time::Duration;
 
+pub use engine::Engine;
 pub use exchange::{Connection, exchange, send};
 pub use home::{Finished, Home, PROVIDER_KEY, program, providers};
 pub use product::Product;

@@ -73,7 +73,7 @@ enum Task {
         /// Install without asking.
         #[arg(long)]
         yes: bool,
-        /// Also with LangChain, Claude Code and Codex, which are some 850 MB of packages.
+        /// Also with LangChain, Claude Code, Codex and a real model: some 1.2 GB of packages.
         #[arg(long)]
         clients: bool,
         filters: Vec<String>,

@@ -41,6 +41,9 @@ const REQUIRE_ALL_CLIENTS: &str = "TOLLGATE_REQUIRE_ALL_CLIENTS";
 /// The folder of what only [`Clients::All`] installs, for npm and for Python.
 const MORE_CLIENTS: &str = "more";
 
+/// The folder of a real model, which only [`Clients::All`] installs.
+const ENGINE: &str = "engine";
+
 /// With this set, a test that cannot load eBPF programs fails instead of skipping itself.
 const REQUIRE_BPF: &str = "TOLLGATE_REQUIRE_BPF";
 
@@ -97,7 +100,7 @@ pub(crate) struct Options {
 pub(crate) enum Clients {
     /// The SDKs.
     Usual,
-    /// Also what is large: LangChain, and the command lines of coding agents.
+    /// Also what is large: LangChain, the command lines of coding agents, and a real model.
     All,
 }
 
@@ -137,7 +140,8 @@ fn prepare_clients(workspace: &Workspace, clients: Clients) -> Result<()> {
         Clients::Usual => Ok(()),
         Clients::All => {
             ui::install(workspace, &workspace.root.join("tests/clients").join(MORE_CLIENTS))?;
-            prepare_python(workspace, MORE_CLIENTS, "LangChain")
+            prepare_python(workspace, MORE_CLIENTS, "LangChain")?;
+            prepare_python(workspace, ENGINE, "a real model")
         }
     }
 }
