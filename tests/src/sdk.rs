@@ -32,6 +32,8 @@ pub enum Sdk {
     Ai,
     /// LangChain for Python.
     Langchain,
+    /// LangChain for Node.
+    LangchainNode,
 }
 
 /// A coding agent's command line.
@@ -104,6 +106,7 @@ impl Sdk {
             Self::GenaiNode => clients.join("node/genai_client.mjs"),
             Self::Ai => clients.join("node/ai_client.mjs"),
             Self::Langchain => clients.join("more/langchain_client.py"),
+            Self::LangchainNode => clients.join("more/langchain_client.mjs"),
         }
     }
 
@@ -158,6 +161,9 @@ impl Sdk {
                 (environment("python"), REQUIRE)
             }
             Self::Langchain => (environment("more"), REQUIRE_ALL),
+            Self::LangchainNode => {
+                (root().join("tests/clients/more/node_modules/@langchain/core"), REQUIRE_ALL)
+            }
             Self::OpenaiNode => (packages.join("openai"), REQUIRE),
             Self::AnthropicNode => (packages.join("@anthropic-ai/sdk"), REQUIRE),
             Self::GenaiNode => (packages.join("@google/genai"), REQUIRE),
@@ -167,9 +173,11 @@ impl Sdk {
             return None;
         }
         Some(match self {
-            Self::OpenaiNode | Self::AnthropicNode | Self::GenaiNode | Self::Ai => {
-                home.command("node")
-            }
+            Self::OpenaiNode
+            | Self::AnthropicNode
+            | Self::GenaiNode
+            | Self::Ai
+            | Self::LangchainNode => home.command("node"),
             Self::OpenaiPython | Self::AnthropicPython | Self::GenaiPython | Self::Langchain => {
                 let mut command = home.command(needed);
                 // Leaves no bytecode in the source tree.

@@ -88,7 +88,7 @@ impl Instead {
             Sdk::OpenaiPython | Sdk::OpenaiNode => "gpt-0",
             Sdk::AnthropicPython | Sdk::AnthropicNode => "claude-0",
             Sdk::GenaiPython | Sdk::GenaiNode => "gemini-0",
-            Sdk::Ai | Sdk::Langchain => "absent",
+            Sdk::Ai | Sdk::Langchain | Sdk::LangchainNode => "absent",
         }
     }
 
@@ -466,11 +466,20 @@ async fn vercels_ai_is_served_by_another_format() {
 const LANGCHAIN: [&str; 8] =
     ["text", "stream", "tools", "structured", "image", "error_401", "error_429", "error_500"];
 
+async fn check_langchain(sdk: Sdk) {
+    let claude = instead(sdk, CLAUDE.0, CLAUDE.1);
+    check_framework(sdk, "chat", claude, &LANGCHAIN).await;
+    check_framework(sdk, "responses", claude, &LANGCHAIN).await;
+    check_framework(sdk, "messages", MESSAGES_BY_OPENAI, &LANGCHAIN).await;
+    check_framework(sdk, "gemini", CONTENTS_BY_OPENAI, &LANGCHAIN).await;
+}
+
 #[tokio::test]
-async fn langchain_is_served_by_another_format() {
-    let claude = instead(Sdk::Langchain, CLAUDE.0, CLAUDE.1);
-    check_framework(Sdk::Langchain, "chat", claude, &LANGCHAIN).await;
-    check_framework(Sdk::Langchain, "responses", claude, &LANGCHAIN).await;
-    check_framework(Sdk::Langchain, "messages", MESSAGES_BY_OPENAI, &LANGCHAIN).await;
-    check_framework(Sdk::Langchain, "gemini", CONTENTS_BY_OPENAI, &LANGCHAIN).await;
+async fn langchain_for_python_is_served_by_another_format() {
+    check_langchain(Sdk::Langchain).await;
+}
+
+#[tokio::test]
+async fn langchain_for_node_is_served_by_another_format() {
+    check_langchain(Sdk::LangchainNode).await;
 }

@@ -281,9 +281,8 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
     Ok(Ask {
         prompt_tokens,
         prefix_tokens: prompt_tokens - counts.last().unwrap_or(&0),
-        last_text: last_text(last),
-        has_results: items(&last["parts"])
-            .any(|it| !either(it, "functionResponse", "function_response").is_null()),
+        last_text: last_text(&contents),
+        has_results: has_results(last),
         tools: tools(body),
         parallel: true,
         json_schema: is_json.then(|| schema.cloned().unwrap_or_default()),
@@ -292,9 +291,21 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
     })
 }
 
-/// What the last content says, or the results of all functions that were used at once: the only text
-/// of a result, or its JSON.
-fn last_text(content: &Value) -> String {
+fn has_results(content: &Value) -> bool {
+    items(&content["parts"])
+        .any(|it| !either(it, "functionResponse", "function_response").is_null())
+}
+
+/// What the last content says, or the results of all functions that were used at once, which may
+/// come in a content each.
+fn last_text(contents: &[&Value]) -> String {
+    let results = contents.iter().rev().take_while(|it| has_results(it)).count();
+    let last = &contents[contents.len().saturating_sub(results.max(1))..];
+    last.iter().map(|it| text_and_results(it)).collect()
+}
+
+/// What a content says, and its results: the only text of a result, or its JSON.
+fn text_and_results(content: &Value) -> String {
     let result = |it| either(it, "functionResponse", "function_response")["response"].as_object();
     let results = items(&content["parts"]).filter_map(result);
     let text = |it: &Map<String, Value>| match it.values().next() {
