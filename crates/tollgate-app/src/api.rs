@@ -65,6 +65,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prices::refresh_prices))
         .routes(routes!(prices::reprice_calls))
         .routes(routes!(rules::list_rules))
+        .routes(routes!(rules::read_rules))
         .routes(routes!(rules::test_rules))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))

@@ -27,6 +27,7 @@ use toml::Spanned;
 
 pub use self::credential::CredentialSource;
 pub use self::refresh::RefreshConfig;
+pub(crate) use self::rules::{RuleMistake, rules_of, rules_text};
 use self::{
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
@@ -129,14 +130,16 @@ impl Config {
     /// # Errors
     /// When the file cannot be read or is not acceptable.
     pub fn load(path: &Path, catalogue: &Catalogue) -> Result<Self, ConfigError> {
-        let text = match read_bounded(path, CONFIG_BYTES_MAX) {
-            Ok(text) => text,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => {
-                return Err(ConfigError::Read { path: path.display().to_string(), source });
-            }
-        };
-        Self::read(&text, path, catalogue)
+        Self::read(&Self::text(path)?, path, catalogue)
+    }
+
+    /// The file as it stands; empty where there is none.
+    fn text(path: &Path) -> Result<String, ConfigError> {
+        match read_bounded(path, CONFIG_BYTES_MAX) {
+            Ok(text) => Ok(text),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(source) => Err(ConfigError::Read { path: path.display().to_string(), source }),
+        }
     }
 
     /// Reads a text that stands in `path`, or is to stand there.
@@ -148,10 +151,7 @@ impl Config {
     }
 
     fn parse(text: &str, catalogue: &Catalogue) -> Result<Self, Mistake> {
-        let raw: Raw = toml::from_str(text).map_err(|err| Mistake {
-            at: err.span().map_or(0, |it| it.start),
-            message: err.message().to_owned(),
-        })?;
+        let raw: Raw = toml::from_str(text).map_err(Mistake::from)?;
         let listen = match raw.listen {
             Some(it) => valid_listen(&it)?,
             None => DEFAULT_LISTEN,
@@ -224,6 +224,12 @@ struct RawProvider {
 struct Mistake {
     at: usize,
     message: String,
+}
+
+impl From<toml::de::Error> for Mistake {
+    fn from(err: toml::de::Error) -> Self {
+        Self { at: err.span().map_or(0, |it| it.start), message: err.message().to_owned() }
+    }
 }
 
 impl Mistake {

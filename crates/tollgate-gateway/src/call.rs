@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 use tokio::time::Instant;
 use tollgate_core::{
-    Caller, Format, Operation, Routing, UnixMs,
+    CallId, Caller, Format, Operation, Routing, UnixMs,
     call::Timing,
     routing::{Attempt, Loss},
     rule::RuleTrace,
@@ -124,6 +124,10 @@ impl OpenCall {
 
     pub(crate) fn format(&self) -> Option<Format> {
         self.live.format
+    }
+
+    pub(crate) fn call_id(&self) -> CallId {
+        self.live.id
     }
 
     pub(crate) fn id(&self) -> String {

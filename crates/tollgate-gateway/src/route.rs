@@ -83,6 +83,10 @@ impl Routes {
             };
             defaults.push((format, Arc::clone(destination)));
         }
+        let rules = match earlier {
+            Some(earlier) => Arc::new(snapshot.rules.going_on_from(&earlier.rules)),
+            None => snapshot.rules,
+        };
         let mut routes = Self {
             destinations,
             defaults,
@@ -91,7 +95,7 @@ impl Routes {
             healths: Healths::new(),
             unavailable: snapshot.unavailable.into_iter().collect(),
             prices: snapshot.prices,
-            rules: snapshot.rules,
+            rules,
         };
         let known = earlier.map(|it| it.healths.clone()).unwrap_or_default();
         for model in snapshot.models {

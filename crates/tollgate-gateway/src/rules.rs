@@ -9,6 +9,7 @@ mod apply;
 mod expression;
 mod gather;
 pub(crate) mod govern;
+mod history;
 mod limits;
 mod reserved;
 mod trial;
@@ -24,6 +25,7 @@ use tollgate_wire::Edit;
 
 pub use self::{
     apply::{Applied, Subject},
+    history::RuleHistory,
     limits::{
         DENY_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_STEPS_MAX, LIST_ITEMS_MAX,
         PARAM_BYTES_MAX, RULE_CALLER_WAIT, RULE_NAME_BYTES_MAX, RULES_MAX, WHEN_BYTES_MAX,
@@ -34,6 +36,7 @@ pub use self::{
 };
 use self::{
     expression::{Condition, Mistake, environment, parse_all},
+    history::{Histories, begun},
     variable::Uses,
 };
 
@@ -113,6 +116,8 @@ pub struct RuleSet {
     env: Arc<Env>,
     uses: Uses,
     time_zone: TimeZone,
+    /// One for each rule.
+    histories: Histories,
 }
 
 impl RuleSet {
@@ -129,7 +134,8 @@ impl RuleSet {
         for it in conditions.iter().flatten() {
             uses.extend(it.uses());
         }
-        Ok(Self { rules, conditions: conditions.into(), env, uses, time_zone })
+        let histories = begun(rules.len());
+        Ok(Self { rules, conditions: conditions.into(), env, uses, time_zone, histories })
     }
 
     /// The rules, in their order.
@@ -204,6 +210,7 @@ impl Default for RuleSet {
             env: Arc::new(Env::default()),
             uses: Uses::default(),
             time_zone: TimeZone::UTC,
+            histories: begun(0),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use tollgate_app::api::rules::{RuleTestView, RuleView, RulesTextView};
 use tollgate_simulator::Simulator;
 use tollgate_tests::{Home, PATIENCE, Product, send};
 
@@ -98,6 +99,77 @@ async fn rules_are_followed_when_the_file_changes_and_stay_when_it_has_a_mistake
 
     home.configure(&ruled(&simulator, ""));
     answers(&product, StatusCode::OK).await;
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn rules_say_what_fired_and_go_on_counting_when_another_changes() {
+    let simulator = simulator().await;
+    let home = Home::new();
+    let rules = |reason: &str| {
+        let fires = "[[rules]]\nname = 'fires'\nwhen = '!stream'\ndefault = { n = 1 }\n";
+        let rest = "[[rules]]\nname = 'fails'\nwhen = 'headers[\"x-none\"] == \"1\"'\ndeny = ";
+        ruled(&simulator, &format!("{fires}{rest}'{reason}'\n"))
+    };
+    home.configure(&rules("no"));
+    let product = home.serve().await;
+    let untouched: Vec<RuleView> = product.admin().get("/rules").await.unwrap();
+    assert_eq!((untouched[0].fired, untouched[0].last_fired_at_ms), (0, None));
+    assert_eq!(send(product.listen, chat(CHAT, "")).await.status(), 200);
+    let calls = product.calls(1).await;
+    let told: Vec<RuleView> = product.admin().get("/rules").await.unwrap();
+    assert_eq!((told[0].fired, told[0].failed, told[1].fired, told[1].failed), (1, 0, 0, 1));
+    assert_eq!(told[0].last_fired_for.as_ref(), Some(&calls[0].id));
+    assert_eq!(told[0].last_fired_at_ms, Some(calls[0].started_at_ms));
+
+    home.configure(&rules("another reason"));
+    let changed = async {
+        loop {
+            let told: Vec<RuleView> = product.admin().get("/rules").await.unwrap();
+            if told[1].deny.as_deref() == Some("another reason") {
+                return told;
+            }
+        }
+    };
+    let told = timeout(PATIENCE, changed).await.expect("the changed rule");
+    assert_eq!((told[0].fired, told[1].failed), (1, 0));
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn rules_that_are_not_saved_are_tried_and_their_mistakes_have_a_place() {
+    let home = Home::new();
+    let written = "# who may\n[[rules]]\nname = 'r' # ours\nset = { n = 1 }\n\n[rules.set_headers]\nx-a = '1'\n";
+    home.configure(&format!("listen = '127.0.0.1:0'\n{written}\n[ledger]\nkeep_bodies = true\n"));
+    let product = home.serve().await;
+    let text: RulesTextView = product.admin().get("/rules/text").await.unwrap();
+    assert_eq!(text.text.trim_end(), written.trim_end());
+    assert!(text.file.ends_with("config.toml"), "{}", text.file);
+
+    let test = |rules: &str| json!({ "with": { "format": "openai-chat", "body": { "model": "m" } }, "rules": rules });
+    let draft = "[[rules]]\nname = 'draft'\nwhen = 'model == \"m\"'\nmodel = 'other'\n";
+    let tested: RuleTestView = product.admin().post("/rules/test", &test(draft)).await.unwrap();
+    assert_eq!((tested.rules[0].name.as_str(), &*tested.rules[0].verdict), ("draft", "holds"));
+    assert_eq!(tested.model.as_deref(), Some("other"));
+    assert_eq!(tested.rules[0].deny, None);
+    for (rules, place, part) in [
+        (
+            "[[rules]]\nname = 'r'\nwhen = 'modl == \"m\"'\ndeny = 'no'",
+            (3, 9),
+            "no variable `modl`",
+        ),
+        ("[[rules]]\nname = 'r'\ndeny =", (3, 7), ""),
+        ("listen = '127.0.0.1:1'", (1, 1), "expected `rules`"),
+    ] {
+        let tested: RuleTestView = product.admin().post("/rules/test", &test(rules)).await.unwrap();
+        let mistake = tested.mistake.expect(rules);
+        assert_eq!((mistake.line, mistake.column), place, "{rules}: {}", mistake.message);
+        assert!(mistake.message.contains(part), "{}", mistake.message);
+        assert!(tested.rules.is_empty());
+    }
+    // Nothing of it is in force.
+    let told: Vec<RuleView> = product.admin().get("/rules").await.unwrap();
+    assert_eq!(told.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["r"]);
     product.stop().await;
 }
 

@@ -499,11 +499,33 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Tries the rules in force on a call, by the same steps that calls go through. Nothing is sent.
+         * Tries rules on a call, by the same steps that calls go through: those in force, or others that
+         *     are given. Nothing is sent, and nothing is kept.
          * @description # Errors
          *     When there is no such call, or what is written is not right.
          */
         post: operations["test_rules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/rules/text": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The rules as they stand in the configuration file.
+         * @description # Errors
+         *     When the file cannot be read or has a mistake.
+         */
+        get: operations["read_rules"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1738,10 +1760,28 @@ export interface components {
             /** @description Why it was impossible. */
             why?: string | null;
         };
+        /** @description Why a text of rules is not acceptable. */
+        RuleMistakeView: {
+            /** @description The column in characters, from 1. */
+            column: number;
+            /** @description The line, from 1. */
+            line: number;
+            /** @description What is wrong, and what would be right. */
+            message: string;
+        };
+        /** @description The rules as they are written. */
+        RulesTextView: {
+            /** @description The configuration file. */
+            file: string;
+            /** @description The `[[rules]]` of the configuration file, with their comments; empty where there are none. */
+            text: string;
+        };
         /** @description A call to try the rules on: one of the ledger, or one that is written out. */
         RuleTest: {
             /** @description The id of a call of the ledger. Its headers are not known. */
             call?: string | null;
+            /** @description Rules to try in place of those in force: the `[[rules]]` of a configuration file. */
+            rules?: string | null;
             /**
              * @description Variables of conditions by their names, and `body`: the request's body as JSON. What is left
              *     out follows from `body`, or is not known; the clock's are now's.
@@ -1752,6 +1792,8 @@ export interface components {
         RuleTestedView: {
             /** @description What it would change or could not change, in order. */
             changes: components["schemas"]["RuleChangeView"][];
+            /** @description The reason that denied calls get; `null` when it does not deny. */
+            deny?: string | null;
             /** @description Its name. */
             name: string;
             /** @description The variables that its condition refers to, with their values; `null` is not known. */
@@ -1774,6 +1816,7 @@ export interface components {
             denied_by?: string | null;
             /** @description What would be done to the request's and the answer's headers. */
             headers: components["schemas"]["HeaderChangeView"][];
+            mistake?: components["schemas"]["RuleMistakeView"] | null;
             /** @description Another model that would be asked for. */
             model?: string | null;
             /** @description One for each rule, in their order. */
@@ -1796,6 +1839,23 @@ export interface components {
             actions: components["schemas"]["RuleActionView"][];
             /** @description The reason that denied calls get; `null` when it does not deny. */
             deny?: string | null;
+            /**
+             * Format: int64
+             * @description Calls that its condition could not be evaluated for, since then.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Calls that it fired for since the gateway started, or since it is as it stands.
+             */
+            fired: number;
+            /**
+             * Format: int64
+             * @description When the last call that it fired for began; `null`: none did.
+             */
+            last_fired_at_ms?: number | null;
+            /** @description That call's id. */
+            last_fired_for?: string | null;
             /** @description Its name. */
             name: string;
             /** @description Its condition in CEL; `null` when it is for every call. */
@@ -2093,6 +2153,8 @@ export type RepriceView = components['schemas']['RepriceView'];
 export type RoutingView = components['schemas']['RoutingView'];
 export type RuleActionView = components['schemas']['RuleActionView'];
 export type RuleChangeView = components['schemas']['RuleChangeView'];
+export type RuleMistakeView = components['schemas']['RuleMistakeView'];
+export type RulesTextView = components['schemas']['RulesTextView'];
 export type RuleTest = components['schemas']['RuleTest'];
 export type RuleTestedView = components['schemas']['RuleTestedView'];
 export type RuleTestView = components['schemas']['RuleTestView'];
@@ -2702,6 +2764,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RuleTestView"];
+                };
+            };
+        };
+    };
+    read_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesTextView"];
                 };
             };
         };

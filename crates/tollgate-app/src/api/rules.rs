@@ -9,12 +9,15 @@ use serde_json::{Map, Value};
 use tollgate_core::rule::{RuleChange, RuleEffect, RuleEnd, RuleTrace};
 use tollgate_gateway::{
     RuleSet,
-    rules::{Explained, HeaderEdit, Rule, Trial, Verdict},
+    rules::{Explained, HeaderEdit, Rule, RuleHistory, Trial, Verdict},
 };
 use utoipa::ToSchema;
 
 use super::{ApiError, packets::parse_call};
-use crate::App;
+use crate::{
+    App,
+    config::{RuleMistake, rules_of, rules_text},
+};
 
 /// A rule of the configuration.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -27,6 +30,34 @@ pub struct RuleView {
     pub deny: Option<String>,
     /// What it does, by the keys of the configuration.
     pub actions: Vec<RuleActionView>,
+    /// Calls that it fired for since the gateway started, or since it is as it stands.
+    pub fired: u64,
+    /// Calls that its condition could not be evaluated for, since then.
+    pub failed: u64,
+    /// When the last call that it fired for began; `null`: none did.
+    pub last_fired_at_ms: Option<i64>,
+    /// That call's id.
+    pub last_fired_for: Option<String>,
+}
+
+/// The rules as they are written.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RulesTextView {
+    /// The `[[rules]]` of the configuration file, with their comments; empty where there are none.
+    pub text: String,
+    /// The configuration file.
+    pub file: String,
+}
+
+/// Why a text of rules is not acceptable.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RuleMistakeView {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong, and what would be right.
+    pub message: String,
 }
 
 /// One thing that a rule does.
@@ -76,11 +107,17 @@ pub struct RuleTest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub with: Option<Map<String, Value>>,
+    /// Rules to try in place of those in force: the `[[rules]]` of a configuration file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
 }
 
 /// What the rules would do to a call, and why.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct RuleTestView {
+    /// Why the rules that were given are not acceptable; then nothing else is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mistake: Option<RuleMistakeView>,
     /// One for each rule, in their order.
     pub rules: Vec<RuleTestedView>,
     /// The rule that would deny the call.
@@ -102,6 +139,8 @@ pub struct RuleTestedView {
     pub name: String,
     /// Its condition.
     pub when: Option<String>,
+    /// The reason that denied calls get; `null` when it does not deny.
+    pub deny: Option<String>,
     /// `holds`, `holds-not`, `failed` when it cannot be evaluated, or `not-reached` behind a denial.
     pub verdict: String,
     /// Why it cannot be evaluated.
@@ -127,10 +166,28 @@ pub struct HeaderChangeView {
 /// The rules in force, in their order.
 #[utoipa::path(get, path = "/rules", responses((status = 200, body = Vec<RuleView>)))]
 pub async fn list_rules(State(app): State<Arc<App>>) -> Json<Vec<RuleView>> {
-    Json(app.gateway().rules().rules().iter().map(RuleView::from).collect())
+    let rules = app.gateway().rules();
+    let rules = rules.rules().iter().zip(rules.histories());
+    Json(rules.map(|(rule, history)| rule_view(rule, history)).collect())
 }
 
-/// Tries the rules in force on a call, by the same steps that calls go through. Nothing is sent.
+/// The rules as they stand in the configuration file.
+///
+/// # Errors
+/// When the file cannot be read or has a mistake.
+#[utoipa::path(get, path = "/rules/text", responses((status = 200, body = RulesTextView)))]
+pub async fn read_rules(State(app): State<Arc<App>>) -> Result<Json<RulesTextView>, ApiError> {
+    super::blocking(move || {
+        let path = &app.paths().config;
+        let text = rules_text(path, app.settings().catalogue())
+            .map_err(|err| ApiError::Invalid(crate::settings::with_causes(&err)))?;
+        Ok(Json(RulesTextView { text, file: path.display().to_string() }))
+    })
+    .await
+}
+
+/// Tries rules on a call, by the same steps that calls go through: those in force, or others that
+/// are given. Nothing is sent, and nothing is kept.
 ///
 /// # Errors
 /// When there is no such call, or what is written is not right.
@@ -139,7 +196,17 @@ pub async fn test_rules(
     State(app): State<Arc<App>>,
     Json(test): Json<RuleTest>,
 ) -> Result<Json<RuleTestView>, ApiError> {
-    let rules = app.gateway().rules();
+    let rules = match test.rules {
+        None => app.gateway().rules(),
+        Some(text) => match super::blocking(move || Ok(rules_of(&text))).await? {
+            Ok(rules) => Arc::new(rules),
+            Err(it) => {
+                let RuleMistake { line, column, message } = it;
+                let mistake = Some(RuleMistakeView { line, column, message });
+                return Ok(Json(RuleTestView { mistake, ..RuleTestView::default() }));
+            }
+        },
+    };
     let trial = match (test.call, test.with) {
         (Some(id), None) => of_call(&app, &rules, &id).await?,
         (None, Some(with)) => {
@@ -175,6 +242,7 @@ fn tested(rules: &RuleSet, trial: &Trial) -> RuleTestView {
         headers.push(header_change("response", edit));
     }
     RuleTestView {
+        mistake: None,
         rules: explained.map(|(rule, it)| tested_rule(rule, it)).collect(),
         denied_by: applied.denied.map(|(rule, _)| rule),
         model: applied.model,
@@ -193,6 +261,7 @@ fn tested_rule(rule: &Rule, it: Explained) -> RuleTestedView {
     RuleTestedView {
         name: rule.name.clone(),
         when: rule.when.clone(),
+        deny: rule.denial().map(str::to_owned),
         verdict: verdict.to_owned(),
         why,
         values: it.values,
@@ -208,16 +277,18 @@ fn header_change(of: &str, edit: &HeaderEdit) -> HeaderChangeView {
     HeaderChangeView { of: of.to_owned(), name: name.as_str().to_owned(), value }
 }
 
-impl From<&Rule> for RuleView {
-    fn from(it: &Rule) -> Self {
-        let actions = it.actions().into_iter();
-        let actions = actions.map(|(action, on)| RuleActionView { action: action.to_owned(), on });
-        Self {
-            name: it.name.clone(),
-            when: it.when.clone(),
-            deny: it.denial().map(str::to_owned),
-            actions: actions.collect(),
-        }
+fn rule_view(it: &Rule, history: RuleHistory) -> RuleView {
+    let actions = it.actions().into_iter();
+    let actions = actions.map(|(action, on)| RuleActionView { action: action.to_owned(), on });
+    RuleView {
+        name: it.name.clone(),
+        when: it.when.clone(),
+        deny: it.denial().map(str::to_owned),
+        actions: actions.collect(),
+        fired: history.fired,
+        failed: history.failed,
+        last_fired_at_ms: history.last.map(|(_, at)| at.0),
+        last_fired_for: history.last.map(|(call, _)| call.to_string()),
     }
 }
 

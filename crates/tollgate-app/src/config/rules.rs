@@ -1,19 +1,24 @@
 //! The user's rules: `[[rules]]`.
 
-use std::{collections::BTreeMap, ops::Range, str::FromStr};
+use std::{collections::BTreeMap, ops::Range, path::Path, str::FromStr};
 
 use http::{HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
+use tollgate_core::provider::Catalogue;
 use tollgate_gateway::rules::{
     Changes, DENY_BYTES_MAX, HeaderEdit, RULE_NAME_BYTES_MAX, RULES_MAX, Rule, RuleSet, Then,
     WHEN_BYTES_MAX, header_reserved,
 };
 use tollgate_wire::{Edit, FieldPath};
 use toml::Spanned;
+use toml_edit::DocumentMut;
 
-use super::Mistake;
+use super::{CONFIG_BYTES_MAX, Config, ConfigError, Mistake, line_and_column};
+
+/// The key of the rules in the configuration.
+const RULES: &str = "rules";
 
 /// What `[[rules]]` may hold besides `name` and `when`.
 const ACTIONS: &str = "`deny`, `model`, `set`, `default`, `cap`, `remove`, `system_prefix`, \
@@ -50,6 +55,60 @@ pub(super) struct RawRule {
     remove_response_headers: Vec<Spanned<String>>,
     #[serde(default)]
     set_response_headers: Headers,
+}
+
+/// What is wrong with a text of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RuleMistake {
+    /// Line, from 1.
+    pub(crate) line: usize,
+    /// Column in characters, from 1.
+    pub(crate) column: usize,
+    /// What is wrong, and what would be right.
+    pub(crate) message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRules {
+    #[serde(default)]
+    rules: Vec<RawRule>,
+}
+
+/// The rules of a text that holds nothing but `[[rules]]`, as they stand in the file.
+pub(crate) fn rules_of(text: &str) -> Result<RuleSet, RuleMistake> {
+    let read = || {
+        if text.len() as u64 > CONFIG_BYTES_MAX {
+            let message = format!("the rules have more than {CONFIG_BYTES_MAX} bytes");
+            return Err(Mistake { at: 0, message });
+        }
+        let raw: RawRules = toml::from_str(text).map_err(Mistake::from)?;
+        valid_rules(&raw.rules, text)
+    };
+    read().map_err(|Mistake { at, message }| {
+        let (line, column) = line_and_column(text, at);
+        RuleMistake { line, column, message }
+    })
+}
+
+/// The part of the configuration file that holds the rules, with its comments; empty where there is
+/// none.
+pub(crate) fn rules_text(path: &Path, catalogue: &Catalogue) -> Result<String, ConfigError> {
+    let text = Config::text(path)?;
+    let syntax = |message: String| ConfigError::Invalid {
+        path: path.display().to_string(),
+        line: 1,
+        column: 1,
+        message,
+    };
+    Config::read(&text, path, catalogue)?;
+    let document: DocumentMut =
+        text.parse().map_err(|err: toml_edit::TomlError| syntax(err.message().to_owned()))?;
+    let mut rules = DocumentMut::new();
+    if let Some(item) = document.get(RULES) {
+        rules.insert(RULES, item.clone());
+    }
+    Ok(rules.to_string().trim_start_matches('\n').to_owned())
 }
 
 /// The rules of the file `text`.

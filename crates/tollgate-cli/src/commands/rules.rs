@@ -23,10 +23,10 @@ pub(super) async fn rules(command: RulesCommand) -> Result<()> {
         RulesCommand::List(json) => list(&client, json).await,
         RulesCommand::Test { file, call, json } => {
             let test = match (file, call) {
-                (Some(file), _) => RuleTest { with: Some(read(&file)?), call: None },
+                (Some(file), _) => RuleTest { with: Some(read(&file)?), ..RuleTest::default() },
                 (None, Some(id)) => {
                     let id = super::calls::resolve(&client, &id).await?;
-                    RuleTest { call: Some(id), with: None }
+                    RuleTest { call: Some(id), ..RuleTest::default() }
                 }
                 (None, None) => bail!("give a file with a call, or `--call ID`"),
             };

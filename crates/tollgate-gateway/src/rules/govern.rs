@@ -114,6 +114,7 @@ impl Governed<'_> {
         };
         let facts = gather(rules, &known);
         let verdicts = rules.judge(&facts);
+        rules.note(&verdicts, call.call_id(), call.started_at_ms());
         let subject = Subject {
             headers: &self.head.headers,
             body: body.ok_or("the body of such a request is not read"),
