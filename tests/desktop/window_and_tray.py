@@ -30,7 +30,7 @@ PAGES = {
     ".some((it) => getComputedStyle(it).transform !== 'none')",
     "Packets": "document.querySelector('main').innerText.includes('helper')",
     "Programs": "document.querySelector('[aria-label=Programs] td a') !== null",
-    "Models": "document.querySelector('[aria-label=\"No models\"]') !== null",
+    "Routing": "document.querySelector('[aria-label=\"No models\"]') !== null",
     "Providers": "document.querySelector('main').innerText.toLowerCase().includes('anthropic')",
     "Costs": "document.querySelector('figure canvas') !== null"
     " && document.querySelector('[aria-label=\"Costs by model\"] td a') !== null",

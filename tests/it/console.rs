@@ -77,7 +77,7 @@ async fn a_real_browser_sees_how_a_call_was_routed() {
         })
         .await;
     let address = format!("{}/#token={}", product.base_url(), product.token());
-    assert_eq!(drive(&home, &script, &address, &[]).await, 6);
+    assert_eq!(drive(&home, &script, &address, &[]).await, 7);
 
     let asked = |at: &Simulator| -> Vec<(String, Option<String>)> {
         at.calls().into_iter().map(|it| (it.path().to_owned(), it.credential)).collect()

@@ -1,5 +1,5 @@
-// Drives the web console of a `tollgate serve` without models of the user's own: writes one, as the page teaches, and
-// looks at a call of it.
+// Drives the web console of a `tollgate serve` without models or rules of the user's own: writes them, as the pages
+// teach, and looks at calls of them.
 //
 // Usage: node routing.mjs ADDRESS [--picture FILE]
 //
@@ -34,6 +34,7 @@ try {
   await step("a call's routing tells what was tried and what was lost", () => showsRouting());
   await step("the models page shows how the targets are, and leads to the calls", () => showsTargets());
   await step("a provider is tried, and the list shows what came of it", () => triesProvider());
+  await step("a rule is tried before it is in force, and counted once it is", () => triesRules(written));
   await step("a mistake in the file is told, and changes nothing", () => tellsMistake(written));
   assert.deepEqual(problems, []);
   console.log("ok: no error on the console, no breach of its policy, no request elsewhere");
@@ -46,7 +47,7 @@ try {
 
 async function teaches() {
   await page.goto(address);
-  await go(page, "Models");
+  await go(page, "Routing");
   await page.getByRole("heading", { level: 2, name: "You have no models of your own" }).waitFor();
   await isAccessible();
   const path = await page.getByText(/config\.toml$/).textContent();
@@ -126,8 +127,58 @@ async function triesProvider() {
   await page.getByRole("button", { name: "Close the call" }).click();
 }
 
+async function triesRules(path) {
+  await go(page, "Routing");
+  await page.getByRole("tab", { name: "Rules", exact: true }).click();
+  await page.getByRole("heading", { level: 2, name: "You have no rules" }).waitFor();
+  await isAccessible();
+  await page.getByRole("link", { name: "Try rules on a call first" }).click();
+  await page.getByRole("button", { name: "Begin with an example" }).click();
+  const text = page.getByRole("textbox", { name: "Rules" });
+  const found = page.getByRole("region", { name: "What the rules do" });
+  const verdict = found.getByRole("listitem");
+  // The latest call is that of the trial, whose program is the gateway itself.
+  await verdict.filter({ hasText: "does not fire" }).filter({ hasText: "not known" }).waitFor();
+  await isAccessible();
+  const rule = (when) =>
+    `[[rules]]\nname = "thrift"\nwhen = 'operation == "generate"'\ncap = { max_tokens = 8 }\ndefault = { n = 1 }\n\n[[rules]]\nname = "shut"\nwhen = '${when}'\ndeny = "closed for now"`;
+  await text.fill(rule('modl == "fast"'));
+  const mistake = page.getByRole("alert").filter({ hasText: "Line 9, column 9" });
+  await mistake.filter({ hasText: "no variable modl" }).waitFor();
+  await isAccessible();
+  await mistake.getByRole("button").click();
+  assert.equal(await text.evaluate((it) => it.value.slice(it.selectionStart, it.selectionEnd)), "modl");
+  const mended = rule('model == "fast"');
+  await text.fill(mended);
+  await verdict.filter({ hasText: "shutdoes not fire" }).waitFor();
+  await found.getByText("The call goes on, changed").waitFor();
+  await found.getByText('"max_tokens": 8').waitFor();
+  await page.getByRole("combobox", { name: "Call" }).selectOption({ index: 1 });
+  await found.getByText("The call is denied").waitFor();
+  await found.getByText(": closed for now").waitFor();
+  await isAccessible();
+  await page.getByRole("button", { name: "Write it out" }).click();
+  await page.getByRole("textbox", { name: "Model" }).fill("another");
+  await verdict.filter({ hasText: "shutdoes not fire" }).filter({ hasText: '"another"' }).waitFor();
+  await isAccessible();
+  await page.getByText(/^Not in force/).waitFor();
+  await appendFile(path, `\n${mended}\n`);
+  await page.getByRole("tab", { name: "Rules", exact: true }).click();
+  const row = page.getByRole("region", { name: "Rules" }).getByRole("row", { name: /shut/ });
+  await row.filter({ hasText: "not yet" }).waitFor();
+  const denied = await ask(403);
+  assert.match(JSON.stringify(denied), /closed for now/);
+  await row.filter({ hasText: /closed for now1just now/ }).waitFor();
+  await isAccessible();
+  await row.getByRole("link").click();
+  const detail = page.getByRole("region", { name: "Call", exact: true });
+  await detail.getByRole("tab", { name: /^Routing/ }).click();
+  await detail.getByText("denied the call").waitFor();
+  await page.getByRole("button", { name: "Close the call" }).click();
+}
+
 async function tellsMistake(path) {
-  await go(page, "Models");
+  await go(page, "Routing");
   await model("fast").waitFor();
   const lines = (await readFile(path, "utf8")).split("\n").length;
   await appendFile(path, "[[models]]\nname = 7\n");
@@ -140,13 +191,13 @@ async function tellsMistake(path) {
 }
 
 /** Makes a call as an OpenAI client would. */
-async function ask() {
+async function ask(expected = 200) {
   const answer = await fetch(`${origin}/v1/chat/completions`, {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: "Bearer sk-client" },
     body: JSON.stringify({ model: "fast", x_unknown: 1, messages: [{ role: "user", content: PROMPT }] }),
   });
-  assert.equal(answer.status, 200);
+  assert.equal(answer.status, expected);
   return answer.json();
 }
 
@@ -161,7 +212,8 @@ function target(provider) {
 /** Nothing that axe finds on the page as it stands, in light and dark. */
 async function isAccessible() {
   for (const colorScheme of ["dark", "light"]) {
-    await page.emulateMedia({ colorScheme });
+    // Colours that fade from one scheme to the other are none of either.
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     assert.deepEqual(await findings(page), [], colorScheme);
   }
 }

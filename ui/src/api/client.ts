@@ -1,6 +1,6 @@
 import createClient from "openapi-fetch";
 import type { Host } from "@/lib/host";
-import type { ErrorView, PacketDetail, paths } from "./schema";
+import type { ErrorView, PacketDetail, paths, RuleTest } from "./schema";
 
 /** An answer that is an error; `message` is written for people. */
 export class ApiError extends Error {
@@ -14,6 +14,7 @@ export class ApiError extends Error {
 
 type CallQuery = NonNullable<paths["/calls"]["get"]["parameters"]["query"]>;
 type PacketQuery = NonNullable<paths["/packets"]["get"]["parameters"]["query"]>;
+type PriceQuery = NonNullable<paths["/prices"]["get"]["parameters"]["query"]>;
 type CostQuery = NonNullable<paths["/costs"]["get"]["parameters"]["query"]>;
 
 /** The admin API, one function per operation; each rejects with an `ApiError`. */
@@ -56,6 +57,11 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     testProvider: (id: string, model: string | null) =>
       answered(client.POST("/providers/{id}/test", { params: { path: { id } }, body: { model } })),
     models: () => answered(client.GET("/models")),
+    rules: () => answered(client.GET("/rules")),
+    rulesText: () => answered(client.GET("/rules/text")),
+    testRules: (body: RuleTest, signal: AbortSignal) =>
+      answered(client.POST("/rules/test", { body, signal })),
+    prices: (query: PriceQuery) => answered(client.GET("/prices", { params: { query } })),
     doctor: () => answered(client.GET("/doctor")),
   };
 }

@@ -48,6 +48,8 @@ function Commands({ onDone }: { onDone: () => void }) {
           Go to {page.name}
         </Item>
       ))}
+      <Item onSelect={run(() => go({ page: "routing", item: "rules" }))}>Show the rules</Item>
+      <Item onSelect={run(() => go({ page: "routing", item: "try" }))}>Try rules on a call</Item>
       <Item onSelect={run(() => go({ page: "calls", filter: "state:live" }))}>Show live calls</Item>
       <Item onSelect={run(() => go({ page: "calls", filter: "state:failed" }))}>Show failed calls</Item>
       {status && (

@@ -7,10 +7,10 @@ import { useStore } from "@/lib/store";
 import { CallsPage } from "@/pages/calls/Page";
 import { CostsPage } from "@/pages/costs/Page";
 import { DoctorPage } from "@/pages/doctor/Page";
-import { ModelsPage } from "@/pages/models/Page";
 import { PacketsPage } from "@/pages/packets/Page";
 import { ProgramsPage } from "@/pages/programs/Page";
 import { ProvidersPage } from "@/pages/providers/Page";
+import { RoutingPage } from "@/pages/routing/Page";
 import { SettingsPage } from "@/pages/settings/Page";
 import { useApp } from "./context";
 import { Header } from "./Header";
@@ -23,7 +23,7 @@ const COMPONENTS: Record<Page["id"], ComponentType> = {
   calls: CallsPage,
   packets: PacketsPage,
   programs: ProgramsPage,
-  models: ModelsPage,
+  routing: RoutingPage,
   providers: ProvidersPage,
   costs: CostsPage,
   doctor: DoctorPage,

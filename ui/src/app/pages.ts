@@ -12,7 +12,7 @@ import {
 
 /** A page of the navigation. */
 export interface Page {
-  id: "calls" | "packets" | "programs" | "models" | "providers" | "costs" | "doctor" | "settings";
+  id: "calls" | "packets" | "programs" | "routing" | "providers" | "costs" | "doctor" | "settings";
   name: string;
   /** Pressed after `g`. */
   key: string;
@@ -24,7 +24,7 @@ export const PAGES: readonly Page[] = [
   { id: "calls", name: "Calls", key: "c", icon: Radio },
   { id: "packets", name: "Packets", key: "p", icon: Network },
   { id: "programs", name: "Programs", key: "r", icon: AppWindow },
-  { id: "models", name: "Models", key: "m", icon: Waypoints },
+  { id: "routing", name: "Routing", key: "t", icon: Waypoints },
   { id: "providers", name: "Providers", key: "v", icon: Plug },
   { id: "costs", name: "Costs", key: "o", icon: Coins },
   { id: "doctor", name: "Doctor", key: "d", icon: Stethoscope },

@@ -1,8 +1,9 @@
-import type { CallPage, CallView, EventView, PacketPage, PacketView } from "@/api/schema";
+import type { CallPage, CallView, EventView, PacketPage, PacketView, RuleTest } from "@/api/schema";
 import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
 import { someCalls, somePackets } from "./crowd";
 import { aCallDetail, aPacketDetail, aProgram, aStatus, CHECKS, someCosts } from "./fixtures";
 import { aRouting, aTrial, MODELS, PROVIDERS } from "./routed";
+import { PRICES, RULES, RULES_TEXT, testRules } from "./rules";
 
 /** What the fake answers to one request: a value becomes JSON, an `Error` an error answer of status 500. */
 type Answer = unknown | ((query: URLSearchParams, body: unknown) => unknown);
@@ -157,6 +158,10 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
             },
       ),
     "GET /api/models": MODELS,
+    "GET /api/rules": RULES,
+    "GET /api/rules/text": RULES_TEXT,
+    "POST /api/rules/test": (_: URLSearchParams, test: RuleTest) => testRules(test),
+    "GET /api/prices": PRICES,
     "GET /api/providers": PROVIDERS,
     "POST /api/providers/*/test": (query: URLSearchParams) =>
       aTrial(query.get("path")?.split("/").at(-2) ?? ""),

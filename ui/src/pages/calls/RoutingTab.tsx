@@ -1,11 +1,12 @@
 import { useId } from "react";
-import type { AttemptView, LossView, RoutingView, RuleChangeView, RuleTraceView } from "@/api/schema";
+import type { AttemptView, LossView, RoutingView, RuleTraceView } from "@/api/schema";
 import { Badge } from "@/components/Badge";
 import { capital, Prose } from "@/components/Prose";
 import { cn } from "@/lib/cn";
 import { duration, UNKNOWN } from "@/lib/format";
 import { href } from "@/lib/route";
-import { STRATEGIES } from "../models/state";
+import { RuleChange } from "../routing/RuleChange";
+import { STRATEGIES } from "../routing/state";
 
 /** What the rules did, who was asked, what came of it, and what could not be carried over. */
 export function RoutingTab({ routing }: { routing: RoutingView }) {
@@ -19,7 +20,7 @@ export function RoutingTab({ routing }: { routing: RoutingView }) {
           <a
             className="font-mono font-medium wrap-anywhere hover:text-accent hover:underline"
             title="Your models"
-            href={href({ page: "models" })}
+            href={href({ page: "routing" })}
           >
             {routing.model}
           </a>
@@ -79,18 +80,6 @@ function RuleEnd({ end }: { end: string }) {
   if (end === "denied") return <Badge tone="bad">denied the call</Badge>;
   if (end === "failed") return <Badge tone="warn">could not be evaluated</Badge>;
   return <Badge>applied</Badge>;
-}
-
-function RuleChange({ change }: { change: RuleChangeView }) {
-  const unneeded = change.effect === "unneeded";
-  return (
-    <li className={cn("break-words", unneeded && "text-faint")}>
-      <code className="wrap-anywhere">{change.action}</code>
-      {change.on != null && <code className="text-text wrap-anywhere"> {change.on}</code>}
-      {unneeded && ": nothing to change"}
-      {change.effect === "impossible" && <span className="text-warn">: not possible, {change.why}</span>}
-    </li>
-  );
 }
 
 function Attempts({ attempts }: { attempts: AttemptView[] }) {

@@ -19,7 +19,7 @@ import { STRATEGIES, targetState } from "./state";
 const REFRESH_MS = 2_000;
 
 /** The user's own models, who serves them, and how those are. */
-export function ModelsPage() {
+export function ModelsTab() {
   const { api } = useApp();
   const models = useQuery({
     queryKey: ["models"],
@@ -27,8 +27,7 @@ export function ModelsPage() {
     refetchInterval: REFRESH_MS,
   });
   return (
-    <div className="flex h-full min-h-0 flex-col">
-      <NotFollowed />
+    <div className="flex min-h-0 flex-1 flex-col">
       {models.isPending && <Skeleton label="Loading models" />}
       {models.error && !models.data && (
         <ErrorState
@@ -41,20 +40,6 @@ export function ModelsPage() {
       {models.data?.length === 0 && <NoModels />}
       {models.data && models.data.length > 0 && <Models models={models.data} />}
     </div>
-  );
-}
-
-/** What is written may not be what is shown. */
-function NotFollowed() {
-  const status = useStatus();
-  if (status?.configuration_problem == null) return null;
-  return (
-    <p
-      role="alert"
-      className="shrink-0 border-b bg-bad-fill px-4 py-1 text-sm break-words whitespace-pre-line text-bad"
-    >
-      The configuration is not followed as it stands: <Prose text={status.configuration_problem} />
-    </p>
   );
 }
 

@@ -11,7 +11,7 @@ async function row(text: string): Promise<HTMLElement> {
 }
 
 it("lists each model with its strategy, and its targets with how they are", async () => {
-  const { container } = show("#/models");
+  const { container } = show("#/routing");
   const cells = async (text: string) =>
     within(await row(text))
       .getAllByRole("cell")
@@ -32,26 +32,26 @@ it("lists each model with its strategy, and its targets with how they are", asyn
 });
 
 it("has no column of shares where no model has any", async () => {
-  show("#/models", { "GET /api/models": [MODELS[0]] });
+  show("#/routing", { "GET /api/models": [MODELS[0]] });
   expect(await row("gpt-5-mini")).toBeVisible();
   expect(screen.queryByRole("columnheader", { name: "Share" })).toBeNull();
 });
 
 it("shows a target that stands in a model twice, twice", async () => {
   const targets = [aTarget("openai"), aTarget("openai")];
-  show("#/models", { "GET /api/models": [{ name: "fast", strategy: "fallback", targets }] });
+  show("#/routing", { "GET /api/models": [{ name: "fast", strategy: "fallback", targets }] });
   expect(await screen.findAllByText("gpt-5-mini")).toHaveLength(2);
 });
 
 it("leads from a model to its calls", async () => {
-  const { user } = show("#/models");
+  const { user } = show("#/routing");
   await user.click(await screen.findByRole("link", { name: "fast" }));
   expect(await screen.findByRole("textbox", { name: "Filter calls" })).toHaveValue("model:fast");
 });
 
 it("goes on asking how targets are while it is shown", async () => {
   let left = 2_000;
-  show("#/models", {
+  show("#/routing", {
     "GET /api/models": () => {
       const targets = [aTarget("openai", { failures: 3, cools_for_ms: left })];
       left = 0;
@@ -63,7 +63,7 @@ it("goes on asking how targets are while it is shown", async () => {
 });
 
 it("teaches what a model is where there is none, with an example and where to write it", async () => {
-  const { container, user } = show("#/models", { "GET /api/models": [] });
+  const { container, user } = show("#/routing", { "GET /api/models": [] });
   expect(await screen.findByText("You have no models of your own")).toBeVisible();
   await user.click(screen.getByRole("button", { name: "Copy an example" }));
   expect(await navigator.clipboard.readText()).toMatch(/^\[\[models]]\nname = "fast"\n/);
@@ -72,7 +72,7 @@ it("teaches what a model is where there is none, with an example and where to wr
 });
 
 it("says when the configuration file is not what is in force", async () => {
-  const { container } = show("#/models", {
+  const { container } = show("#/routing", {
     "GET /api/status": aStatus({ configuration_problem: "config.toml:3:5: no strategy `best`" }),
   });
   expect(await screen.findByRole("alert")).toHaveTextContent("config.toml:3:5: no strategy best");
@@ -81,6 +81,6 @@ it("says when the configuration file is not what is in force", async () => {
 });
 
 it("says why the models could not be read", async () => {
-  show("#/models", { "GET /api/models": new Refusal(500, "the gateway is stopping") });
+  show("#/routing", { "GET /api/models": new Refusal(500, "the gateway is stopping") });
   expect(await screen.findByRole("alert")).toHaveTextContent("The gateway is stopping");
 });
