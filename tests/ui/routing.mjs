@@ -118,6 +118,11 @@ async function triesProvider() {
   await findings.nth(5).waitFor();
   for (const it of await findings.allTextContents()) assert.match(it, /\(good\)/);
   await listed.filter({ hasText: "answers" }).waitFor();
+  const prices = panel.getByRole("region", { name: /^Prices/ });
+  await prices.getByRole("searchbox").fill("haiku-4-5");
+  const price = prices.getByRole("listitem").filter({ hasText: "claude-haiku-4-5" }).first();
+  await price.filter({ hasText: /Prompt\$1\.00/ }).waitFor();
+  assert.match(await price.textContent(), /, 20\d\d-\d\d-\d\d/, "where and when it was found");
   await isAccessible();
   await panel.getByRole("link", { name: "Show the call" }).click();
   await page

@@ -3,23 +3,9 @@ import type { CallDetail, CallView, CostLineView } from "@/api/schema";
 import { whyUnknown } from "@/components/Money";
 import { EmptyState } from "@/components/states";
 import { count } from "@/lib/format";
+import { isByThePiece, kindName } from "@/lib/kinds";
 import { dollarsPerMillion, exactDollars } from "@/lib/money";
 import { wentWrong } from "./columns";
-
-const NAMES: Record<string, string> = {
-  input: "Prompt",
-  "cache-read": "Prompt, read from a cache",
-  "cache-write-5m": "Prompt, written to a cache (5 min)",
-  "cache-write-1h": "Prompt, written to a cache (1 h)",
-  output: "Output",
-  reasoning: "Reasoning",
-  "input-audio": "Audio in the prompt",
-  "output-audio": "Generated audio",
-  request: "Request",
-  "web-search": "Web searches",
-};
-/** Kinds that are priced by the piece, not by the million. */
-const BY_THE_PIECE = new Set(["request", "web-search"]);
 
 /** The bill, line by line, with exact amounts. */
 export function CostTab({ detail }: { detail: CallDetail }) {
@@ -96,10 +82,10 @@ function NoBill({ call }: { call: CallView }) {
 }
 
 function Line({ line }: { line: CostLineView }) {
-  const piece = BY_THE_PIECE.has(line.kind);
+  const piece = isByThePiece(line.kind);
   return (
     <tr className="border-t">
-      <td className="py-1.5">{NAMES[line.kind] ?? line.kind}</td>
+      <td className="py-1.5">{kindName(line.kind)}</td>
       <td className="text-right font-mono">{count(line.count)}</td>
       <td className="text-right font-mono text-muted" title={`${exactDollars(line.rate_pico_usd)} each`}>
         {piece ? `${exactDollars(line.rate_pico_usd)} each` : `${dollarsPerMillion(line.rate_pico_usd)} / 1M`}

@@ -138,3 +138,27 @@ it("looks again when asked, and says why the providers could not be read", async
   expect(await screen.findByRole("alert")).toHaveTextContent("Not up to date: the gateway is stopping");
   expect(await names()).toHaveLength(6);
 });
+
+it("lists the prices of a provider with source, day and everything they depend on", async () => {
+  const { container, user, host } = show("#/providers/openai");
+  const prices = await screen.findByRole("region", { name: /^Prices/ });
+  const rows = (await within(prices).findAllByText("genai-prices, 2026-11-20")).length;
+  expect(rows).toBe(2);
+  const [own, listed, past, night] = within(prices).getAllByRole("listitem");
+  expect(own).toHaveTextContent("gpt-5-miniyour ownPrompt$0.20Output$1.50your configuration");
+  expect(listed).toHaveTextContent("Web search$0.01 eachabove 272,000 prompt tokensPrompt$0.50batch");
+  expect(past).toHaveTextContent(/past.*until before 2026-11-22/);
+  expect(night).toHaveTextContent("16:30–00:30 UTC");
+  await expectAccessible(container);
+  await user.type(within(prices).getByRole("searchbox", { name: "Find a price" }), "mini");
+  await waitFor(() => expect(host.asked).toContain("GET /api/prices?provider=openai&text=mini&limit=30"));
+});
+
+it("says plainly that no price is known, and that models on this machine are free", async () => {
+  const none = { "GET /api/prices": { rows: [], total: 0, refreshed_at_ms: null } };
+  const { user } = show("#/providers/groq", none);
+  expect(await screen.findByText("No price is known")).toBeVisible();
+  expect(screen.getByText(/tollgate prices set groq MODEL/)).toBeVisible();
+  await user.click(screen.getByRole("row", { name: /Ollama/ }));
+  expect(await screen.findByText("Models of a server on this machine are free.")).toBeVisible();
+});

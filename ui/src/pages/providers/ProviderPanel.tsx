@@ -8,6 +8,7 @@ import { StateWord } from "@/components/StateWord";
 import { callCondition } from "@/lib/callFilter";
 import { ago, fullTime, UNKNOWN } from "@/lib/format";
 import { href } from "@/lib/route";
+import { Prices } from "./Prices";
 import { keyOf, providerState } from "./state";
 import { Trial } from "./Trial";
 
@@ -85,6 +86,7 @@ export function ProviderPanel({ it, onClose }: { it: ProviderView; onClose: () =
           </Row>
         </dl>
         <Trial provider={it} />
+        <Prices provider={it} />
       </section>
     </section>
   );
