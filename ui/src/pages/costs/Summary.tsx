@@ -21,7 +21,7 @@ export function Summary({ costs }: { costs: CostsView }) {
   const { total } = costs;
   const nothing = isUnknownSum(total.cost_pico_usd, total.unknown_cost);
   return (
-    <div className="flex shrink-0 flex-wrap items-start gap-x-8 gap-y-3 px-4 pt-3 pb-3">
+    <div className="flex shrink-0 flex-wrap items-start gap-x-5 gap-y-3 wide:gap-x-8 px-4 pt-3 pb-3">
       <div>
         <div className="text-xs text-faint">
           {costs.simulated ? "Would have cost (simulated calls included)" : "Spent"}
@@ -53,7 +53,7 @@ function Compared({ costs }: { costs: CostsView }) {
   const name = spanName(previous.since_ms, previous.until_ms);
   if (past === "not")
     return (
-      <div className="max-w-60">
+      <div className="max-w-52 wide:max-w-60">
         <div className="text-xs text-faint">Compared with {name}</div>
         <div className="text-sm text-muted">
           No calls are known of then

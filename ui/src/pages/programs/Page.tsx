@@ -17,7 +17,7 @@ import { href } from "@/lib/route";
 import { FirstCall } from "../calls/FirstCall";
 
 /** Columns that a narrow window leaves out. */
-const IF_WIDE = "max-[900px]:hidden";
+const IF_WIDE = "max-wide:hidden";
 const CAPTURED = "In the flows that the capture knows now, whatever the time chosen above";
 
 /** Which programs ask, how much, and at what cost. */
@@ -98,7 +98,7 @@ function Program({ it, digits }: { it: ProgramView; digits: number }) {
       <Cell>
         <Name it={it} />
         <div
-          className="max-w-44 truncate wide:max-w-96 font-mono text-xs text-faint"
+          className="max-w-44 truncate wide:max-w-60 font-mono text-xs text-faint"
           title={it.exe ?? undefined}
         >
           {it.exe ?? "executable unknown"}
