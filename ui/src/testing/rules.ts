@@ -124,6 +124,7 @@ export const PRICES: PricesView = {
     aPrice("gpt-5-mini", {
       id: "own",
       source: "your configuration",
+      checked_on: "-",
       rates: { input: "200000", output: "1500000" },
     }),
     aPrice("gpt-5-mini", {

@@ -86,6 +86,7 @@ function NoPrices({ provider, searched }: { provider: ProviderView; searched: st
 function Row({ it }: { it: PriceRowView }) {
   const past = isPast(it, Date.now());
   const hours = hoursOf(it);
+  const own = it.source === OWN_SOURCE;
   return (
     <li
       className={
@@ -96,7 +97,7 @@ function Row({ it }: { it: PriceRowView }) {
         <span className="font-mono font-medium wrap-anywhere">
           {it.model === "*" ? "every other model" : it.model}
         </span>
-        {it.source === OWN_SOURCE && <Badge tone="accent">your own</Badge>}
+        {own && <Badge tone="accent">your own</Badge>}
         {past && <Badge>past</Badge>}
         {hours !== null && <Badge title="In UTC">{hours}</Badge>}
       </p>
@@ -109,7 +110,8 @@ function Row({ it }: { it: PriceRowView }) {
         </div>
       ))}
       <p className="mt-1 text-xs break-words text-faint">
-        {it.source}, {it.checked_on}
+        {it.source}
+        {!own && `, ${it.checked_on}`}
         {validityOf(it) !== null && ` · ${validityOf(it)}`}
       </p>
     </li>
