@@ -110,7 +110,9 @@ it("begins with an example where there are no rules, and with a written call whe
     "GET /api/rules/text": { text: "", file: "/c.toml" },
     "GET /api/calls": { calls: [], next: null },
   });
-  await user.click(await screen.findByRole("button", { name: "Begin with an example" }));
+  expect(await screen.findByText(/^No rules stand in/)).toHaveTextContent("No rules stand in /c.toml.");
+  await user.click(screen.getByRole("button", { name: "Begin with an example" }));
+  expect(screen.getByText(/^Not in force/)).toHaveTextContent("put it into /c.toml, which");
   await waitFor(() => expect(lastTest(host).rules).toMatch(/^\[\[rules]]/));
   expect(lastTest(host).with).toMatchObject({ program: "pytest" });
 });

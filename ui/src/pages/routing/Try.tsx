@@ -152,11 +152,25 @@ function Head(props: {
 /** Where the text belongs: nothing that is typed here is in force. */
 function Placing({ file, changed }: { file: RulesTextView | null; changed: boolean }) {
   if (file === null) return null;
+  const none = file.text.trim() === "";
+  const where = <code className="wrap-anywhere text-text">{file.file}</code>;
+  const rules = <code>[[rules]]</code>;
   return (
     <p className="shrink-0 border-t px-3 py-1.5 text-xs text-muted">
-      {changed ? "Not in force: to use it, put it in the place of all " : "As it stands among the "}
-      <code>[[rules]]</code> of <code className="wrap-anywhere text-text">{file.file}</code>
-      {changed && ", which is followed as soon as it is saved"}.
+      {!changed &&
+        (none ? (
+          <>No rules stand in {where}.</>
+        ) : (
+          <>
+            As the {rules} stand in {where}.
+          </>
+        ))}
+      {changed && (
+        <>
+          Not in force: to use it, {none ? "put it into " : <>put it in the place of all {rules} of </>}
+          {where}, which is followed as soon as it is saved.
+        </>
+      )}
     </p>
   );
 }
