@@ -104,6 +104,7 @@ async fn what_a_trial_cannot_get_past_is_named_and_what_follows_is_left_open() {
     let home = Home::new();
     home.configure(&format!(
         "[[providers]]\nid = 'keyless'\nformat = ['openai-chat']\nbase_url = '{0}/v1'\n\
+         auth = 'bearer'\n\
          [[providers]]\nid = 'unset'\nformat = ['openai-chat']\nbase_url = '{0}/v1'\n\
          api_key = {{ env = 'NO_SUCH_KEY' }}\n\
          [[providers]]\nid = 'gone'\nformat = ['openai-chat']\nbase_url = 'http://127.0.0.1:1/v1'\n\
