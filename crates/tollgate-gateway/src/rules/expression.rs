@@ -9,6 +9,9 @@ use super::variable::Uses;
 
 pub(super) use parse::parse_all;
 
+/// The type of a variable that is not known, as CEL names it.
+const NOT_KNOWN: &str = "null_type";
+
 /// A condition that is ready to be evaluated.
 #[derive(Debug)]
 pub(super) struct Condition {
@@ -50,6 +53,10 @@ pub(super) fn environment() -> Env {
 fn reason(error: &ExecutionError) -> String {
     if let ExecutionError::NoSuchOverload(call) = error {
         let types = call.argument_types();
+        // The variables that a reason comes with say which.
+        if types.iter().any(|it| it.to_string() == NOT_KNOWN) {
+            return "it needs what is not known of the call".to_owned();
+        }
         let what = function_name(call.function());
         return match types {
             [on, with @ ..] if call.is_member_function() => {
