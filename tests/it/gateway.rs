@@ -16,6 +16,7 @@ mod harness;
 mod ledger;
 mod many;
 mod proxies;
+mod reachable;
 mod refusals;
 mod routing;
 mod rules;

@@ -61,6 +61,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(costs::get_costs))
         .routes(routes!(costs::get_costs_csv))
         .routes(routes!(models::list_models))
+        .routes(routes!(models::list_reachable))
         .routes(routes!(prices::list_prices, prices::set_price))
         .routes(routes!(prices::refresh_prices))
         .routes(routes!(prices::reprice_calls))

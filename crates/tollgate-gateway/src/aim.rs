@@ -1,8 +1,6 @@
 //! A call made ready for one target: which model it is asked for, in which format, with whose
 //! credential.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{Uri, request};
 use tollgate_core::{Format, Operation, call::ErrorCode, routing::Loss};
@@ -14,6 +12,7 @@ use tollgate_wire::{
 };
 
 use crate::{
+    ModelPatience,
     auth::Credential,
     destination::{Destination, Query, Way},
     error::Refusal,
@@ -67,7 +66,7 @@ pub(crate) fn without_body(head: &request::Parts, asked: &Asked) -> Result<Outgo
     let credential = Credential::choose(&way.destination, &head.headers, head.uri.query())?;
     let uri = uri(head, &way, credential.query())?;
     let first_byte = way.destination.timeouts.first_byte;
-    Ok(Outgoing { way, uri, credential, carried: Carried::All, first_byte })
+    Ok(Outgoing { way, uri, credential, carried: Carried::All, connect: None, first_byte })
 }
 
 /// The call for a target of the configured model that the client asked for.
@@ -76,18 +75,19 @@ pub(crate) fn at_target(
     asked: &Asked,
     whole: &Whole,
     target: &ServedTarget,
-    first_byte: Option<Duration>,
+    patience: &ModelPatience,
 ) -> Result<Aim, Refusal> {
     let destination = target.destination.as_ref();
     let destination =
         destination.map_err(|why| Refusal::new(ErrorCode::NoCredential, why.clone()))?;
-    let first_byte = first_byte.unwrap_or(destination.timeouts.first_byte);
+    let first_byte = patience.first_byte.unwrap_or(destination.timeouts.first_byte);
+    let connect = patience.connect;
     let no_counterpart =
         || Refusal::new(ErrorCode::NotSupported, text::no_counterpart(&target.provider));
     let route = asked.route.as_ref().ok_or_else(no_counterpart)?;
     let plain = whole.plain().ok_or_else(no_counterpart)?;
     if destination.speaks(route.format) {
-        return same_format(head, asked, whole, target, first_byte);
+        return same_format(head, asked, whole, target, patience);
     }
     let to = destination.translated_to(route.format, route.operation);
     let to = to.ok_or_else(no_counterpart)?;
@@ -116,7 +116,14 @@ pub(crate) fn at_target(
     let way = destination.way_below(to, path).ok_or_else(no_counterpart)?;
     let uri = uri(head, &way, Query::Other(query))?;
     Ok(Aim {
-        outgoing: Outgoing { way, uri, credential, carried: Carried::Translated, first_byte },
+        outgoing: Outgoing {
+            way,
+            uri,
+            credential,
+            carried: Carried::Translated,
+            connect,
+            first_byte,
+        },
         body: translated.body.into(),
         asking: None,
         translation: Some(Translation {
@@ -133,7 +140,7 @@ fn same_format(
     asked: &Asked,
     whole: &Whole,
     target: &ServedTarget,
-    first_byte: Duration,
+    patience: &ModelPatience,
 ) -> Result<Aim, Refusal> {
     let unknown = || Refusal::bad_url(head.method.as_str(), head.uri.path());
     let route = asked.route.as_ref().ok_or_else(unknown)?;
@@ -166,7 +173,9 @@ fn same_format(
     let body = rename_model(plain, model).unwrap_or_else(|| plain.clone());
     let asking = asking(destination, route, whole, &body);
     let carried = if whole.coded { Carried::AllButCoding } else { Carried::All };
-    let outgoing = Outgoing { way, uri, credential, carried, first_byte };
+    let first_byte = patience.first_byte.unwrap_or(destination.timeouts.first_byte);
+    let connect = patience.connect;
+    let outgoing = Outgoing { way, uri, credential, carried, connect, first_byte };
     Ok(Aim { outgoing, body, asking, translation: None })
 }
 

@@ -23,6 +23,7 @@ use crate::{
     limits::{RETRY_WAIT, RETRY_WAIT_MAX},
     listing::{Listed, listed},
     model::{Conditions, ServedModel, ServedTarget},
+    reachable::models_of_all,
     request::{Request, Whole},
     route::Asked,
     send::{Reply, Sending},
@@ -40,16 +41,22 @@ pub(crate) async fn attempt(
     let routes = call.routes();
     match listed(head, asked, &routes) {
         Some(Listed::Own(body)) => return Ok(Answer::Own(body)),
-        Some(Listed::With(listing)) => {
-            // The user's own models can be reached also where their provider's list cannot.
+        Some(Listed::With(mut listing)) => {
+            let home = asked.home().ok().map(|it| &*it.destination.id);
             // Rare, and not to make every other call's future longer.
-            let theirs = Box::pin(provided(gateway, call, head, asked, request)).await;
-            return Ok(match theirs {
+            let others = Box::pin(models_of_all(gateway, &routes, home));
+            let theirs = Box::pin(provided(gateway, call, head, asked, request));
+            let (theirs, others) = tokio::join!(theirs, others);
+            listing.add(&others);
+            return match theirs {
+                // Nothing to add: the provider's own answer, as it comes.
+                theirs if listing.is_empty() => theirs.map(Answer::Relayed),
                 Ok(theirs) if theirs.head.status().is_success() => {
-                    Answer::Relayed(theirs.listing(listing))
+                    Ok(Answer::Relayed(theirs.listing(listing)))
                 }
-                Ok(_) | Err(_) => Answer::Own(listing.body(None)),
-            });
+                // The others can be reached also where this one's list cannot.
+                Ok(_) | Err(_) => Ok(Answer::Own(listing.body(None))),
+            };
         }
         None => {}
     }
@@ -83,8 +90,8 @@ async fn provided(
                 request_bytes: whole.own.len(),
                 random,
             });
-            call.routed_by(model);
-            let whole = &whole;
+            call.routed_by(&model);
+            let (whole, model) = (&whole, &*model);
             let attempts = Attempts { gateway, call, head, asked, whole, model, tried: false };
             Box::pin(attempts.run(&order)).await
         }
@@ -201,10 +208,10 @@ impl Attempts<'_> {
         mut pass: Pass,
         others_left: bool,
     ) -> ControlFlow<Served, Tried> {
-        let first_byte = self.model.patience.first_byte;
+        let patience = &self.model.patience;
         let (mut waited, mut retries) = (Duration::ZERO, 0);
         loop {
-            let aim = aim::at_target(self.head, self.asked, self.whole, target, first_byte);
+            let aim = aim::at_target(self.head, self.asked, self.whole, target, patience);
             let aim = match aim {
                 Ok(aim) => aim,
                 Err(refusal) => {

@@ -44,7 +44,7 @@ impl Credential {
         destination: &Destination,
         query: Option<&str>,
     ) -> Result<Self, Refusal> {
-        if !destination.has_credential() && needs_key(destination) {
+        if !destination.is_ready() {
             return Err(missing(destination));
         }
         Ok(Self::replaced(query, query.is_some_and(has_key)))

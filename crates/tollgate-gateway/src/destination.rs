@@ -20,7 +20,7 @@ use tollgate_wire::{
 
 use crate::{
     GatewayError, ProviderSetup, Timeouts, capabilities::capabilities, limits::SLOT_WAIT,
-    sign::Signer, slots::Slots,
+    reachable::ModelsKept, sign::Signer, slots::Slots,
 };
 
 /// The formats that a call is translated to, the most telling first.
@@ -58,6 +58,8 @@ pub(crate) struct Destination {
     /// The row that it was made of.
     provider: Provider,
     endpoints: Vec<Base>,
+    /// What it told of its models lately.
+    pub(crate) told: ModelsKept,
     /// Whether a stream may be asked for its usage; found out at the first refusal otherwise.
     asks_usage: AtomicBool,
 }
@@ -152,6 +154,7 @@ impl Destination {
             headers,
             slots,
             endpoints,
+            told: ModelsKept::default(),
             asks_usage: AtomicBool::new(provider.ask_usage),
             provider,
         })
@@ -176,6 +179,11 @@ impl Destination {
     /// Whether its requests carry a credential of ours.
     pub(crate) const fn has_credential(&self) -> bool {
         self.credential.is_some() || self.signer.is_some()
+    }
+
+    /// Whether it can be called without a credential of the client's.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.has_credential() || self.auth == Auth::None
     }
 
     /// Whether its requests must be at hand as a whole, because they are signed so.
@@ -229,20 +237,21 @@ impl Destination {
         Some(self.at(origin, UpstreamPath::Other(path.to_owned())))
     }
 
-    /// Where it lists its models, by the first of its formats.
-    pub(crate) fn models_way(self: &Arc<Self>) -> Option<Way> {
+    /// Where it lists its models, by the first of its formats, and the query for all of them at
+    /// once.
+    pub(crate) fn models_way(self: &Arc<Self>) -> Option<(Way, Option<&'static str>)> {
         let format = self.endpoints.first()?.format;
-        let folder = match format {
-            Format::Gemini => "/v1beta",
+        let (folder, query) = match format {
+            Format::Gemini => ("/v1beta", Some("pageSize=1000")),
+            Format::AnthropicMessages => ("", Some("limit=1000")),
             Format::OpenaiChat
             | Format::OpenaiResponses
             | Format::OpenaiEmbeddings
-            | Format::AnthropicMessages
             | Format::BedrockConverse
             | Format::CohereEmbed
-            | Format::OllamaEmbed => "",
+            | Format::OllamaEmbed => ("", None),
         };
-        self.way_below(format, &format!("{folder}/models"))
+        Some((self.way_below(format, &format!("{folder}/models"))?, query))
     }
 
     fn at(self: &Arc<Self>, base: &Base, path: UpstreamPath) -> Way {

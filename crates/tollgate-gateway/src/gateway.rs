@@ -143,7 +143,8 @@ impl Gateway {
     #[must_use]
     pub fn models(&self) -> Vec<ModelStatus> {
         let now = Instant::now();
-        self.routes.load().models().map(|it| it.status(now)).collect()
+        let routes = self.routes.load();
+        routes.models().map(|it| it.status(now, |id| routes.is_default(id))).collect()
     }
 
     /// Ends every call under way: answers that have begun break off, the others fail; all are

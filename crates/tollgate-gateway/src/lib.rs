@@ -31,6 +31,7 @@ mod model;
 mod observe;
 mod pipeline;
 mod probe;
+mod reachable;
 mod refuse;
 mod request;
 mod route;
@@ -54,12 +55,14 @@ pub use history::{History, LedgerHistory, Said};
 pub use limits::{
     BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, COOLDOWN, COOLDOWN_AFTER,
     COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX, FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX,
-    IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, Limits, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX,
-    POOL_IDLE_TIMEOUT, ROOM_WAIT, STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
+    IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, LISTING_KEPT, LISTING_WAIT, Limits,
+    MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, POOL_IDLE_TIMEOUT, ROOM_WAIT,
+    STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
 };
 pub use model::{ModelStatus, TargetStatus};
 pub use observe::{GatewayEvent, LiveCall, Observer};
 pub use probe::ProbeError;
+pub use reachable::ProviderModels;
 pub use rules::RuleSet;
 pub use sign::{AwsKeys, EntraKey, GoogleKey, GoogleKeyError, ProfileFiles, SIGN_TIMEOUT, Signing};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};

@@ -92,6 +92,17 @@ pub const MODEL_TARGETS_MAX: usize = 16;
 /// The most often one target of a model is tried again.
 pub const MODEL_RETRIES_MAX: u32 = 5;
 
+/// How often a target is tried again where nothing is said.
+pub const MODEL_RETRIES: u32 = 1;
+
+/// How long each provider may take to tell its models where somebody asks for those of all: a list
+/// without a slow one is better than a slow list.
+pub const LISTING_WAIT: Duration = Duration::from_secs(2);
+
+/// How long what a provider told of its models is known, also that it told nothing: a client that
+/// lists models at each start asks nobody twice.
+pub const LISTING_KEPT: Duration = Duration::from_secs(30);
+
 /// How long a target is waited for before it is tried again, at first; doubled each time. Each wait
 /// is a random part of that, so that calls which failed together do not come back together.
 pub(crate) const RETRY_WAIT: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Lists of models: what a provider answers, with the user's own models in it.
+//! Lists of models: what a provider answers, with the user's own models and other providers' in it.
 
 use std::sync::Arc;
 
@@ -7,30 +7,52 @@ use http::{Method, request};
 use tollgate_core::{Format, Operation};
 use tollgate_wire::{coding::decode, model_entry, models_list};
 
-use crate::route::{Asked, Routes};
+use crate::{
+    ProviderModels,
+    route::{Asked, Routes},
+};
 
 /// Query members of the pages behind the first: the user's own models stand in that.
 const LATER_PAGES: [&str; 3] = ["after_id=", "before_id=", "pageToken="];
 
-/// A list of the user's own models in the client's format.
+/// A list in the client's format: the user's own models, and those of other providers.
 pub(crate) struct Listing {
     format: Format,
     names: Vec<Arc<str>>,
+    /// The providers whose models are asked for by `<id>/<model>`: such names lead to no other.
+    taken: Vec<Arc<str>>,
 }
 
 /// How a request for models is answered.
 pub(crate) enum Listed {
-    /// By the provider, with the user's own models in its list.
+    /// By the provider, with the user's own models and other providers' in its list.
     With(Listing),
     /// By the gateway alone: one of the user's own models is asked for.
     Own(Bytes),
 }
 
 impl Listing {
+    /// Puts providers' models into it, by the names that clients ask for them by.
+    pub(crate) fn add(&mut self, providers: &[ProviderModels]) {
+        for ProviderModels { provider, models } in providers {
+            let models = models.iter().flat_map(|it| it.iter());
+            self.names.extend(models.map(|it| Arc::from(format!("{provider}/{it}"))));
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// The list as the client gets it; `provider` is what the provider answered.
     pub(crate) fn body(&self, provider: Option<&[u8]>) -> Bytes {
         let names: Vec<&str> = self.names.iter().map(|it| &**it).collect();
-        models_list(self.format, provider, &names).into()
+        let elsewhere = |name: &str| {
+            let prefix = name.split_once('/').map(|(prefix, _)| prefix);
+            prefix.is_some_and(|it| self.taken.iter().any(|taken| &**taken == it))
+        };
+        models_list(self.format, provider, &names, elsewhere).into()
     }
 
     /// The same of a body that may be compressed, of which at most `bytes_max` bytes are read.
@@ -60,5 +82,7 @@ pub(crate) fn listed(head: &request::Parts, asked: &Asked, routes: &Routes) -> O
         return None;
     }
     let names: Vec<_> = routes.models().map(|it| Arc::clone(&it.name)).collect();
-    (!names.is_empty()).then_some(Listed::With(Listing { format: route.format, names }))
+    let unavailable = routes.unavailable().map(|(id, _)| Arc::from(id));
+    let taken = routes.named().iter().map(|it| Arc::clone(&it.id)).chain(unavailable).collect();
+    Some(Listed::With(Listing { format: route.format, names, taken }))
 }

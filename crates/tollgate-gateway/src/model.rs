@@ -9,7 +9,7 @@ use crate::{
     Model, ModelPatience, Target,
     destination::Destination,
     health::{Condition, Health},
-    limits::{COST_OUTPUT_TOKENS, REQUEST_BYTES_PER_TOKEN},
+    limits::{COST_OUTPUT_TOKENS, MODEL_RETRIES, REQUEST_BYTES_PER_TOKEN},
 };
 
 /// A [`Model`] made ready for calls.
@@ -49,6 +49,9 @@ pub struct TargetStatus {
     pub target: Target,
     /// Why it cannot be called at all.
     pub unavailable: Option<String>,
+    /// Whether it has no credential of its own, so that only calls of clients that mean this
+    /// provider can be made, with theirs.
+    pub clients_key: bool,
     /// How it has done lately.
     pub condition: Condition,
 }
@@ -95,20 +98,39 @@ impl ServedModel {
         }
     }
 
+    /// A provider's own model, which clients ask for by `name`.
+    pub(crate) fn of_provider(name: &str, target: ServedTarget) -> Self {
+        Self {
+            name: name.into(),
+            strategy: Strategy::Fallback,
+            retries: MODEL_RETRIES,
+            patience: ModelPatience::default(),
+            targets: vec![target],
+        }
+    }
+
     /// Whether one of its targets does not speak this format.
     pub(crate) fn translates(&self, format: Format) -> bool {
         self.targets.iter().any(|it| it.destination.as_ref().is_ok_and(|it| !it.speaks(format)))
     }
 
-    /// How it is.
-    pub(crate) fn status(&self, now: Instant) -> ModelStatus {
+    /// How it is. `is_default` knows the providers that clients of some format mean.
+    pub(crate) fn status(&self, now: Instant, is_default: impl Fn(&str) -> bool) -> ModelStatus {
+        let keyless = |it: &ServedTarget| it.destination.as_ref().is_ok_and(|it| !it.is_ready());
         let targets = self.targets.iter().map(|it| TargetStatus {
+            clients_key: keyless(it) && is_default(&it.provider),
             target: Target {
                 provider: it.provider.as_ref().to_owned(),
                 model: it.model.as_ref().to_owned(),
                 weight: it.weight,
             },
-            unavailable: it.destination.as_ref().err().cloned(),
+            unavailable: match &it.destination {
+                Err(why) => Some(why.clone()),
+                Ok(_) if keyless(it) && !is_default(&it.provider) => {
+                    Some("no credential is configured".to_owned())
+                }
+                Ok(_) => None,
+            },
             condition: it.health.condition(now),
         });
         ModelStatus {
@@ -247,7 +269,7 @@ mod tests {
         let first = ServedModel::new(model(), nobody, &mut healths);
         first.targets[0].health.pass_anyway().failed(None, Instant::now());
         let second = ServedModel::new(model(), nobody, &mut healths);
-        let status = second.status(Instant::now());
+        let status = second.status(Instant::now(), |_| false);
         assert_eq!(status.targets[0].condition.failures, 1);
         assert_eq!(status.targets[0].unavailable.as_deref(), Some("locked"));
     }

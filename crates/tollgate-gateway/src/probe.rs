@@ -1,6 +1,6 @@
 //! Which models a provider has, asked for apart from calls: nothing of it is settled or billed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{
     Gateway,
     auth::Credential,
-    destination::Query,
+    destination::{Destination, Query},
     headers::{self, Carried, Framing, Outbound, PlainAnswer},
     upstream::SendError,
 };
@@ -55,14 +55,23 @@ impl Gateway {
         provider: &str,
         within: Duration,
     ) -> Result<Vec<String>, ProbeError> {
-        let late =
-            || ProbeError::Unreachable(format!("no answer within {} ms", within.as_millis()));
-        timeout(within, self.ask_models(provider)).await.unwrap_or_else(|_| Err(late()))
+        let destination = self.routes.load().destination(provider).ok_or(ProbeError::NotThere)?;
+        self.models_at(&destination, within).await
     }
 
-    async fn ask_models(&self, provider: &str) -> Result<Vec<String>, ProbeError> {
-        let way = self.routes.load().models_way(provider).ok_or(ProbeError::NotThere)?;
-        let destination = &way.destination;
+    /// The same of a provider at hand.
+    pub(crate) async fn models_at(
+        &self,
+        destination: &Arc<Destination>,
+        within: Duration,
+    ) -> Result<Vec<String>, ProbeError> {
+        let late =
+            || ProbeError::Unreachable(format!("no answer within {} ms", within.as_millis()));
+        timeout(within, self.ask_models(destination)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn ask_models(&self, destination: &Arc<Destination>) -> Result<Vec<String>, ProbeError> {
+        let (way, query) = destination.models_way().ok_or(ProbeError::NotThere)?;
         let credential =
             Credential::withheld(destination, None).map_err(|_| ProbeError::NoCredential)?;
         let outbound = Outbound {
@@ -75,7 +84,7 @@ impl Gateway {
         };
         let (mut head, ()) = Request::new(()).into_parts();
         let nothing = Uri::from_static("/");
-        head.uri = way.uri(&nothing, Query::Other(None)).map_err(|_| ProbeError::NotThere)?;
+        head.uri = way.uri(&nothing, Query::Other(query)).map_err(|_| ProbeError::NotThere)?;
         head.headers = headers::for_provider(&HeaderMap::new(), outbound);
         head.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(signer) = &destination.signer {

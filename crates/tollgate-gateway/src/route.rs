@@ -1,6 +1,9 @@
 //! What a request asks for, and who answers it unless its model says otherwise.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tollgate_core::{Format, call::ErrorCode, price::PriceBook};
 use tollgate_wire::{Inbound, Route, detect, detect_suffix, format_row, text};
@@ -9,7 +12,7 @@ use crate::{
     GatewayError, RuleSet, Snapshot,
     destination::{Destination, Way},
     error::Refusal,
-    model::{Healths, ServedModel},
+    model::{Healths, ServedModel, ServedTarget},
 };
 
 /// Where `/p/<provider>/…` begins.
@@ -23,7 +26,11 @@ pub(crate) struct Routes {
     /// The models' names in the order in which they are configured.
     model_names: Vec<Arc<str>>,
     healths: Healths,
-    unavailable: HashMap<String, String>,
+    /// The providers that clients can ask for by their names (`<id>/<model>`), those with a
+    /// credential first.
+    named: Vec<Arc<Destination>>,
+    /// Why configured providers cannot be called now.
+    unavailable: BTreeMap<String, String>,
     /// What the calls cost.
     pub(crate) prices: Arc<PriceBook>,
     /// What is to be done with certain calls.
@@ -68,14 +75,19 @@ impl Routes {
     /// in both is kept.
     pub(crate) fn new(snapshot: Snapshot, earlier: Option<&Self>) -> Result<Self, GatewayError> {
         let mut destinations = HashMap::with_capacity(snapshot.providers.len());
+        let mut named = Vec::new();
         for setup in snapshot.providers {
             let id = setup.provider.id.clone();
             let before = earlier.and_then(|it| it.destinations.get(&id));
             let destination = Arc::new(Destination::new(setup, before.map(|it| &**it))?);
+            if destination.is_ready() {
+                named.push(Arc::clone(&destination));
+            }
             if destinations.insert(id.clone(), destination).is_some() {
                 return Err(GatewayError::ProviderTwice(id));
             }
         }
+        named.sort_by_key(|it| !it.has_credential());
         let mut defaults = Vec::with_capacity(snapshot.defaults.len());
         for (format, id) in snapshot.defaults {
             let Some(destination) = destinations.get(&id) else {
@@ -93,6 +105,7 @@ impl Routes {
             models: HashMap::with_capacity(snapshot.models.len()),
             model_names: Vec::with_capacity(snapshot.models.len()),
             healths: Healths::new(),
+            named,
             unavailable: snapshot.unavailable.into_iter().collect(),
             prices: snapshot.prices,
             rules,
@@ -155,10 +168,40 @@ impl Routes {
         Ok(Asked { route, home: Ok(home), names_provider: true })
     }
 
-    /// The configured model of this name, if a request may ask for one.
-    pub(crate) fn model(&self, asked: &Asked, name: &str) -> Option<&Arc<ServedModel>> {
-        let free = !asked.names_provider;
-        free.then(|| self.models.get(name)).flatten()
+    /// The model of this name, if a request may ask for one: a configured one, or a provider's by
+    /// `<provider>/<model>`.
+    pub(crate) fn model(&self, asked: &Asked, name: &str) -> Option<Arc<ServedModel>> {
+        if asked.names_provider {
+            return None;
+        }
+        self.models.get(name).map(Arc::clone).or_else(|| self.model_of_provider(name))
+    }
+
+    /// A provider's model as one with a single target. What is known of it as the target of a
+    /// configured model counts here too.
+    fn model_of_provider(&self, name: &str) -> Option<Arc<ServedModel>> {
+        let (id, model) = name.split_once('/').filter(|(_, model)| !model.is_empty())?;
+        let destination = match self.destinations.get(id) {
+            Some(destination) if destination.is_ready() => Ok(Arc::clone(destination)),
+            Some(_) => return None,
+            None if self.unavailable.contains_key(id) => Err(self.not_there(id).message),
+            None => return None,
+        };
+        let key = (Arc::from(id), Arc::from(model));
+        let health = self.healths.get(&key).map(Arc::clone).unwrap_or_default();
+        let (provider, model) = key;
+        let target = ServedTarget { provider, destination, model, weight: 1, health };
+        Some(Arc::new(ServedModel::of_provider(name, target)))
+    }
+
+    /// The providers that clients can ask for by their names.
+    pub(crate) fn named(&self) -> &[Arc<Destination>] {
+        &self.named
+    }
+
+    /// The configured providers that cannot be called now, each with the reason.
+    pub(crate) fn unavailable(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.unavailable.iter().map(|(id, why)| (id.as_str(), why.as_str()))
     }
 
     /// The configured models, in order.
@@ -166,9 +209,14 @@ impl Routes {
         self.model_names.iter().filter_map(|it| self.models.get(it))
     }
 
-    /// Where a provider lists its models; `None` when it cannot be called.
-    pub(crate) fn models_way(&self, id: &str) -> Option<Way> {
-        self.destinations.get(id)?.models_way()
+    /// A provider; `None` when it cannot be called.
+    pub(crate) fn destination(&self, id: &str) -> Option<Arc<Destination>> {
+        self.destinations.get(id).map(Arc::clone)
+    }
+
+    /// Whether clients of a format mean this provider, so that it is called with their keys.
+    pub(crate) fn is_default(&self, id: &str) -> bool {
+        self.defaults.iter().any(|(_, it)| &*it.id == id)
     }
 
     /// Why a provider cannot be called: its credential is missing, or nobody knows it.

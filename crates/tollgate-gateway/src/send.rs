@@ -28,6 +28,8 @@ pub(crate) struct Outgoing {
     pub(crate) uri: Uri,
     pub(crate) credential: Credential,
     pub(crate) carried: Carried,
+    /// How long a new connection may take, where that is not as usual.
+    pub(crate) connect: Option<Duration>,
     /// How long the provider may take for its status line.
     pub(crate) first_byte: Duration,
 }
@@ -87,7 +89,9 @@ impl Sending<'_> {
             let request = self.request(Framing::Whole(bytes.len()), plain, body);
             let request = self.signed(request, bytes).await?;
             let sent_at = Instant::now();
-            let sent = timeout(bound, self.gateway.upstream.send(request)).await;
+            let sent =
+                timeout(bound, self.gateway.upstream.send_within(request, self.outgoing.connect))
+                    .await;
             match sent.unwrap_or(Err(SendError::Silent(bound))) {
                 Ok(response) => return Ok(Reply { response, sent_at, asked_usage: false }),
                 Err(SendError::Broke { stale: true }) => self.call.retrying(),
@@ -108,7 +112,7 @@ impl Sending<'_> {
         let sent_at = Instant::now();
         let mut uploaded = pin!(uploaded);
         let gateway = self.gateway;
-        let mut sending = pin!(gateway.upstream.send(request));
+        let mut sending = pin!(gateway.upstream.send_within(request, self.outgoing.connect));
         let sent = tokio::select! {
             biased;
             ended = &mut uploaded => match ended {

@@ -68,6 +68,8 @@ pub struct Target {
 /// How long the calls of a model may take, where that differs from what their providers may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModelPatience {
+    /// For a new connection to a target: resolving, connecting and TLS together.
+    pub connect: Option<Duration>,
     /// For a target's status line.
     pub first_byte: Option<Duration>,
     /// Between two pieces of the answer.

@@ -19,7 +19,7 @@ use rustls_platform_verifier::Verifier;
 use tokio::time::Instant;
 
 pub(crate) use connect::LinkInfo;
-use connect::{ConnectError, Connector};
+use connect::{ConnectError, Connector, bounded};
 pub use proxy::Proxies;
 use proxy::ProxyError;
 
@@ -95,13 +95,22 @@ impl Upstream {
     /// Sends a request and waits for the answer's head. Dropping the future drops the request.
     pub(crate) async fn send(
         &self,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendError> {
+        self.send_within(request, None).await
+    }
+
+    /// The same; a connection that is made for it may take as long as `connect` says.
+    pub(crate) async fn send_within(
+        &self,
         mut request: Request<RequestBody>,
+        connect: Option<Duration>,
     ) -> Result<Response<Incoming>, SendError> {
         if let Some(Some(auth)) = self.proxies.forwards(request.uri()) {
             request.headers_mut().insert(header::PROXY_AUTHORIZATION, auth);
         }
         let began = Instant::now();
-        let sent = self.client.request(request).await;
+        let sent = bounded(connect, self.client.request(request)).await;
         sent.map_err(|error| classified(&error, began, self.stale_within))
     }
 }

@@ -6,11 +6,16 @@
 use serde_json::{Map, Value, json};
 use tollgate_core::Format;
 
-/// The list that a provider answered, with `names` before its own; a model of its own with one of
-/// these names is left out, since it cannot be reached. Without a list, or with one that is none,
-/// these alone.
+/// The list that a provider answered, with `names` before its own; a model of its own is left out
+/// that has one of these names, or one that leads `elsewhere`, since it cannot be reached by it.
+/// Without a list, or with one that is none, these alone.
 #[must_use]
-pub fn models_list(format: Format, provider: Option<&[u8]>, names: &[&str]) -> Vec<u8> {
+pub fn models_list(
+    format: Format,
+    provider: Option<&[u8]>,
+    names: &[&str],
+    elsewhere: impl Fn(&str) -> bool,
+) -> Vec<u8> {
     let mut list = provider.and_then(|it| serde_json::from_slice::<Map<String, Value>>(it).ok());
     let member = if format == Format::Gemini { "models" } else { "data" };
     if !list.as_ref().is_some_and(|it| it.get(member).is_some_and(Value::is_array)) {
@@ -24,7 +29,8 @@ pub fn models_list(format: Format, provider: Option<&[u8]>, names: &[&str]) -> V
     let hidden = |it: &Value| {
         let name = it.get(if format == Format::Gemini { "name" } else { "id" });
         let name = name.and_then(Value::as_str).unwrap_or_default();
-        names.contains(&name.strip_prefix("models/").unwrap_or(name))
+        let name = name.strip_prefix("models/").unwrap_or(name);
+        names.contains(&name) || elsewhere(name)
     };
     let mut models: Vec<Value> = names.iter().map(|it| entry(format, it)).collect();
     models.extend(theirs.into_iter().filter(|it| !hidden(it)));
@@ -94,7 +100,8 @@ mod tests {
     #[test]
     fn the_users_own_models_stand_before_the_providers() {
         let check = |format: Format, provider: &str, expected: &str| {
-            let list = models_list(format, Some(provider.as_bytes()), &["fast", "b"]);
+            let list =
+                models_list(format, Some(provider.as_bytes()), &["fast", "b"], |it| it == "o/x");
             let list: Value = serde_json::from_slice(&list).unwrap();
             assert_eq!(list, serde_json::from_str::<Value>(expected).unwrap());
         };
@@ -104,7 +111,7 @@ mod tests {
         let (fast, b) = (own("fast"), own("b"));
         check(
             Format::OpenaiEmbeddings,
-            r#"{"object":"list","data":[{"id":"a"},{"id":"b"}],"x":1}"#,
+            r#"{"object":"list","data":[{"id":"a"},{"id":"b"},{"id":"o/x"}],"x":1}"#,
             &format!(r#"{{"object":"list","data":[{fast},{b},{{"id":"a"}}],"x":1}}"#),
         );
         for none in ["", "[]", r#"{"error":{"data":[]}}"#, r#"{"data":7}"#] {

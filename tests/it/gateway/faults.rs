@@ -199,7 +199,7 @@ fn models() -> Vec<Model> {
     for fault in FAULTS {
         let name = format!("f-{fault}.");
         let wait = STANDING.contains(&fault).then_some(SHORT);
-        let patience = ModelPatience { first_byte: wait, idle: wait, total: None };
+        let patience = ModelPatience { first_byte: wait, idle: wait, ..ModelPatience::default() };
         // Alone in the three formats, and with somebody behind who serves.
         for (id, provider) in [("chat", "openai"), ("messages", "anthropic"), ("gemini", "google")]
         {

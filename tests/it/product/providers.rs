@@ -9,7 +9,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tollgate_tests::Home;
+use tollgate_tests::{Home, send};
 
 use super::using::{KEY, simulator};
 
@@ -195,6 +195,37 @@ async fn a_server_on_this_machine_is_found_with_its_models_and_tried_without_a_g
     let left: Vec<_> = fs::read_dir(home.runtime()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(!home.data().join("ledger.db").exists(), "the ledger of its user is not touched");
+}
+
+#[tokio::test]
+async fn models_that_can_be_reached_are_listed_and_served_by_the_providers_name() {
+    let origin = local_server().await;
+    let home = Home::new();
+    home.configure(&format!(
+        "[[providers]]\nid = 'ollama'\nbase_url = '{origin}/v1'\n\
+         [[providers]]\nid = 'groq'\napi_key = {{ env = 'NOT_SET' }}\n\
+         [[models]]\nname = 'fast'\nconnect_timeout_s = 3\n\
+         targets = [{{ provider = 'ollama', model = 'gemma3' }},\
+                    {{ provider = 'mistral', model = 'm' }}]\n"
+    ));
+    let product = home.serve().await;
+    let listed = product.run(&["models", "list"]).await;
+    let lines: Vec<_> = listed.expect().lines().collect();
+    assert!(lines[1].starts_with("fast ") && lines[1].contains("no answer yet"), "{lines:?}");
+    assert!(lines[2].contains("unavailable: no credential is configured"), "{lines:?}");
+    let own = lines.iter().filter(|it| it.starts_with("ollama/"));
+    assert!(own.copied().eq(["ollama/qwen3:4b", "ollama/gemma3"]), "{lines:?}");
+    assert!(listed.stderr().contains("left out: the models of `groq`"), "{}", listed.stderr());
+    assert!(listed.stderr().contains("NOT_SET"), "{}", listed.stderr());
+
+    let body =
+        r#"{"model":"ollama/gemma3","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let request = Request::post("/v1/messages").header("content-type", "application/json");
+    let request = request.body(Bytes::from_static(body.as_bytes())).unwrap();
+    assert_eq!(send(product.listen, request).await.status(), 200);
+    let call = product.calls(1).await.remove(0);
+    assert_eq!(call.provider.as_deref(), Some("ollama"));
+    assert_eq!(call.model_asked.as_deref(), Some("ollama/gemma3"));
 }
 
 #[tokio::test]

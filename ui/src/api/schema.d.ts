@@ -277,6 +277,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/models/reachable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What clients can ask for by `<provider>/<model>`. The providers are asked for it, all at once and
+         *     for at most two seconds; what they tell is known for half a minute.
+         */
+        get: operations["list_reachable"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/packets": {
         parameters: {
             query?: never;
@@ -1590,6 +1610,20 @@ export interface components {
             /** @description The format (`openai-chat`, …). */
             format: string;
         };
+        /** @description A provider whose models clients can ask for by `<provider>/<model>`. */
+        ProviderModelsView: {
+            /**
+             * @description Whether the configuration has an entry for it; else it is a server that is looked for on this
+             *     machine.
+             */
+            configured: boolean;
+            /** @description Its models, by the names that it gives them. */
+            models: string[];
+            /** @description Why it does not tell them now, so that lists of models leave it out. */
+            problem?: string | null;
+            /** @description The provider's id. */
+            provider: string;
+        };
         /** @description A provider. */
         ProviderView: {
             /**
@@ -1919,6 +1953,11 @@ export interface components {
         /** @description One provider's model that serves it. */
         TargetView: {
             /**
+             * @description Whether it has no credential of its own, so that only calls of clients that mean this
+             *     provider can be made, with theirs.
+             */
+            clients_key: boolean;
+            /**
              * Format: int64
              * @description How many milliseconds longer it is passed over; 0 when the next call probes it, `null` when
              *     it is not passed over.
@@ -2143,6 +2182,7 @@ export type ProgramCostView = components['schemas']['ProgramCostView'];
 export type ProgramView = components['schemas']['ProgramView'];
 export type ProviderErrorView = components['schemas']['ProviderErrorView'];
 export type ProviderFormatView = components['schemas']['ProviderFormatView'];
+export type ProviderModelsView = components['schemas']['ProviderModelsView'];
 export type ProviderView = components['schemas']['ProviderView'];
 export type QuarantinedView = components['schemas']['QuarantinedView'];
 export type RefreshPrices = components['schemas']['RefreshPrices'];
@@ -2491,6 +2531,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ModelView"][];
+                };
+            };
+        };
+    };
+    list_reachable: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderModelsView"][];
                 };
             };
         };

@@ -8,6 +8,7 @@ export function aTarget(provider: string, over: Partial<TargetView> = {}): Targe
     model: "gpt-5-mini",
     weight: 1,
     unavailable: null,
+    clients_key: false,
     failures: 0,
     cools_for_ms: null,
     under_way: 0,

@@ -34,6 +34,9 @@ pub struct TargetView {
     pub weight: u32,
     /// Why it cannot be called at all.
     pub unavailable: Option<String>,
+    /// Whether it has no credential of its own, so that only calls of clients that mean this
+    /// provider can be made, with theirs.
+    pub clients_key: bool,
     /// Failures since the last success.
     pub failures: u32,
     /// How many milliseconds longer it is passed over; 0 when the next call probes it, `null` when
@@ -43,6 +46,20 @@ pub struct TargetView {
     pub under_way: u32,
     /// How many microseconds the head of an answer took lately; `null` before the first.
     pub latency_us: Option<u64>,
+}
+
+/// A provider whose models clients can ask for by `<provider>/<model>`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ProviderModelsView {
+    /// The provider's id.
+    pub provider: String,
+    /// Whether the configuration has an entry for it; else it is a server that is looked for on this
+    /// machine.
+    pub configured: bool,
+    /// Its models, by the names that it gives them.
+    pub models: Vec<String>,
+    /// Why it does not tell them now, so that lists of models leave it out.
+    pub problem: Option<String>,
 }
 
 /// How a call came to the provider that answered it.
@@ -102,6 +119,22 @@ pub async fn list_models(State(app): State<Arc<App>>) -> Json<Vec<ModelView>> {
     Json(app.gateway().models().into_iter().map(ModelView::from).collect())
 }
 
+/// What clients can ask for by `<provider>/<model>`. The providers are asked for it, all at once and
+/// for at most two seconds; what they tell is known for half a minute.
+#[utoipa::path(get, path = "/models/reachable", responses((status = 200, body = Vec<ProviderModelsView>)))]
+pub async fn list_reachable(State(app): State<Arc<App>>) -> Json<Vec<ProviderModelsView>> {
+    let known = app.providers();
+    let views = app.gateway().reachable().await.into_iter().map(|it| {
+        let own = known.iter().any(|known| known.provider.id == it.provider && known.own.is_some());
+        let (models, problem) = match it.models {
+            Ok(models) => (models.to_vec(), None),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        ProviderModelsView { provider: it.provider, configured: own, models, problem }
+    });
+    Json(views.collect())
+}
+
 impl From<ModelStatus> for ModelView {
     fn from(it: ModelStatus) -> Self {
         Self {
@@ -121,6 +154,7 @@ impl From<TargetStatus> for TargetView {
             model: it.target.model,
             weight: it.target.weight,
             unavailable: it.unavailable,
+            clients_key: it.clients_key,
             failures: condition.failures,
             cools_for_ms: condition.cools_for.map(|it| number(it.as_millis())),
             under_way: condition.under_way,

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tollgate_core::routing::Strategy;
-use tollgate_gateway::{MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, Model, ModelPatience, Target};
+use tollgate_gateway::{
+    MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, Model, ModelPatience, Target,
+};
 use toml::Spanned;
 
 use super::{Mistake, valid_timeout};
-
-/// How often a target is tried again unless the configuration says otherwise.
-const RETRIES: u32 = 1;
 
 /// The longest name, in bytes: what the ledger keeps of one.
 const NAME_BYTES_MAX: usize = 256;
@@ -22,6 +21,7 @@ pub(super) struct RawModel {
     strategy: Option<Spanned<String>>,
     targets: Spanned<Vec<RawTarget>>,
     retries: Option<Spanned<u32>>,
+    connect_timeout_s: Option<Spanned<u64>>,
     first_byte_timeout_s: Option<Spanned<u64>>,
     idle_timeout_s: Option<Spanned<u64>>,
     total_timeout_s: Option<Spanned<u64>>,
@@ -71,7 +71,7 @@ fn valid_model(raw: &RawModel, is_known: impl Fn(&str) -> bool) -> Result<Model,
         return Err(Mistake::new(&raw.targets, message));
     }
     let retries = match &raw.retries {
-        None => RETRIES,
+        None => MODEL_RETRIES,
         Some(it) if *it.get_ref() <= MODEL_RETRIES_MAX => *it.get_ref(),
         Some(it) => {
             let message = format!("`retries` is 0 to {MODEL_RETRIES_MAX}");
@@ -82,6 +82,7 @@ fn valid_model(raw: &RawModel, is_known: impl Fn(&str) -> bool) -> Result<Model,
         it.as_ref().map(valid_timeout).transpose()
     };
     let patience = ModelPatience {
+        connect: seconds(&raw.connect_timeout_s)?,
         first_byte: seconds(&raw.first_byte_timeout_s)?,
         idle: seconds(&raw.idle_timeout_s)?,
         total: seconds(&raw.total_timeout_s)?,

@@ -54,6 +54,20 @@ pub(crate) enum ConnectError {
     Failed(#[source] BoxError),
 }
 
+tokio::task_local! {
+    /// How long a connection may take that is made for the call under way. The pool's client makes
+    /// connections by their URL alone, and within the call that it makes them for.
+    static CONNECT_BOUND: Option<Duration>;
+}
+
+/// Runs a request; a connection that is made for it may take as long as `bound` says.
+pub(super) fn bounded<F: Future>(
+    bound: Option<Duration>,
+    request: F,
+) -> impl Future<Output = F::Output> {
+    CONNECT_BOUND.scope(bound, request)
+}
+
 /// Makes connections for `http` and `https` URLs.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -89,7 +103,8 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let forwarded = self.proxies.forwards(&uri).is_some();
-        let (connecting, bound) = (self.https.call(uri), self.timeout);
+        let bound = CONNECT_BOUND.try_get().ok().flatten().unwrap_or(self.timeout);
+        let connecting = self.https.call(uri);
         Box::pin(async move {
             let began = Instant::now();
             let stream = tokio::time::timeout(bound, connecting)
