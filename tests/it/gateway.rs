@@ -6,6 +6,7 @@
     reason = "a harness fails by panicking, in the test that uses it"
 )]
 
+mod addressed;
 mod cases;
 mod catalogue;
 mod credentials;

@@ -212,6 +212,7 @@ struct RawProvider {
     base_url: Option<Spanned<String>>,
     #[serde(default)]
     parameters: BTreeMap<String, Spanned<String>>,
+    api_version: Option<Spanned<String>>,
     auth: Option<Spanned<String>>,
     api_key: Option<Spanned<toml::Value>>,
     ask_usage: Option<bool>,
@@ -378,7 +379,10 @@ fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use tollgate_core::{Format, UnixMs, price::PriceBook, quirks::quirks_of, routing::Strategy};
+    use tollgate_core::{
+        Format, UnixMs, price::PriceBook, provider::Addressing, quirks::quirks_of,
+        routing::Strategy,
+    };
     use tollgate_gateway::{MODEL_RETRIES_MAX, MODEL_TARGETS_MAX};
 
     use super::*;
@@ -560,6 +564,9 @@ mod tests {
         let aws = "api_key = { aws_profile = 'default' }";
         check(&format!("id = 'openai'\n{aws}"), "2:6: ", "region = \"…\"");
         check(&format!("id = 'openai'\nauth = 'bearer'\n{aws}"), "4:11: ", "leave `auth` out");
+        let azure = "id = 'azure'\nparameters = { resource = 'r' }\napi_version = ";
+        check(&format!("{azure}'a b'"), "4:15: ", "no version of Azure's");
+        check("id = 'mistral'\napi_version = '2024-10-21'", "3:15: ", "below `…/openai`");
         check("id = 'azure'\nparameters = { resource = 'a/b' }", "3:27: ", "into a URL");
         check("id = 'google-vertex'\nparameters = { region = 'r' }", "2:6: ", "project = \"…\"");
         check(&format!("id = 'ollama'\n{key}"), "3:11: ", "`header:NAME`");
@@ -668,6 +675,18 @@ mod tests {
         let url = &azure.provider.endpoints[0].base_url;
         assert_eq!(url, "https://lab.openai.azure.com/openai/v1");
         assert_eq!(azure.provider.auth, Auth::Entra);
+        let text = "id = 'azure'\nparameters = { resource = 'lab' }\napi_version = '2024-10-21'";
+        let [chat, responses, vectors] = &provider(text).provider.endpoints[..] else { panic!() };
+        for endpoint in [chat, vectors] {
+            assert_eq!(endpoint.base_url, "https://lab.openai.azure.com/openai");
+            assert_eq!(endpoint.addressing, Addressing::Deployments("2024-10-21".to_owned()));
+        }
+        assert_eq!(responses.base_url, "https://lab.openai.azure.com/openai/v1");
+        let world = "id = 'google-vertex'\nparameters = { region = 'global', project = 'p' }";
+        let url = &provider(world).provider.endpoints[0].base_url;
+        assert!(
+            url.starts_with("https://aiplatform.googleapis.com/v1/projects/p/locations/global/")
+        );
     }
 
     /// What the schema tells editors and what the parser takes are one thing.

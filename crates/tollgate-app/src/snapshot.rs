@@ -81,9 +81,8 @@ pub(crate) fn authorities(snapshot: &Snapshot) -> Vec<Authority> {
 }
 
 fn simulated_endpoints(addr: SocketAddr, formats: &[Format]) -> Vec<Endpoint> {
-    let endpoint = |format: &Format| Endpoint {
-        format: *format,
-        base_url: match format {
+    let endpoint = |format: &Format| {
+        let base_url = match format {
             Format::Gemini | Format::BedrockConverse => format!("http://{addr}"),
             Format::CohereEmbed => format!("http://{addr}/v2"),
             Format::OllamaEmbed => format!("http://{addr}/api"),
@@ -91,7 +90,8 @@ fn simulated_endpoints(addr: SocketAddr, formats: &[Format]) -> Vec<Endpoint> {
             | Format::OpenaiResponses
             | Format::OpenaiEmbeddings
             | Format::AnthropicMessages => format!("http://{addr}/v1"),
-        },
+        };
+        Endpoint::new(*format, base_url)
     };
     formats.iter().map(endpoint).collect()
 }

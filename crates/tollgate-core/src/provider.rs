@@ -39,9 +39,41 @@ pub struct Endpoint {
     /// Gemini the origin, because the client's own `/v1beta` stays; a path with a version in it takes
     /// that one's place. No slash at the end.
     pub base_url: String,
+    /// How the names begin of the models that are served here, and at no other endpoint of the
+    /// provider; `None`: all others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<String>,
+    /// How a model is asked for.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub addressing: Addressing,
+}
+
+/// How a model is asked for at an endpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Addressing {
+    /// As the format's inventor has it.
+    #[default]
+    Usual,
+    /// As Azure's older paths have it: `…/deployments/{model}/chat/completions`, with this
+    /// `api-version` in the query.
+    Deployments(String),
+    /// As Vertex AI has it for Anthropic's models: `…/models/{model}:rawPredict`, with this
+    /// `anthropic_version` in the body and no model.
+    RawPredict(String),
+}
+
+fn is_usual(addressing: &Addressing) -> bool {
+    *addressing == Addressing::Usual
 }
 
 impl Endpoint {
+    /// An endpoint for every model, asked as the format's inventor has it.
+    #[must_use]
+    pub const fn new(format: Format, base_url: String) -> Self {
+        Self { format, base_url, models: None, addressing: Addressing::Usual }
+    }
+
     /// Whether the address has a `{placeholder}` that only the user can fill in.
     #[must_use]
     pub fn is_template(&self) -> bool {
@@ -97,6 +129,15 @@ impl Provider {
     #[must_use]
     pub fn endpoint(&self, format: Format) -> Option<&Endpoint> {
         self.endpoints.iter().find(|it| it.format == format)
+    }
+
+    /// Where a model is served: at the endpoints that serve it alone, else at those that serve no
+    /// model alone.
+    pub fn serving<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Endpoint> {
+        let alone =
+            move |it: &Endpoint| it.models.as_deref().is_some_and(|begin| model.starts_with(begin));
+        let any_alone = self.endpoints.iter().any(alone);
+        self.endpoints.iter().filter(move |it| alone(it) || (it.models.is_none() && !any_alone))
     }
 
     fn check(&self) -> Result<(), CatalogueError> {

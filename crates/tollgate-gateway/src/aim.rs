@@ -13,6 +13,7 @@ use tollgate_wire::{
 
 use crate::{
     ModelPatience,
+    address::ModelAsked,
     auth::Credential,
     destination::{Destination, Query, Way},
     error::Refusal,
@@ -43,7 +44,9 @@ pub(crate) struct Translation {
 
 /// The call as the client made it, for the provider that it means.
 pub(crate) fn at_home(head: &request::Parts, asked: &Asked, whole: &Whole) -> Result<Aim, Refusal> {
-    let outgoing = without_body(head, asked)?;
+    let model = whole.facts.as_ref().and_then(|it| it.model.as_deref());
+    let model = model.map(|model| ModelAsked { model, streams: whole.streams() });
+    let outgoing = for_model(head, asked, model)?;
     let destination = &outgoing.way.destination;
     let generates = asked.route.as_ref().filter(|it| it.operation == Operation::Generate);
     // A client that was served by another format may bring seals that this provider never made.
@@ -62,9 +65,17 @@ pub(crate) fn at_home(head: &request::Parts, asked: &Asked, whole: &Whole) -> Re
 
 /// The call as the client made it, for the provider that it means, without its body.
 pub(crate) fn without_body(head: &request::Parts, asked: &Asked) -> Result<Outgoing, Refusal> {
+    for_model(head, asked, None)
+}
+
+fn for_model(
+    head: &request::Parts,
+    asked: &Asked,
+    model: Option<ModelAsked<'_>>,
+) -> Result<Outgoing, Refusal> {
     let way = asked.home()?.clone();
     let credential = Credential::choose(&way.destination, &head.headers, head.uri.query())?;
-    let uri = uri(head, &way, credential.query())?;
+    let uri = uri(head, &way, credential.query(), model)?;
     let first_byte = way.destination.timeouts.first_byte;
     Ok(Outgoing { way, uri, credential, carried: Carried::All, connect: None, first_byte })
 }
@@ -86,10 +97,10 @@ pub(crate) fn at_target(
         || Refusal::new(ErrorCode::NotSupported, text::no_counterpart(&target.provider));
     let route = asked.route.as_ref().ok_or_else(no_counterpart)?;
     let plain = whole.plain().ok_or_else(no_counterpart)?;
-    if destination.speaks(route.format) {
+    if destination.speaks(route.format, &target.model) {
         return same_format(head, asked, whole, target, patience);
     }
-    let to = destination.translated_to(route.format, route.operation);
+    let to = destination.translated_to(route.format, route.operation, &target.model);
     let to = to.ok_or_else(no_counterpart)?;
     let credential = Credential::withheld(destination, None)?;
     let config = RequestConfig {
@@ -113,8 +124,10 @@ pub(crate) fn at_target(
         Some((path, query)) => (path, Some(query)),
         None => (translated.path.as_str(), None),
     };
-    let way = destination.way_below(to, path).ok_or_else(no_counterpart)?;
-    let uri = uri(head, &way, Query::Other(query))?;
+    let way = destination.way_below(to, path, Some(&target.model)).ok_or_else(no_counterpart)?;
+    let asked = ModelAsked { model: &target.model, streams: translated.stream };
+    let uri = uri(head, &way, Query::Other(query), Some(asked))?;
+    let body = way.body(route.operation, translated.body.into());
     Ok(Aim {
         outgoing: Outgoing {
             way,
@@ -124,7 +137,7 @@ pub(crate) fn at_target(
             connect,
             first_byte,
         },
-        body: translated.body.into(),
+        body,
         asking: None,
         translation: Some(Translation {
             format: to,
@@ -154,8 +167,10 @@ fn same_format(
     };
     let path = head.uri.path();
     let renamed = route.model_in_path.as_ref().and_then(|_| rename_in_path(path, &target.model));
-    let way = destination.way(route.format, path, renamed.as_deref()).ok_or_else(unknown)?;
-    let uri = uri(head, &way, credential.query())?;
+    let way = destination.way(route.format, path, renamed.as_deref(), Some(&target.model));
+    let way = way.ok_or_else(unknown)?;
+    let asked = ModelAsked { model: &target.model, streams: whole.streams() };
+    let uri = uri(head, &way, credential.query(), Some(asked))?;
     let plain = whole.plain().ok_or_else(unknown)?;
     let unsealed = without_foreign_seals(route.format, plain).map(Bytes::from);
     let plain = unsealed.as_ref().unwrap_or(plain);
@@ -171,6 +186,7 @@ fn same_format(
         | Format::OllamaEmbed => &*target.model,
     };
     let body = rename_model(plain, model).unwrap_or_else(|| plain.clone());
+    let body = way.body(route.operation, body);
     let asking = asking(destination, route, whole, &body);
     let carried = if whole.coded { Carried::AllButCoding } else { Carried::All };
     let first_byte = patience.first_byte.unwrap_or(destination.timeouts.first_byte);
@@ -187,7 +203,12 @@ fn asking(destination: &Destination, route: &Route, whole: &Whole, body: &Bytes)
     (lacks_usage && destination.asks_usage()).then(|| ask_include_usage(body)).flatten()
 }
 
-fn uri(head: &request::Parts, way: &Way, query: Query<'_>) -> Result<Uri, Refusal> {
+fn uri(
+    head: &request::Parts,
+    way: &Way,
+    query: Query<'_>,
+    asked: Option<ModelAsked<'_>>,
+) -> Result<Uri, Refusal> {
     let refused = |_| Refusal::bad_url(head.method.as_str(), head.uri.path());
-    way.uri(&head.uri, query).map_err(refused)
+    way.uri(&head.uri, query, asked).map_err(refused)
 }

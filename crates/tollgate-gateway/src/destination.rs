@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Uri,
     uri::{Authority, PathAndQuery, Scheme},
 };
 use tollgate_core::{
     Format, Operation,
-    provider::{Auth, Provider},
+    provider::{Addressing, Auth, Endpoint, Provider},
 };
 use tollgate_wire::{
     format_row,
@@ -19,8 +20,13 @@ use tollgate_wire::{
 };
 
 use crate::{
-    GatewayError, ProviderSetup, Timeouts, capabilities::capabilities, limits::SLOT_WAIT,
-    reachable::ModelsKept, sign::Signer, slots::Slots,
+    GatewayError, ProviderSetup, Timeouts,
+    address::{self, ModelAsked},
+    capabilities::capabilities,
+    limits::SLOT_WAIT,
+    reachable::ModelsKept,
+    sign::Signer,
+    slots::Slots,
 };
 
 /// The formats that a call is translated to, the most telling first.
@@ -67,6 +73,8 @@ pub(crate) struct Destination {
 /// A base URL, taken apart.
 struct Base {
     format: Format,
+    models: Option<String>,
+    addressing: Addressing,
     scheme: Scheme,
     authority: Authority,
     /// Without a slash at its end; empty for an origin.
@@ -89,6 +97,15 @@ enum UpstreamPath {
     Same,
     /// Another; the query stays.
     Other(String),
+    /// One that depends on the model.
+    OfModel {
+        /// How it does.
+        addressing: Addressing,
+        /// The base URL's.
+        base: String,
+        /// What would follow it otherwise.
+        rest: String,
+    },
 }
 
 /// The query to send.
@@ -129,7 +146,7 @@ impl Destination {
         // A URL with a blank in it cannot be called until the configuration fills the blank.
         let callable = provider.endpoints.iter().filter(|it| !it.is_template());
         let bases = callable.map(|endpoint| {
-            Base::parse(endpoint.format, &endpoint.base_url).ok_or_else(|| GatewayError::BaseUrl {
+            Base::parse(endpoint).ok_or_else(|| GatewayError::BaseUrl {
                 provider: provider.id.clone(),
                 base_url: endpoint.base_url.clone(),
             })
@@ -191,14 +208,29 @@ impl Destination {
         self.signer.as_ref().is_some_and(|it| it.reads_body())
     }
 
-    /// Whether it is known to serve a format.
-    pub(crate) fn speaks(&self, format: Format) -> bool {
-        self.endpoints.iter().any(|it| it.format == format)
+    /// Its endpoints that serve a model; without one, those that serve no model alone.
+    fn serving<'a>(&'a self, model: Option<&'a str>) -> impl Iterator<Item = &'a Base> {
+        let alone = move |it: &Base| {
+            let begins = it.models.as_deref().zip(model);
+            begins.is_some_and(|(begin, model)| model.starts_with(begin))
+        };
+        let any_alone = self.endpoints.iter().any(alone);
+        self.endpoints.iter().filter(move |it| alone(it) || (it.models.is_none() && !any_alone))
     }
 
-    /// The format that a call is translated to; `None` when it serves none of those.
-    pub(crate) fn translated_to(&self, from: Format, operation: Operation) -> Option<Format> {
-        let fits = |it: &Format| self.speaks(*it) && is_translated(from, *it, operation);
+    /// Whether it is known to serve a model in a format.
+    pub(crate) fn speaks(&self, format: Format, model: &str) -> bool {
+        self.serving(Some(model)).any(|it| it.format == format)
+    }
+
+    /// The format that a call for a model is translated to; `None` when it serves none of those.
+    pub(crate) fn translated_to(
+        &self,
+        from: Format,
+        operation: Operation,
+        model: &str,
+    ) -> Option<Format> {
+        let fits = |it: &Format| self.speaks(*it, model) && is_translated(from, *it, operation);
         TRANSLATED_TO.into_iter().find(fits)
     }
 
@@ -210,12 +242,16 @@ impl Destination {
         format: Format,
         client_path: &str,
         renamed: Option<&str>,
+        model: Option<&str>,
     ) -> Option<Way> {
-        let exact = self.endpoints.iter().find(|it| it.format == format);
+        let exact = self.serving(model).find(|it| it.format == format);
         let openai = |it: &&Base| is_openai(it.format) && is_openai(format);
-        let base = exact.or_else(|| self.endpoints.iter().find(openai))?;
+        let base = exact.or_else(|| self.serving(model).find(openai))?;
         let prefix = format_row(format).base_path;
-        let path = if renamed.is_none() && base.path == prefix {
+        let path = if base.addressing != Addressing::Usual {
+            let rest = client_path.strip_prefix(prefix).unwrap_or(client_path);
+            base.of_model(rest)
+        } else if renamed.is_none() && base.path == prefix {
             UpstreamPath::Same
         } else {
             let path = renamed.unwrap_or(client_path);
@@ -226,9 +262,18 @@ impl Destination {
     }
 
     /// The way for a request that is asked for at `path` below the base URL of `format`.
-    pub(crate) fn way_below(self: &Arc<Self>, format: Format, path: &str) -> Option<Way> {
-        let base = self.endpoints.iter().find(|it| it.format == format)?;
-        Some(self.at(base, UpstreamPath::Other(base.join(path))))
+    pub(crate) fn way_below(
+        self: &Arc<Self>,
+        format: Format,
+        path: &str,
+        model: Option<&str>,
+    ) -> Option<Way> {
+        let base = self.serving(model).find(|it| it.format == format)?;
+        let path = match base.addressing {
+            Addressing::Usual => UpstreamPath::Other(base.join(path)),
+            Addressing::Deployments(_) | Addressing::RawPredict(_) => base.of_model(path),
+        };
+        Some(self.at(base, path))
     }
 
     /// The way for a request to one of the provider's own paths.
@@ -251,7 +296,7 @@ impl Destination {
             | Format::CohereEmbed
             | Format::OllamaEmbed => ("", None),
         };
-        Some((self.way_below(format, &format!("{folder}/models"))?, query))
+        Some((self.way_below(format, &format!("{folder}/models"), None)?, query))
     }
 
     fn at(self: &Arc<Self>, base: &Base, path: UpstreamPath) -> Way {
@@ -265,24 +310,31 @@ impl Destination {
 }
 
 impl Way {
-    /// The URL to ask for. `query` is the client's, possibly without its key.
-    pub(crate) fn uri(&self, client: &Uri, query: Query<'_>) -> Result<Uri, http::Error> {
+    /// The URL to ask for. `query` is the client's, possibly without its key; `asked` the model that
+    /// the call is for, if it is known.
+    pub(crate) fn uri(
+        &self,
+        client: &Uri,
+        query: Query<'_>,
+        asked: Option<ModelAsked<'_>>,
+    ) -> Result<Uri, http::Error> {
+        let chosen = match query {
+            Query::Same => client.query(),
+            Query::Other(query) => query,
+        };
         let path_and_query = match (&self.path, query) {
+            (UpstreamPath::OfModel { addressing, base, rest }, _) => {
+                let path = address::path(addressing, base, rest, asked);
+                let query = address::query(addressing, chosen);
+                PathAndQuery::try_from(with_query(&path, query.as_deref()))?
+            }
             (UpstreamPath::Same, Query::Same) => {
                 client.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
             }
-            (path, query) => {
-                let path = match path {
-                    UpstreamPath::Same => client.path(),
-                    UpstreamPath::Other(path) => path,
-                };
-                let query = match query {
-                    Query::Same => client.query(),
-                    Query::Other(query) => query,
-                };
-                let text = query.map_or_else(|| path.to_owned(), |it| format!("{path}?{it}"));
-                PathAndQuery::try_from(text)?
+            (UpstreamPath::Same, Query::Other(_)) => {
+                PathAndQuery::try_from(with_query(client.path(), chosen))?
             }
+            (UpstreamPath::Other(path), _) => PathAndQuery::try_from(with_query(path, chosen))?,
         };
         Uri::builder()
             .scheme(self.scheme.clone())
@@ -290,6 +342,20 @@ impl Way {
             .path_and_query(path_and_query)
             .build()
     }
+
+    /// The body as this way wants it.
+    pub(crate) fn body(&self, operation: Operation, body: Bytes) -> Bytes {
+        match &self.path {
+            UpstreamPath::Same | UpstreamPath::Other(_) => body,
+            UpstreamPath::OfModel { addressing, rest, .. } => {
+                address::body(addressing, rest, operation, body)
+            }
+        }
+    }
+}
+
+fn with_query(path: &str, query: Option<&str>) -> String {
+    query.map_or_else(|| path.to_owned(), |it| format!("{path}?{it}"))
 }
 
 const fn is_openai(format: Format) -> bool {
@@ -318,14 +384,24 @@ impl Base {
         format!("{}{path}", self.path)
     }
 
-    fn parse(format: Format, url: &str) -> Option<Self> {
-        let parts = url.parse::<Uri>().ok()?.into_parts();
+    /// The path for a call whose URL depends on its model.
+    fn of_model(&self, rest: &str) -> UpstreamPath {
+        UpstreamPath::OfModel {
+            addressing: self.addressing.clone(),
+            base: self.path.clone(),
+            rest: rest.to_owned(),
+        }
+    }
+
+    fn parse(endpoint: &Endpoint) -> Option<Self> {
+        let Endpoint { format, base_url, models, addressing } = endpoint.clone();
+        let parts = base_url.parse::<Uri>().ok()?.into_parts();
         let scheme = parts.scheme?;
         let known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
         let path_and_query = parts.path_and_query?;
         let usable = known && path_and_query.query().is_none();
         let path = path_and_query.path().trim_end_matches('/').to_owned();
         let authority = parts.authority?;
-        usable.then_some(Self { format, scheme, authority, path })
+        usable.then_some(Self { format, models, addressing, scheme, authority, path })
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! The steps of a call stand in order in `pipeline.rs`. Nothing else orders them.
 
+mod address;
 mod aim;
 mod answer;
 mod attempts;

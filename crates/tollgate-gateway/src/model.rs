@@ -111,7 +111,9 @@ impl ServedModel {
 
     /// Whether one of its targets does not speak this format.
     pub(crate) fn translates(&self, format: Format) -> bool {
-        self.targets.iter().any(|it| it.destination.as_ref().is_ok_and(|it| !it.speaks(format)))
+        self.targets
+            .iter()
+            .any(|it| it.destination.as_ref().is_ok_and(|there| !there.speaks(format, &it.model)))
     }
 
     /// How it is. `is_default` knows the providers that clients of some format mean.

@@ -84,7 +84,8 @@ impl Gateway {
         };
         let (mut head, ()) = Request::new(()).into_parts();
         let nothing = Uri::from_static("/");
-        head.uri = way.uri(&nothing, Query::Other(query)).map_err(|_| ProbeError::NotThere)?;
+        head.uri =
+            way.uri(&nothing, Query::Other(query), None).map_err(|_| ProbeError::NotThere)?;
         head.headers = headers::for_provider(&HeaderMap::new(), outbound);
         head.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(signer) = &destination.signer {

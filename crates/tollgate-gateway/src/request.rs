@@ -48,6 +48,11 @@ impl Whole {
         self.standalone = None;
     }
 
+    /// Whether its answer is to stream, as far as its body says.
+    pub(crate) fn streams(&self) -> bool {
+        self.facts.as_ref().is_some_and(|it| it.stream)
+    }
+
     /// The body without its content coding; `None` where that could not be undone.
     pub(crate) fn plain(&self) -> Option<&Bytes> {
         if self.coded { self.decoded.as_ref() } else { Some(&self.own) }

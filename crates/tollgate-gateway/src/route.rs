@@ -154,7 +154,8 @@ impl Routes {
             Refusal::new(ErrorCode::UnknownPath, text::unknown_path(request.method.as_str(), path))
         })?;
         let found = self.defaults.iter().find(|(format, _)| *format == route.format);
-        let home = found.and_then(|(_, destination)| destination.way(route.format, path, None));
+        let home =
+            found.and_then(|(_, destination)| destination.way(route.format, path, None, None));
         let home = home.ok_or_else(|| self.not_there(format_row(route.format).default_provider));
         Ok(Asked { route: Some(route), home, names_provider: false })
     }
@@ -271,7 +272,11 @@ mod tests {
         let check = |path: &str, url: &str| {
             let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
             let asked = routes.ask(&head).unwrap_or_else(|it| panic!("{path}: {it:?}"));
-            assert_eq!(asked.home().unwrap().uri(&head.uri, Query::Same).unwrap(), url, "{path}");
+            assert_eq!(
+                asked.home().unwrap().uri(&head.uri, Query::Same, None).unwrap(),
+                url,
+                "{path}"
+            );
         };
         check("/v1/chat/completions?x=%2f", "http://127.0.0.1:9/lab/v1/chat/completions?x=%2f");
         check("/v1/images/generations", "http://127.0.0.1:9/lab/v1/images/generations");
@@ -301,7 +306,11 @@ mod tests {
             let routes = routes.unwrap();
             let (head, ()) = Request::post(path).body(()).unwrap().into_parts();
             let asked = routes.ask(&head).unwrap();
-            assert_eq!(asked.home().unwrap().uri(&head.uri, Query::Same).unwrap(), url, "{path}");
+            assert_eq!(
+                asked.home().unwrap().uri(&head.uri, Query::Same, None).unwrap(),
+                url,
+                "{path}"
+            );
         };
         let vertex =
             "https://r-aiplatform.googleapis.com/v1/projects/p/locations/r/publishers/google";
@@ -326,7 +335,7 @@ mod tests {
             let asked = format!("/p/{}{path}", provider.id);
             let (head, ()) = Request::post(asked.as_str()).body(()).unwrap().into_parts();
             let asked = routes.ask(&head).unwrap();
-            let url = asked.home().unwrap().uri(&head.uri, Query::Same).unwrap();
+            let url = asked.home().unwrap().uri(&head.uri, Query::Same, None).unwrap();
             assert_eq!(url.authority(), base.authority(), "{}", provider.id);
             assert_eq!(url.path(), path, "{}", provider.id);
             assert_eq!(asked.route.unwrap().format, Format::OpenaiChat, "{}", provider.id);
@@ -339,7 +348,7 @@ mod tests {
         let at = |base_url: &str| {
             let mut provider = catalogue.get("openai").unwrap().clone();
             let base_url = base_url.to_owned();
-            provider.endpoints = vec![Endpoint { format: Format::OpenaiChat, base_url }];
+            provider.endpoints = vec![Endpoint::new(Format::OpenaiChat, base_url)];
             ProviderSetup::new(provider)
         };
         let refused = |snapshot: Snapshot| match Routes::new(snapshot, None) {

@@ -149,8 +149,30 @@ fn outbound(request: Inbound<'_>, rest: &Rest<'_>) -> Option<Route> {
     } else if rest.is("api/embed") {
         Some(Route::new(Format::OllamaEmbed, embed))
     } else {
-        bedrock_call(posts, rest)
+        raw_predict(posts, rest).or_else(|| bedrock_call(posts, rest))
     }
+}
+
+/// `publishers/anthropic/models/{model}:{method}` of Vertex AI.
+fn raw_predict(posts: bool, rest: &Rest<'_>) -> Option<Route> {
+    let ["publishers", "anthropic", "models", call] = rest.0.as_slice() else { return None };
+    let call = percent_decoded(call);
+    let (model, verb) = call.rsplit_once(':')?;
+    let streaming = match verb {
+        "rawPredict" => false,
+        "streamRawPredict" => true,
+        _ => return None,
+    };
+    let (operation, model) = match model {
+        "count-tokens" => (Operation::CountTokens, None),
+        model => (Operation::Generate, Some(model.to_owned())),
+    };
+    Some(Route {
+        format: Format::AnthropicMessages,
+        operation: if posts { operation } else { Operation::Other },
+        model_in_path: model,
+        streaming_in_path: Some(streaming),
+    })
 }
 
 /// `model/{model}/{operation}`. Clients encode a model's name, but an ARN's slash need not be.

@@ -444,15 +444,26 @@ fn path(provider: Provider, model: &str, stream: bool) -> String {
     }
 }
 
-/// The path of a Gemini request with another model in it; `None` when it names none.
+/// The path of a Gemini or Bedrock request, or of one to Vertex AI, with another model in it; `None`
+/// when it names none.
 ///
 /// ```
 /// # use tollgate_wire::translate::rename_in_path;
 /// let renamed = rename_in_path("/v1beta/models/fast:generateContent", "gemini-2.5-flash");
 /// assert_eq!(renamed.as_deref(), Some("/v1beta/models/gemini-2.5-flash:generateContent"));
+/// let renamed = rename_in_path("/model/fast/converse", "amazon.nova-lite-v1:0");
+/// assert_eq!(renamed.as_deref(), Some("/model/amazon.nova-lite-v1%3A0/converse"));
 /// ```
 #[must_use]
 pub fn rename_in_path(path: &str, model: &str) -> Option<String> {
+    gemini_renamed(path, model).or_else(|| {
+        let (before, call) = path.split_once("/model/")?;
+        let (_, operation) = call.rsplit_once('/')?;
+        Some(format!("{before}/model/{}/{operation}", in_path(model, b"-._~")))
+    })
+}
+
+fn gemini_renamed(path: &str, model: &str) -> Option<String> {
     let (before, verb) = path.rsplit_once(':').or_else(|| {
         let at = path.to_ascii_lowercase().rfind("%3a")?;
         Some((path.get(..at)?, path.get(at + 3..)?))
@@ -460,6 +471,12 @@ pub fn rename_in_path(path: &str, model: &str) -> Option<String> {
     let (version, _) =
         before.split_once("/models/").or_else(|| before.split_once("/tunedModels/"))?;
     Some(format!("{version}/{}:{verb}", gemini_model(model)))
+}
+
+/// A model's name as one part of a path, percent-encoded where that is needed.
+#[must_use]
+pub fn model_in_path(model: &str) -> String {
+    in_path(model, b"-._~@")
 }
 
 /// A Gemini model's place below the version.

@@ -5,7 +5,9 @@
 use std::convert::Infallible;
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts,
+};
 use http_body_util::BodyExt as _;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -14,7 +16,7 @@ use tokio::net::TcpListener;
 use tollgate_core::{
     Format, Secret,
     call::Outcome,
-    provider::{Auth, Catalogue, Endpoint, Provider},
+    provider::{Addressing, Auth, Catalogue, Endpoint, Provider},
 };
 use tollgate_gateway::{GoogleKey, ProviderSetup, Signing};
 use tollgate_simulator::{CallLog, SimulatorConfig, router};
@@ -104,6 +106,9 @@ impl Dialect {
             return refuse(StatusCode::UNAUTHORIZED, &why);
         }
         let mut asked: Value = serde_json::from_slice(&body).unwrap();
+        if let Err(why) = as_the_inventor(&mut head, &mut asked) {
+            return refuse(StatusCode::BAD_REQUEST, &why);
+        }
         let asks_usage = asked.get("stream_options").is_some();
         if asks_usage && self.stream != Stream::Tells {
             return refuse(StatusCode::UNPROCESSABLE_ENTITY, "extra_forbidden: stream_options");
@@ -117,6 +122,45 @@ impl Dialect {
         let answer = simulator.oneshot(Request::from_parts(head, body)).await.unwrap();
         if self.id == "deepseek" { deepseeks_usage(answer).await } else { answer }
     }
+}
+
+/// Where a request was sent before [`as_the_inventor`] moved it.
+pub(super) const SENT_TO: &str = "x-sent-to";
+
+/// A request as Azure's deployments and Claude on Vertex AI take it, made what the inventor of its
+/// format takes; or what is wrong with it.
+pub(super) fn as_the_inventor(head: &mut Parts, body: &mut Value) -> Result<(), String> {
+    let uri = head.uri.to_string();
+    let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
+    let (model, moved) = if let Some((_, rest)) = path.split_once("/openai/deployments/") {
+        if query != "api-version=2024-10-21" {
+            return Err(format!("the query `{query}`"));
+        }
+        let (deployment, rest) = rest.split_once('/').unwrap();
+        (deployment.to_owned(), format!("/v1/{rest}"))
+    } else if let Some((_, call)) = path.split_once("/publishers/anthropic/models/") {
+        let (model, verb) = call.split_once(':').unwrap();
+        let streams = body.get("stream") == Some(&json!(true));
+        let expected = if streams { "streamRawPredict" } else { "rawPredict" };
+        let fields = body.as_object_mut().unwrap();
+        let version = fields.remove("anthropic_version");
+        if version != Some(json!("vertex-2023-10-16"))
+            || fields.contains_key("model")
+            || verb != expected
+            || !query.is_empty()
+        {
+            return Err(format!("{version:?} {verb} `{query}` {body}"));
+        }
+        let name = HeaderName::from_static("anthropic-version");
+        head.headers.insert(name, HeaderValue::from_static("2023-06-01"));
+        (model.to_owned(), "/v1/messages".to_owned())
+    } else {
+        return Ok(());
+    };
+    body["model"] = model.into();
+    head.headers.insert(HeaderName::from_static(SENT_TO), uri.parse().unwrap());
+    head.uri = moved.parse().unwrap();
+    Ok(())
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response<Body> {
@@ -248,6 +292,23 @@ fn asked(format: Format, model: &str, stream: bool) -> (String, Value) {
     }
 }
 
+/// The same as the endpoint has it.
+fn asked_at(endpoint: &Endpoint, model: &str, stream: bool) -> (String, Value) {
+    let (path, mut body) = asked(endpoint.format, model, stream);
+    match &endpoint.addressing {
+        Addressing::Usual => (path, body),
+        Addressing::Deployments(version) => {
+            (format!("/deployments/{model}{path}?api-version={version}"), body)
+        }
+        Addressing::RawPredict(version) => {
+            body.as_object_mut().unwrap().remove("model");
+            body["anthropic_version"] = version.as_str().into();
+            let verb = if stream { "streamRawPredict" } else { "rawPredict" };
+            (format!("/models/{model}:{verb}"), body)
+        }
+    }
+}
+
 const fn model(format: Format) -> &'static str {
     match format {
         Format::OpenaiChat | Format::OpenaiResponses => "gpt-5-mini",
@@ -287,25 +348,28 @@ impl Row<'_> {
     }
 
     /// Chat, stream, error and usage at one endpoint.
-    async fn check(&mut self, format: Format, base: &str) {
+    async fn check(&mut self, endpoint: &Endpoint, base: &str) {
+        let format = endpoint.format;
         let what = format!("{} {format}", self.id);
         let version = if format == Format::Gemini && base.is_empty() { "/v1beta" } else { "" };
         let base = &format!("{base}{version}");
         let streams: &[bool] =
             if format == Format::OpenaiEmbeddings { &[false] } else { &[false, true] };
         for stream in streams {
-            let (path, body) = asked(format, model(format), *stream);
+            let (path, body) = asked_at(endpoint, model(format), *stream);
             let got = self.ask(base, &path, &body).await;
             assert_eq!(got.status, 200, "{what}: {}", got.text());
             let received = self.log.calls().pop().unwrap();
-            assert_eq!(received.uri.to_string(), format!("{base}{path}"), "{what}");
+            let sent_to = received.headers.get(SENT_TO).map(|it| it.to_str().unwrap().to_owned());
+            let sent_to = sent_to.unwrap_or_else(|| received.uri.to_string());
+            assert_eq!(sent_to, format!("{base}{path}"), "{what}");
             let call = self.last().await;
             assert_eq!(call.outcome, Outcome::Finished, "{what}");
             assert_eq!(call.provider.as_deref(), Some(&*self.id), "{what}");
             assert_eq!(call.format, Some(format), "{what}");
             self.check_usage(&what, format, *stream, &call.usage, &got);
         }
-        let (path, body) = asked(format, "no-such-model", false);
+        let (path, body) = asked_at(endpoint, "no-such-model", false);
         let got = self.ask(base, &path, &body).await;
         assert_eq!(got.status, 404, "{what}: {}", got.text());
         let call = self.last().await;
@@ -360,7 +424,7 @@ async fn every_provider_of_the_catalogue_is_spoken_to_in_its_own_dialect() {
         let simulated = |it: &&Endpoint| !NOT_SIMULATED.contains(&it.format);
         for endpoint in provider.endpoints.iter().filter(simulated) {
             let base = endpoint.base_url.strip_prefix(&origin).unwrap();
-            row.check(endpoint.format, base).await;
+            row.check(endpoint, base).await;
             endpoints += 1;
         }
     }

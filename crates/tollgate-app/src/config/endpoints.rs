@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, str::FromStr as _};
 
 use tollgate_core::{
     Format,
-    provider::{Endpoint, Provider},
+    provider::{Addressing, Endpoint, Provider},
 };
 use toml::Spanned;
 
@@ -43,7 +43,46 @@ pub(super) fn valid(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<E
         let message = format!("provider `{}` needs `format`: {}", raw.id.get_ref(), format_names());
         return Err(Mistake::new(&raw.id, message));
     }
-    Ok(formats.into_iter().map(|format| Endpoint { format, base_url: url.to_owned() }).collect())
+    let endpoints = formats.into_iter().map(|format| Endpoint::new(format, url.to_owned()));
+    by_deployment(raw, endpoints.collect())
+}
+
+/// The endpoints as Azure has them for an `api_version`: chats and vectors by deployments below
+/// `…/openai`, the rest below `…/openai/v1`, which knows no versions.
+fn by_deployment(
+    raw: &RawProvider,
+    mut endpoints: Vec<Endpoint>,
+) -> Result<Vec<Endpoint>, Mistake> {
+    let Some(version) = &raw.api_version else { return Ok(endpoints) };
+    let text = version.get_ref();
+    if text.is_empty() || !text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-.".contains(&it))
+    {
+        let message = format!("`{text}` is no version of Azure's, such as `2024-10-21`");
+        return Err(Mistake::new(version, message));
+    }
+    for endpoint in &mut endpoints {
+        let root = endpoint.base_url.strip_suffix("/v1").unwrap_or(&endpoint.base_url);
+        if !root.ends_with("/openai") {
+            let message = format!(
+                "`api_version` is for Azure's deployments below `…/openai`, and `{}` is elsewhere",
+                endpoint.base_url
+            );
+            return Err(Mistake::new(version, message));
+        }
+        match endpoint.format {
+            Format::OpenaiChat | Format::OpenaiEmbeddings => {
+                endpoint.base_url = root.to_owned();
+                endpoint.addressing = Addressing::Deployments(text.clone());
+            }
+            Format::OpenaiResponses
+            | Format::AnthropicMessages
+            | Format::Gemini
+            | Format::BedrockConverse
+            | Format::CohereEmbed
+            | Format::OllamaEmbed => endpoint.base_url = format!("{root}/v1"),
+        }
+    }
+    Ok(endpoints)
 }
 
 /// The values of `parameters`, each fit for a URL's host and path.
@@ -81,8 +120,12 @@ fn filled(raw: &RawProvider, known: &Provider) -> Result<Vec<Endpoint>, Mistake>
         for (name, value) in &values {
             endpoint.base_url = endpoint.base_url.replace(&format!("{{{name}}}"), value);
         }
+        // Vertex AI's region for all the world is in no host's name.
+        endpoint.base_url = endpoint.base_url.replace("//global-aiplatform.", "//aiplatform.");
     }
-    let Some(open) = endpoints.iter().find(|it| it.is_template()) else { return Ok(endpoints) };
+    let Some(open) = endpoints.iter().find(|it| it.is_template()) else {
+        return by_deployment(raw, endpoints);
+    };
     let names = open.base_url.split('{').skip(1).filter_map(|it| it.split_once('}'));
     let mut names: Vec<String> = names.map(|(name, _)| format!("{name} = \"…\"")).collect();
     names.dedup();

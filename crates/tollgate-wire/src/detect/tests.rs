@@ -121,6 +121,15 @@ fn a_path_behind_a_provider_is_told_by_its_end() {
     let told = format!("bedrock-converse generate {profile} whole");
     check_suffix(&format!("POST /model/{profile}/converse"), &told);
     check_suffix(&format!("POST /model/{}/converse", profile.replace('/', "%2F")), &told);
+    let vertex = "/v1/projects/p/locations/r/publishers/anthropic/models";
+    check_suffix(
+        &format!("POST {vertex}/claude-opus-4%4020250514:streamRawPredict"),
+        "anthropic-messages generate claude-opus-4@20250514 stream",
+    );
+    check_suffix(
+        &format!("POST {vertex}/count-tokens:rawPredict"),
+        "anthropic-messages count-tokens whole",
+    );
     check_suffix("POST /model/a/invoke", "bedrock-converse other a");
     check_suffix("POST /model/a/count-tokens", "bedrock-converse count-tokens a whole");
     check_suffix("GET /model/a/converse", "bedrock-converse other a whole");
