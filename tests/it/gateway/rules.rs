@@ -12,14 +12,15 @@ use tollgate_core::{
     Caller, SocketCookie,
     call::ErrorCode,
     caller::{CallerSource, ProcessKey},
-    provider::Catalogue,
+    provider::{Auth, Catalogue},
     rule::{RuleEffect, RuleEnd, RuleTrace},
 };
-use tollgate_gateway::{CallerLookup, RuleSet, Snapshot};
+use tollgate_gateway::{CallerLookup, ProviderSetup, RuleSet, Snapshot};
 
 use super::{
     harness::{Door, House, Whole, ask, keyed, post, priced, simulator, snapshot},
     routing::model,
+    signed::{aws, signed},
 };
 
 const CHAT: &str = "{ \"model\": \"gpt-5-mini\",\n \"messages\": [{\"role\":\"user\",\"content\":\"hi\"}], \"n\" : 1, \"user\":\"ada\" }";
@@ -395,4 +396,38 @@ async fn other_rules_are_for_further_calls() {
     assert!(house.door.gateway.rules().is_empty());
     let got = house.ask(post("/v1/chat/completions", CHAT)).await;
     assert_eq!(got.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn another_model_of_bedrocks_is_asked_for_in_the_path_unless_the_client_signed_it() {
+    let simulator = simulator().await;
+    let rules = rules("[[rules]]\nname = 'nova'\nmodel = 'amazon.nova-lite-v1:0'");
+    let ask = async |setup: ProviderSetup, authorization: &str| {
+        let snapshot = Snapshot { rules: Arc::clone(&rules), ..priced(vec![setup]) };
+        let door = Door::open(snapshot).await;
+        let body = r#"{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}"#;
+        let mut request =
+            post("/p/amazon-bedrock/model/anthropic.claude-haiku-4-5-v1%3A0/converse", body);
+        request.headers_mut().insert("authorization", authorization.parse().unwrap());
+        ask(door.addr, request).await;
+        let received = simulator.calls().pop().unwrap();
+        let traces = traces(&door, 1).await;
+        let call = door.seen.calls(1).await.remove(0);
+        let effect = traces[0].changes[0].effect.clone();
+        (received.path().to_owned(), effect, call.model_asked.clone())
+    };
+    let own = "AWS4-HMAC-SHA256 Credential=client";
+    let (path, effect, asked) =
+        ask(signed("amazon-bedrock", &simulator, Auth::Aws, aws()), own).await;
+    assert_eq!(path, "/model/amazon.nova-lite-v1%3A0/converse");
+    assert_eq!(effect, RuleEffect::Changed);
+    assert_eq!(asked.as_deref(), Some("anthropic.claude-haiku-4-5-v1:0"));
+    let signature = simulator.calls()[0].headers["authorization"].clone();
+    assert!(signature.to_str().unwrap().contains("Credential=AKIDEXAMPLE/"), "it is signed anew");
+
+    let unsigned =
+        ProviderSetup { signing: None, ..signed("amazon-bedrock", &simulator, Auth::Aws, aws()) };
+    let (path, effect, _) = ask(unsigned, own).await;
+    assert_eq!(path, "/model/anthropic.claude-haiku-4-5-v1%3A0/converse");
+    assert!(matches!(effect, RuleEffect::Impossible(_)), "{effect:?}");
 }

@@ -30,7 +30,7 @@ use super::harness::{Door, ask, keyed, post, priced, simulator};
 
 const CHAT: &str = r#"{"model":"gpt-5-mini","messages":[{"role":"user","content":"x"}]}"#;
 
-fn aws() -> Signing {
+pub(super) fn aws() -> Signing {
     Signing::Aws {
         keys: AwsKeys::Fixed {
             id: "AKIDEXAMPLE".to_owned(),
@@ -42,7 +42,12 @@ fn aws() -> Signing {
 }
 
 /// The catalogue's row, at the simulator, with its requests signed.
-fn signed(id: &str, simulator: &Simulator, auth: Auth, signing: Signing) -> ProviderSetup {
+pub(super) fn signed(
+    id: &str,
+    simulator: &Simulator,
+    auth: Auth,
+    signing: Signing,
+) -> ProviderSetup {
     let mut provider = Catalogue::embedded().unwrap().get(id).unwrap().clone();
     provider.endpoints.retain(|it| it.format == Format::OpenaiChat);
     for endpoint in &mut provider.endpoints {

@@ -23,6 +23,8 @@ pub struct Subject<'a> {
     pub operation: Operation,
     /// The model that it asks for.
     pub model: Option<&'a str>,
+    /// Whether the request goes out with the client's own signature, which covers its path.
+    pub signed: bool,
 }
 
 /// What came of the rules.
@@ -113,8 +115,9 @@ impl Applied {
                 return RuleEffect::Impossible("such a request names no model".to_owned());
             }
         }
-        if subject.format == Some(Format::BedrockConverse) {
-            return RuleEffect::Impossible("it is part of a path that clients sign".to_owned());
+        if subject.signed && subject.format == Some(Format::BedrockConverse) {
+            let why = "it is part of a path that the client has signed";
+            return RuleEffect::Impossible(why.to_owned());
         }
         let before = self.model.as_deref().or(subject.model);
         let effect = if before == Some(model) { RuleEffect::Unneeded } else { RuleEffect::Changed };

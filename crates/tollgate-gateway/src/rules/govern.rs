@@ -75,6 +75,13 @@ impl Governed<'_> {
         self.ruled.head.get_or_insert_with(|| Box::new(self.head.clone()))
     }
 
+    /// Whether the request goes out with a signature of the client's.
+    fn is_signed(&self) -> bool {
+        let own = self.head.headers.get(header::AUTHORIZATION);
+        let signs = own.is_some_and(|it| it.as_bytes().starts_with(b"AWS4-"));
+        signs && !self.asked.home().is_ok_and(|it| it.destination.has_credential())
+    }
+
     fn operation(&self) -> Operation {
         self.asked.route.as_ref().map_or(Operation::Other, |it| it.operation)
     }
@@ -121,6 +128,7 @@ impl Governed<'_> {
             format: known.format,
             operation,
             model: known.model,
+            signed: self.is_signed(),
         };
         let applied = rules.apply(&verdicts, &subject);
         call.ruled(&applied.traces);
@@ -193,8 +201,10 @@ impl Governed<'_> {
             // Its place is the path; the body of a few requests repeats it.
             Format::Gemini if model.contains('/') => rename_model(body, model),
             Format::Gemini => rename_model(body, &format!("models/{model}")),
-            // The rules ask for no other model there.
+            // It stands in the path alone.
             Format::BedrockConverse => None,
+            // On Vertex AI, where the path has it alone.
+            Format::AnthropicMessages if route.model_in_path.is_some() => None,
             Format::OpenaiChat
             | Format::OpenaiResponses
             | Format::OpenaiEmbeddings

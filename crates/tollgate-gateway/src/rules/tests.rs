@@ -290,6 +290,7 @@ fn chat<'a>(headers: &'a HeaderMap, body: &'a Bytes, model: &'a str) -> Subject<
         format: Some(Format::OpenaiChat),
         operation: Operation::Generate,
         model: Some(model),
+        signed: false,
     }
 }
 
@@ -391,14 +392,19 @@ fn what_a_call_has_no_place_for_is_told() {
         format: None,
         operation: Operation::Other,
         model: None,
+        signed: false,
     };
     let applied = rules.apply(&rules.judge(&Facts::default()), &subject);
     let effects: Vec<_> = applied.traces[0].changes.iter().map(|it| it.effect.clone()).collect();
     assert!(matches!(effects[..], [RuleEffect::Impossible(_), RuleEffect::Impossible(_)]));
     assert_eq!((applied.model, applied.body, applied.headers), (None, None, None));
-    // The model stands in a path that clients sign.
+    // The model stands in a path that the client has signed.
     let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"{}"));
-    let bedrock = Subject { format: Some(Format::BedrockConverse), ..chat(&headers, &body, "m") };
+    let bedrock = Subject {
+        format: Some(Format::BedrockConverse),
+        signed: true,
+        ..chat(&headers, &body, "m")
+    };
     let applied = rules.apply(&rules.judge(&Facts::default()), &bedrock);
     assert!(matches!(applied.traces[0].changes[0].effect, RuleEffect::Impossible(_)));
     assert_eq!(applied.model, None);

@@ -137,6 +137,8 @@ impl RuleSet {
             format: trial.format,
             operation: trial.operation,
             model: trial.model.as_deref(),
+            // Whether it would be signed anew depends on where it goes.
+            signed: false,
         };
         let applied = self.apply(&verdicts, &subject);
         let explained = verdicts.into_iter().enumerate().map(|(at, verdict)| {
