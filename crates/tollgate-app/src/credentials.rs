@@ -82,7 +82,10 @@ impl Keys {
                     variables(prefix, &fixed, None, env)
                 }
                 CredentialSource::Google(path) => google_file(path.as_deref(), env),
-                CredentialSource::AwsProfile(_) | CredentialSource::Keyring(_) => continue,
+                CredentialSource::AwsProfile(_)
+                | CredentialSource::GoogleMetadata
+                | CredentialSource::EntraManaged(_)
+                | CredentialSource::Keyring(_) => continue,
             };
             self.found.insert(source.clone(), key);
         }
@@ -100,6 +103,8 @@ impl Keys {
                 | CredentialSource::AwsProfile(_)
                 | CredentialSource::AwsEnv(_)
                 | CredentialSource::Google(_)
+                | CredentialSource::GoogleMetadata
+                | CredentialSource::EntraManaged(_)
                 | CredentialSource::EntraEnv(_) => None,
             })
             .collect();

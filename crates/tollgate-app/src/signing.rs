@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tollgate_core::{Secret, provider::Auth};
-use tollgate_gateway::{AwsKeys, EntraKey, GoogleKey, ProfileFiles, Signing};
+use tollgate_gateway::{AwsKeys, EntraKey, GoogleKey, MachineIdentity, ProfileFiles, Signing};
 
 use crate::{
     config::{CredentialSource, ProviderConfig},
@@ -42,8 +42,12 @@ pub(crate) fn found(
         let keys = AwsKeys::Profile { name: name.clone(), files };
         return Ok(Found::Signing(Signing::Aws { keys, region }));
     }
-    let secret = keys.get(source)?;
     let unfit = |why: String| CredentialError::Unfit { place: source.to_string(), why };
+    if let Some(machine) = machine(source, env) {
+        let machine = machine.map_err(|it| unfit(it.to_owned()))?;
+        return Ok(Found::Signing(Signing::Machine(machine)));
+    }
+    let secret = keys.get(source)?;
     match &own.provider.auth {
         Auth::Bearer | Auth::Header(_) | Auth::None => Ok(Found::Key(secret)),
         Auth::Aws => aws(&secret)
@@ -57,6 +61,38 @@ pub(crate) fn found(
             let key = entra(&secret, authority.as_deref()).map_err(|it| unfit(it.to_owned()))?;
             Ok(Found::Signing(Signing::Entra(key)))
         }
+    }
+}
+
+/// The identity of this machine, where that is meant. Nobody is asked for it yet.
+fn machine(
+    source: &CredentialSource,
+    env: &Environment,
+) -> Option<Result<MachineIdentity, &'static str>> {
+    let variable = |name: &str| env(name).filter(|it| !it.is_empty());
+    match source {
+        CredentialSource::GoogleMetadata => {
+            Some(MachineIdentity::google(variable("GCE_METADATA_HOST").as_deref()))
+        }
+        CredentialSource::EntraManaged(client) => {
+            let client = client.as_deref();
+            let app = variable("IDENTITY_ENDPOINT").zip(variable("IDENTITY_HEADER"));
+            Some(match app {
+                Some((endpoint, proof)) => {
+                    MachineIdentity::app_service(client, &endpoint, Secret::new(proof))
+                }
+                None => {
+                    let origin = variable("AZURE_POD_IDENTITY_AUTHORITY_HOST");
+                    MachineIdentity::azure(client, origin.as_deref())
+                }
+            })
+        }
+        CredentialSource::Env(_)
+        | CredentialSource::Keyring(_)
+        | CredentialSource::AwsProfile(_)
+        | CredentialSource::AwsEnv(_)
+        | CredentialSource::Google(_)
+        | CredentialSource::EntraEnv(_) => None,
     }
 }
 
@@ -187,5 +223,32 @@ mod tests {
         let entra = "id = 'azure'\nparameters = { resource = 'r' }\nauth = 'entra'\n\
                      api_key = { env = 'K' }";
         check(entra, "s3cret", "`TENANT:CLIENT:SECRET`");
+    }
+
+    #[test]
+    fn a_machines_identity_is_meant_only_where_it_is_written() {
+        let vertex = "id = 'google-vertex'\nparameters = { region = 'r', project = 'p' }\n";
+        let google = format!("{vertex}api_key = {{ google = 'metadata' }}");
+        let host: &[(&str, &str)] = &[("GCE_METADATA_HOST", "127.0.0.1:1")];
+        let found = check(&google, host);
+        let expected = MachineIdentity::google(Some("127.0.0.1:1")).unwrap();
+        assert!(matches!(found, Ok(Found::Signing(Signing::Machine(it))) if it == expected));
+        let elsewhere = check(&google, &[("GCE_METADATA_HOST", "example.com")]).unwrap_err();
+        assert!(elsewhere.contains("Google's metadata server"), "{elsewhere}");
+
+        let azure = "id = 'azure'\nparameters = { resource = 'lab' }\n";
+        let machine = check(&format!("{azure}api_key = {{ entra_managed = 'default' }}"), &[]);
+        let expected = MachineIdentity::azure(None, None).unwrap();
+        assert!(matches!(machine, Ok(Found::Signing(Signing::Machine(it))) if it == expected));
+        let app: &[(&str, &str)] =
+            &[("IDENTITY_ENDPOINT", "http://localhost:1/msi"), ("IDENTITY_HEADER", "proof")];
+        let found = check(&format!("{azure}api_key = {{ entra_managed = '1f0e-a' }}"), app);
+        let proof = Secret::new("proof".to_owned());
+        let url = "http://localhost:1/msi";
+        let expected = MachineIdentity::app_service(Some("1f0e-a"), url, proof).unwrap();
+        assert!(matches!(found, Ok(Found::Signing(Signing::Machine(it))) if it == expected));
+        // The same variables mean nothing to an application's secret.
+        let secret = check(&format!("{azure}api_key = {{ entra_env = 'AZURE' }}"), app);
+        assert!(secret.is_err());
     }
 }

@@ -139,6 +139,12 @@ fn without_key(own: &ProviderConfig, err: &CredentialError) -> Problem {
         (Some(CredentialSource::Google(Some(_)) | CredentialSource::AwsProfile(_)), _) => {
             "mend the file, then save the configuration again".to_owned()
         }
+        (Some(CredentialSource::GoogleMetadata), _) => {
+            "correct `GCE_METADATA_HOST` and restart".to_owned()
+        }
+        (Some(CredentialSource::EntraManaged(_)), _) => {
+            "correct `entra_managed`, or `IDENTITY_ENDPOINT` and restart".to_owned()
+        }
         (None, _) => String::new(),
     };
     Problem {

@@ -301,12 +301,16 @@ pub(crate) struct KeyPlace {
     /// In AWS variables that begin like this, such as AWS for AWS_ACCESS_KEY_ID
     #[arg(long, value_name = "PREFIX")]
     pub(crate) aws_env: Option<String>,
-    /// In this key file of Google's tools, or `default` for where they look themselves
+    /// In this key file of Google's tools, `default` for where they look themselves, or `metadata` for
+    /// the service account of a machine of Google's
     #[arg(long, value_name = "FILE")]
     pub(crate) google: Option<String>,
     /// In variables of an Entra application that begin like this, such as AZURE
     #[arg(long, value_name = "PREFIX")]
     pub(crate) entra_env: Option<String>,
+    /// The managed identity of a machine or app of Azure's: its client id, or `default`
+    #[arg(long, value_name = "ID")]
+    pub(crate) entra_managed: Option<String>,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {

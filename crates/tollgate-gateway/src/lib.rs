@@ -65,7 +65,10 @@ pub use observe::{GatewayEvent, LiveCall, Observer};
 pub use probe::ProbeError;
 pub use reachable::ProviderModels;
 pub use rules::RuleSet;
-pub use sign::{AwsKeys, EntraKey, GoogleKey, GoogleKeyError, ProfileFiles, SIGN_TIMEOUT, Signing};
+pub use sign::{
+    AwsKeys, EntraKey, GoogleKey, GoogleKeyError, MachineIdentity, ProfileFiles, SIGN_TIMEOUT,
+    Signing,
+};
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
 pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};
 pub use stream::{BodyError, ResponseBody};

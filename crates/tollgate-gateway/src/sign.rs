@@ -8,6 +8,7 @@
 mod aws;
 mod entra;
 mod google;
+mod machine;
 mod oauth;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ pub use self::{
     aws::{AwsKeys, ProfileFiles},
     entra::EntraKey,
     google::{GoogleKey, GoogleKeyError},
+    machine::MachineIdentity,
 };
 use crate::{
     limits::{ERROR_MESSAGE_BYTES_MAX, cut},
@@ -30,6 +32,10 @@ use crate::{
 /// How long getting a token or a signing key may take: single sign-on and assumed roles take several
 /// requests.
 pub const SIGN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection to the place may take where a cloud tells a machine about itself: it is on
+/// that machine or its own network, and elsewhere there is nobody to answer.
+pub(crate) const IDENTITY_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long before its end a token is no longer used: longer than the first byte of most answers
 /// takes, and than clocks differ.
@@ -49,6 +55,8 @@ pub enum Signing {
     Google(GoogleKey),
     /// With a token of Microsoft Entra's for Azure's AI services.
     Entra(EntraKey),
+    /// With a token for the machine that this is.
+    Machine(MachineIdentity),
 }
 
 /// [`Signing`] at work.
@@ -62,6 +70,7 @@ enum Kind {
     Aws(AwsSigner),
     Google(GoogleKey, TokenKept),
     Entra(EntraKey, TokenKept),
+    Machine(MachineIdentity, TokenKept),
 }
 
 /// Why a request could not be signed. Says who was asked and what they answered, and never a key.
@@ -82,6 +91,7 @@ impl Signer {
             Signing::Aws { keys, region } => Kind::Aws(AwsSigner::new(keys.clone(), region)),
             Signing::Google(key) => Kind::Google(key.clone(), TokenKept::default()),
             Signing::Entra(key) => Kind::Entra(key.clone(), TokenKept::default()),
+            Signing::Machine(machine) => Kind::Machine(machine.clone(), TokenKept::default()),
         };
         Self { signing, kind }
     }
@@ -90,7 +100,7 @@ impl Signer {
     pub(crate) const fn reads_body(&self) -> bool {
         match &self.kind {
             Kind::Aws(_) => true,
-            Kind::Google(..) | Kind::Entra(..) => false,
+            Kind::Google(..) | Kind::Entra(..) | Kind::Machine(..) => false,
         }
     }
 
@@ -113,14 +123,18 @@ impl Signer {
             match &self.kind {
                 Kind::Aws(signer) => return signer.sign(upstream, now, parts, body).await,
                 Kind::Google(key, kept) => {
-                    let token = kept.header(upstream, || key.ask(now)).await?;
+                    let token = kept.header(upstream, now, || key.ask(now)).await?;
                     parts.headers.insert(header::AUTHORIZATION, token);
                     if let Some(project) = key.quota_project() {
                         parts.headers.entry(google::QUOTA_PROJECT).or_insert(project);
                     }
                 }
                 Kind::Entra(key, kept) => {
-                    let token = kept.header(upstream, || key.ask()).await?;
+                    let token = kept.header(upstream, now, || key.ask()).await?;
+                    parts.headers.insert(header::AUTHORIZATION, token);
+                }
+                Kind::Machine(machine, kept) => {
+                    let token = kept.header(upstream, now, || machine.ask()).await?;
                     parts.headers.insert(header::AUTHORIZATION, token);
                 }
             }

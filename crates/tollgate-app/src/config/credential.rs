@@ -21,12 +21,36 @@ pub enum CredentialSource {
     AwsEnv(String),
     /// In a file that Google's tools wrote; `None` is where they look themselves.
     Google(Option<PathBuf>),
+    /// Nowhere: the metadata server of Google's gives tokens to the machine that this is.
+    GoogleMetadata,
+    /// Nowhere: Azure gives tokens to the machine or app that this is, for the managed identity with
+    /// this client id, or for its own.
+    EntraManaged(Option<String>),
     /// In the environment, as Azure's tools have it, in variables that begin like this:
     /// `…_TENANT_ID`, `…_CLIENT_ID` and `…_CLIENT_SECRET`.
     EntraEnv(String),
 }
 
+/// The word for the machine's own identity in the place of a file of Google's.
+const METADATA: &str = "metadata";
+
 impl CredentialSource {
+    /// What `google = "…"` means: a file, `default`, or `metadata`.
+    #[must_use]
+    pub fn of_google(name: String) -> Self {
+        match name.as_str() {
+            "default" => Self::Google(None),
+            METADATA => Self::GoogleMetadata,
+            _ => Self::Google(Some(name.into())),
+        }
+    }
+
+    /// What `entra_managed = "…"` means: a client id, or `default`.
+    #[must_use]
+    pub fn of_managed(name: String) -> Self {
+        Self::EntraManaged((name != "default").then_some(name))
+    }
+
     /// The kind and the name, as `api_key` has them in the file.
     pub(super) fn written(&self) -> (&'static str, String) {
         match self {
@@ -36,6 +60,10 @@ impl CredentialSource {
             Self::AwsEnv(prefix) => ("aws_env", prefix.clone()),
             Self::Google(None) => ("google", "default".to_owned()),
             Self::Google(Some(path)) => ("google", path.display().to_string()),
+            Self::GoogleMetadata => ("google", METADATA.to_owned()),
+            Self::EntraManaged(id) => {
+                ("entra_managed", id.clone().unwrap_or_else(|| "default".to_owned()))
+            }
             Self::EntraEnv(prefix) => ("entra_env", prefix.clone()),
         }
     }
@@ -45,8 +73,8 @@ impl CredentialSource {
         match self {
             Self::Env(_) | Self::Keyring(_) => None,
             Self::AwsProfile(_) | Self::AwsEnv(_) => Some(Auth::Aws),
-            Self::Google(_) => Some(Auth::Google),
-            Self::EntraEnv(_) => Some(Auth::Entra),
+            Self::Google(_) | Self::GoogleMetadata => Some(Auth::Google),
+            Self::EntraEnv(_) | Self::EntraManaged(_) => Some(Auth::Entra),
         }
     }
 }
@@ -60,6 +88,9 @@ impl std::fmt::Display for CredentialSource {
             Self::AwsEnv(prefix) => write!(f, "from ${prefix}_ACCESS_KEY_ID"),
             Self::Google(None) => f.write_str("from Google's own login"),
             Self::Google(Some(path)) => write!(f, "from {}", path.display()),
+            Self::GoogleMetadata => f.write_str("from Google's metadata server"),
+            Self::EntraManaged(None) => f.write_str("from Azure's managed identity"),
+            Self::EntraManaged(Some(id)) => write!(f, "from Azure's managed identity {id}"),
             Self::EntraEnv(prefix) => write!(f, "from ${prefix}_CLIENT_ID"),
         }
     }
@@ -119,7 +150,8 @@ fn valid_auth(text: &Spanned<String>) -> Result<Auth, Mistake> {
 /// A text is refused without being repeated: it is most likely a key.
 fn valid_source(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistake> {
     let wrong = "a key never stands in this file: use `{ keyring = \"NAME\" }` or \
-                 `{ env = \"VARIABLE\" }` (or `aws_profile`, `aws_env`, `google`, `entra_env`), or \
+                 `{ env = \"VARIABLE\" }` (or `aws_profile`, `aws_env`, `google`, `entra_env`, \
+                 `entra_managed`), or \
                  leave it out and the client's own key passes through";
     let wrong = || Mistake::new(value, wrong.to_owned());
     let table = value.get_ref().as_table().filter(|it| it.len() == 1).ok_or_else(wrong)?;
@@ -130,9 +162,9 @@ fn valid_source(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistak
         "keyring" => Ok(CredentialSource::Keyring(name)),
         "aws_profile" => Ok(CredentialSource::AwsProfile(name)),
         "aws_env" => Ok(CredentialSource::AwsEnv(name)),
-        "google" if name == "default" => Ok(CredentialSource::Google(None)),
-        "google" => Ok(CredentialSource::Google(Some(name.into()))),
+        "google" => Ok(CredentialSource::of_google(name)),
         "entra_env" => Ok(CredentialSource::EntraEnv(name)),
+        "entra_managed" => Ok(CredentialSource::of_managed(name)),
         _ => Err(wrong()),
     }
 }

@@ -186,11 +186,10 @@ fn add(asked: AddProvider) -> Result<()> {
 }
 
 fn place(key: KeyPlace) -> Option<CredentialSource> {
-    let KeyPlace { key_keyring, key_env, aws_profile, aws_env, google, entra_env } = key;
-    let google = google.map(|it| match it.as_str() {
-        "default" => CredentialSource::Google(None),
-        path => CredentialSource::Google(Some(path.into())),
-    });
+    let KeyPlace { key_keyring, key_env, aws_profile, aws_env, google, entra_env, entra_managed } =
+        key;
+    let google = google.map(CredentialSource::of_google);
+    let managed = entra_managed.map(CredentialSource::of_managed);
     key_keyring
         .map(CredentialSource::Keyring)
         .or(key_env.map(CredentialSource::Env))
@@ -198,6 +197,7 @@ fn place(key: KeyPlace) -> Option<CredentialSource> {
         .or(aws_env.map(CredentialSource::AwsEnv))
         .or(google)
         .or(entra_env.map(CredentialSource::EntraEnv))
+        .or(managed)
 }
 
 /// Tries a provider through the running gateway, or through one of this command's own.

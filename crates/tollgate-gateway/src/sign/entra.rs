@@ -4,7 +4,10 @@
 use http::Uri;
 use tollgate_core::Secret;
 
-use super::{SignError, oauth::Ask};
+use super::{
+    SignError,
+    oauth::{Ask, Sent},
+};
 
 /// What tokens are asked for.
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
@@ -57,7 +60,7 @@ impl EntraKey {
             ("client_secret", self.secret.expose().to_owned()),
             ("scope", SCOPE.to_owned()),
         ];
-        Ok(Ask { url: self.token_url.clone(), form })
+        Ok(Ask { url: self.token_url.clone(), sent: Sent::Form(form) })
     }
 }
 

@@ -7,7 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tollgate_core::{Secret, UnixMs};
 
-use super::{SignError, oauth::Ask};
+use super::{
+    SignError,
+    oauth::{Ask, Sent},
+};
 
 /// What tokens are asked for: everything that its owner may do in Google Cloud.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -124,7 +127,7 @@ impl GoogleKey {
                 ("refresh_token", refresh.expose().to_owned()),
             ],
         };
-        Ok(Ask { url: self.token_url.clone(), form })
+        Ok(Ask { url: self.token_url.clone(), sent: Sent::Form(form) })
     }
 
     fn assertion(

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
+use tollgate_core::UnixMs;
 
-use super::{SignError, TOKEN_SLACK};
+use super::{IDENTITY_CONNECT_TIMEOUT, SignError, TOKEN_SLACK};
 use crate::upstream::Upstream;
 
 /// The longest answer of a token server that is read: tokens have a few kilobytes.
@@ -18,8 +19,16 @@ pub(crate) const TOKEN_ANSWER_BYTES_MAX: usize = 256 * 1024;
 pub(super) struct Ask {
     /// Where.
     pub(super) url: Uri,
-    /// The form's fields.
-    pub(super) form: Vec<(&'static str, String)>,
+    /// What is sent there.
+    pub(super) sent: Sent,
+}
+
+/// What a token server is sent.
+pub(super) enum Sent {
+    /// A form with these fields.
+    Form(Vec<(&'static str, String)>),
+    /// Nothing but this header, to a server that is near.
+    Header(HeaderName, HeaderValue),
 }
 
 /// A token as it goes into `authorization`, and until when it is good.
@@ -39,6 +48,7 @@ impl TokenKept {
     pub(super) async fn header(
         &self,
         upstream: &Arc<Upstream>,
+        now_ms: UnixMs,
         ask: impl FnOnce() -> Result<Ask, SignError>,
     ) -> Result<HeaderValue, SignError> {
         let mut kept = self.0.lock().await;
@@ -50,7 +60,7 @@ impl TokenKept {
             return Ok(token.header.clone());
         }
         let new = match ask() {
-            Ok(ask) => fetch(upstream, ask).await,
+            Ok(ask) => fetch(upstream, now_ms, ask).await,
             Err(error) => Err(error),
         };
         match (new, old) {
@@ -61,17 +71,26 @@ impl TokenKept {
     }
 }
 
-async fn fetch(upstream: &Upstream, ask: Ask) -> Result<Token, SignError> {
+async fn fetch(upstream: &Upstream, now: UnixMs, ask: Ask) -> Result<Token, SignError> {
     let asked_at = Instant::now();
     let what = format!("get a token from `{}`", ask.url.host().unwrap_or_default());
     let failed = |why: &str| SignError::new(&what, why);
-    let mut request = Request::new(Either::Left(Full::new(encoded(&ask.form))));
-    *request.method_mut() = Method::POST;
+    let (method, body, name, value, connect) = match ask.sent {
+        Sent::Form(form) => {
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            (Method::POST, encoded(&form), header::CONTENT_TYPE, kind, None)
+        }
+        Sent::Header(name, value) => {
+            (Method::GET, Bytes::new(), name, value, Some(IDENTITY_CONNECT_TIMEOUT))
+        }
+    };
+    let mut request = Request::new(Either::Left(Full::new(body)));
+    *request.method_mut() = method;
     *request.uri_mut() = ask.url;
-    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-    request.headers_mut().insert(header::CONTENT_TYPE, form);
+    request.headers_mut().insert(name, value);
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    let answer = upstream.send(request).await.map_err(|it| failed(&it.to_string()))?;
+    let answer =
+        upstream.send_within(request, connect).await.map_err(|it| failed(&it.to_string()))?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), TOKEN_ANSWER_BYTES_MAX).collect().await;
     let body = body.map_err(|it| failed(&it.to_string()))?.to_bytes();
@@ -85,7 +104,9 @@ async fn fetch(upstream: &Upstream, ask: Ask) -> Result<Token, SignError> {
         .map_err(|_| failed("the token has characters that no HTTP header can carry"))?;
     header.set_sensitive(true);
     // A token whose life is not told serves once.
-    let lives_s = answer.get("expires_in").and_then(seconds).unwrap_or(0);
+    let member = |name: &str| answer.get(name).and_then(seconds);
+    let until = || member("expires_on")?.checked_sub(u64::try_from(now.0 / 1_000).ok()?);
+    let lives_s = member("expires_in").or_else(until).unwrap_or(0);
     Ok(Token { header, good_until: asked_at + Duration::from_secs(lives_s) })
 }
 

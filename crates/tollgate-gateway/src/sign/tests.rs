@@ -23,6 +23,7 @@ const NOW: UnixMs = UnixMs(1_440_938_160_000);
 struct TokenServer {
     addr: SocketAddr,
     asked: Arc<Mutex<Vec<(HeaderMap, String)>>>,
+    paths: Arc<Mutex<Vec<String>>>,
 }
 
 impl TokenServer {
@@ -30,13 +31,17 @@ impl TokenServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let asked: Arc<Mutex<Vec<(HeaderMap, String)>>> = Arc::default();
-        let seen = Arc::clone(&asked);
+        let paths: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (seen, seen_paths) = (Arc::clone(&asked), Arc::clone(&paths));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (seen, answers) = (Arc::clone(&seen), answers.clone());
+                let paths = Arc::clone(&seen_paths);
                 let service = service_fn(move |request: Request<Incoming>| {
                     let (seen, answers) = (Arc::clone(&seen), answers.clone());
+                    let path = request.uri().to_string();
+                    paths.lock().unwrap_or_else(PoisonError::into_inner).push(path);
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await.unwrap().to_bytes();
@@ -56,7 +61,11 @@ impl TokenServer {
                 );
             }
         });
-        Self { addr, asked }
+        Self { addr, asked, paths }
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn asked(&self) -> Vec<(HeaderMap, String)> {
@@ -324,4 +333,60 @@ fn a_key_that_cannot_be_used_says_why_and_is_not_shown() {
     assert!(entra("a/b", None).is_err() && entra("", None).is_err());
     assert!(entra("contoso.onmicrosoft.com", None).is_ok());
     assert!(entra("a", Some("http://example.com")).is_err());
+}
+
+#[tokio::test]
+async fn a_machine_gets_its_clouds_token_where_that_is_configured() {
+    let token = json!({"access_token": "machine", "expires_in": "3599"});
+    let server = TokenServer::start(vec![(200, token)]).await;
+    let host = server.addr.to_string();
+    let origin = format!("http://{host}");
+    let proof = || Secret::new("app-proof".to_owned());
+    let google = MachineIdentity::google(Some(&host)).unwrap();
+    let azure = MachineIdentity::azure(Some("1f0e-a"), Some(&origin)).unwrap();
+    let app = MachineIdentity::app_service(None, &format!("{origin}/msi/token"), proof()).unwrap();
+    let check = async |machine: MachineIdentity, header: &str, value: &str| {
+        let before = server.asked().len();
+        let signer = Signer::new(Signing::Machine(machine));
+        let mut parts = request("POST", "https://lab.openai.azure.com/openai/v1/chat/completions");
+        signed(&signer, &mut parts).await.unwrap();
+        signed(&signer, &mut parts).await.unwrap();
+        assert_eq!(authorization(&parts), "Bearer machine");
+        let asked = server.asked();
+        assert_eq!(asked.len(), before + 1, "the token is kept");
+        let (headers, body) = asked.last().unwrap();
+        assert_eq!((headers[header].to_str().unwrap(), body.as_str()), (value, ""));
+    };
+    check(google, "metadata-flavor", "Google").await;
+    check(azure, "metadata", "true").await;
+    check(app, "x-identity-header", "app-proof").await;
+    let paths = server.paths();
+    assert_eq!(paths[0], "/computeMetadata/v1/instance/service-accounts/default/token");
+    let resource = "resource=https%3A%2F%2Fcognitiveservices.azure.com%2F";
+    let expected = "/metadata/identity/oauth2/token?api-version=2018-02-01";
+    assert_eq!(paths[1], format!("{expected}&{resource}&client_id=1f0e-a"));
+    assert_eq!(paths[2], format!("/msi/token?api-version=2019-08-01&{resource}"));
+
+    for endpoint in ["http://example.com/msi", "ftp://127.0.0.1", "nothing"] {
+        let refused = MachineIdentity::app_service(None, endpoint, proof()).unwrap_err();
+        assert!(!refused.contains("app-proof"), "{refused}");
+    }
+    assert!(MachineIdentity::azure(Some("a&b"), None).is_err());
+    assert!(
+        !format!("{:?}", MachineIdentity::app_service(None, &origin, proof())).contains("proof\"")
+    );
+}
+
+#[tokio::test]
+async fn an_apps_token_is_kept_until_the_time_that_it_tells() {
+    let at = |seconds: i64| json!({"access_token": "t", "expires_on": (NOW.0 / 1_000 + seconds).to_string()});
+    let server = TokenServer::start(vec![(200, at(60)), (200, at(3_600))]).await;
+    let endpoint = format!("http://{}/msi", server.addr);
+    let proof = Secret::new("p".to_owned());
+    let machine = MachineIdentity::app_service(None, &endpoint, proof).unwrap();
+    let signer = Signer::new(Signing::Machine(machine));
+    for _ in 0..3 {
+        signed(&signer, &mut request("POST", "https://h/v1")).await.unwrap();
+    }
+    assert_eq!(server.asked().len(), 2, "one that ends within minutes is renewed");
 }

@@ -123,10 +123,16 @@ enum Names {
     There,
 }
 
+/// Whether a host is this machine, or so near that no proxy knows the way: link-local addresses, where
+/// a cloud tells a machine about itself.
 fn is_this_machine(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let named = host.eq_ignore_ascii_case("localhost") || host.ends_with(".localhost");
-    named || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
+    let near = |it: IpAddr| match it {
+        IpAddr::V4(it) => it.is_loopback() || it.is_link_local(),
+        IpAddr::V6(it) => it.is_loopback() || it.is_unicast_link_local(),
+    };
+    named || host == "metadata.google.internal" || host.parse::<IpAddr>().is_ok_and(near)
 }
 
 fn authority(proxy: &Uri) -> String {
@@ -247,7 +253,12 @@ mod tests {
         check(&both, "http://gpu.example/v1", Some("plain.lan:8080"));
         check(&both, "https://llm.internal.lan", None);
         check(&both, "https://10.1.2.3", None);
-        for own in ["http://localhost:11434", "http://127.0.0.1:1234", "http://[::1]:8080"] {
+        for own in [
+            "http://localhost:11434",
+            "http://127.0.0.1:1234",
+            "http://[::1]:8080",
+            "http://169.254.169.254",
+        ] {
             check(&both, own, None);
         }
         let all = proxies(&[("ALL_PROXY", "socks5h://proxy.lan:1080")]);
