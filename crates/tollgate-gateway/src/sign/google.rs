@@ -4,12 +4,12 @@
 use http::{HeaderName, HeaderValue, Uri};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tollgate_core::{Secret, UnixMs};
 
 use super::{
     SignError,
-    oauth::{Ask, Sent},
+    oauth::{Ask, Exchange, Sent},
 };
 
 /// What tokens are asked for: everything that its owner may do in Google Cloud.
@@ -21,6 +21,10 @@ const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
 /// How long a service account's assertion is good for: the most that Google takes.
 const ASSERTION_S: i64 = 3_600;
 
+/// How long the token of a service account is good that another acts as: the most that Google gives
+/// without being told to give more.
+const IMPERSONATED_S: u32 = 3_600;
+
 /// Names the project that pays, for a person's login.
 pub(super) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 
@@ -29,6 +33,8 @@ pub(super) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-use
 pub struct GoogleKey {
     token_url: Uri,
     kind: Kind,
+    /// Where its token is exchanged for a service account's that it may act as.
+    exchange: Option<Box<Exchange>>,
 }
 
 #[derive(Clone, Debug)]
@@ -45,15 +51,16 @@ pub enum GoogleKeyError {
     NotJson,
     /// It is for another kind of login.
     #[error(
-        "the key's `type` is `{0}`: only `service_account` and `authorized_user` are supported"
+        "the key's `type` is `{0}`: only `service_account`, `authorized_user` and \
+         `impersonated_service_account` of these are supported"
     )]
     Kind(String),
     /// Something is missing.
     #[error("the key has no `{0}`")]
     Missing(&'static str),
     /// The token server's address would show the key to the network.
-    #[error("the key's `token_uri` is neither an https URL nor on this machine")]
-    TokenUrl,
+    #[error("the key's `{0}` is neither an https URL nor on this machine")]
+    TokenUrl(&'static str),
     /// The private key cannot be used.
     #[error("the key's `private_key` is not an RSA key in PEM")]
     PrivateKey,
@@ -68,6 +75,28 @@ struct Claims<'a> {
     exp: i64,
 }
 
+/// An address that keys and tokens may be sent to.
+fn safe_url(text: &str, name: &'static str) -> Result<Uri, GoogleKeyError> {
+    let url: Uri = text.parse().map_err(|_| GoogleKeyError::TokenUrl(name))?;
+    let local = matches!(url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    match url.scheme_str() {
+        Some("https") => Ok(url),
+        Some("http") if local => Ok(url),
+        _ => Err(GoogleKeyError::TokenUrl(name)),
+    }
+}
+
+/// How the token of `source_credentials` becomes the service account's
+/// (<https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken>).
+fn impersonation(key: &Value) -> Result<Exchange, GoogleKeyError> {
+    const URL: &str = "service_account_impersonation_url";
+    let url = key.get(URL).and_then(Value::as_str).ok_or(GoogleKeyError::Missing(URL))?;
+    let delegates = key.get("delegates").filter(|it| it.is_array());
+    let lifetime = format!("{IMPERSONATED_S}s");
+    let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
+    Ok(Exchange { url: safe_url(url, URL)?, body: body.to_string().into() })
+}
+
 impl GoogleKey {
     /// Reads the JSON of a service account's key or of `application_default_credentials.json`.
     ///
@@ -75,6 +104,15 @@ impl GoogleKey {
     /// When it is something else, or incomplete.
     pub fn parse(json: &str) -> Result<Self, GoogleKeyError> {
         let key: Value = serde_json::from_str(json).map_err(|_| GoogleKeyError::NotJson)?;
+        if key.get("type").and_then(Value::as_str) != Some("impersonated_service_account") {
+            return Self::read(&key);
+        }
+        let source =
+            key.get("source_credentials").ok_or(GoogleKeyError::Missing("source_credentials"))?;
+        Ok(Self { exchange: Some(Box::new(impersonation(&key)?)), ..Self::read(source)? })
+    }
+
+    fn read(key: &Value) -> Result<Self, GoogleKeyError> {
         let text = |name: &'static str| {
             let found = key.get(name).and_then(Value::as_str).map(str::to_owned);
             found.ok_or(GoogleKeyError::Missing(name))
@@ -96,13 +134,8 @@ impl GoogleKey {
             other => return Err(GoogleKeyError::Kind(other.to_owned())),
         };
         let token_url = text("token_uri").unwrap_or_else(|_| TOKEN_URL.to_owned());
-        let token_url: Uri = token_url.parse().map_err(|_| GoogleKeyError::TokenUrl)?;
-        let local = matches!(token_url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        match token_url.scheme_str() {
-            Some("https") => Ok(Self { token_url, kind }),
-            Some("http") if local => Ok(Self { token_url, kind }),
-            _ => Err(GoogleKeyError::TokenUrl),
-        }
+        let token_url = safe_url(&token_url, "token_uri")?;
+        Ok(Self { token_url, kind, exchange: None })
     }
 
     /// The project that pays for a person's calls, for [`QUOTA_PROJECT`].
@@ -127,7 +160,11 @@ impl GoogleKey {
                 ("refresh_token", refresh.expose().to_owned()),
             ],
         };
-        Ok(Ask { url: self.token_url.clone(), sent: Sent::Form(form) })
+        Ok(Ask {
+            url: self.token_url.clone(),
+            sent: Sent::Form(form),
+            then: self.exchange.as_deref().cloned(),
+        })
     }
 
     fn assertion(
@@ -151,6 +188,7 @@ impl PartialEq for GoogleKey {
     fn eq(&self, other: &Self) -> bool {
         let same = |one: &Secret, other: &Secret| one.matches(other.expose().as_bytes());
         self.token_url == other.token_url
+            && self.exchange == other.exchange
             && match (&self.kind, &other.kind) {
                 (
                     Kind::ServiceAccount { email, key_id, key },

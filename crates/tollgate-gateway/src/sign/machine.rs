@@ -107,7 +107,7 @@ impl MachineIdentity {
                 (url, PROOF, value)
             }
         };
-        Ok(Ask { url: url.clone(), sent: Sent::Header(name, value) })
+        Ok(Ask { url: url.clone(), sent: Sent::Header(name, value), then: None })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
@@ -21,6 +21,17 @@ pub(super) struct Ask {
     pub(super) url: Uri,
     /// What is sent there.
     pub(super) sent: Sent,
+    /// Where the token is exchanged for the one that is used, if it is.
+    pub(super) then: Option<Exchange>,
+}
+
+/// Where a token is exchanged for another, in Google's way for service accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exchange {
+    /// Where.
+    pub(super) url: Uri,
+    /// What is asked for, JSON.
+    pub(super) body: Bytes,
 }
 
 /// What a token server is sent.
@@ -29,6 +40,8 @@ pub(super) enum Sent {
     Form(Vec<(&'static str, String)>),
     /// Nothing but this header, to a server that is near.
     Header(HeaderName, HeaderValue),
+    /// JSON, with this `authorization`.
+    Json(HeaderValue, Bytes),
 }
 
 /// A token as it goes into `authorization`, and until when it is good.
@@ -72,23 +85,47 @@ impl TokenKept {
 }
 
 async fn fetch(upstream: &Upstream, now: UnixMs, ask: Ask) -> Result<Token, SignError> {
+    let Ask { url, sent, then } = ask;
+    let token = fetch_one(upstream, now, url, sent).await?;
+    match then {
+        None => Ok(token),
+        Some(Exchange { url, body }) => {
+            fetch_one(upstream, now, url, Sent::Json(token.header, body)).await
+        }
+    }
+}
+
+async fn fetch_one(
+    upstream: &Upstream,
+    now: UnixMs,
+    url: Uri,
+    sent: Sent,
+) -> Result<Token, SignError> {
     let asked_at = Instant::now();
-    let what = format!("get a token from `{}`", ask.url.host().unwrap_or_default());
+    let what = format!("get a token from `{}`", url.host().unwrap_or_default());
     let failed = |why: &str| SignError::new(&what, why);
-    let (method, body, name, value, connect) = match ask.sent {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let (method, body, connect) = match sent {
         Sent::Form(form) => {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-            (Method::POST, encoded(&form), header::CONTENT_TYPE, kind, None)
+            headers.insert(header::CONTENT_TYPE, kind);
+            (Method::POST, encoded(&form), None)
         }
         Sent::Header(name, value) => {
-            (Method::GET, Bytes::new(), name, value, Some(IDENTITY_CONNECT_TIMEOUT))
+            headers.insert(name, value);
+            (Method::GET, Bytes::new(), Some(IDENTITY_CONNECT_TIMEOUT))
+        }
+        Sent::Json(authorization, body) => {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(header::AUTHORIZATION, authorization);
+            (Method::POST, body, None)
         }
     };
     let mut request = Request::new(Either::Left(Full::new(body)));
     *request.method_mut() = method;
-    *request.uri_mut() = ask.url;
-    request.headers_mut().insert(name, value);
-    request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    *request.uri_mut() = url;
+    *request.headers_mut() = headers;
     let answer =
         upstream.send_within(request, connect).await.map_err(|it| failed(&it.to_string()))?;
     let status = answer.status();
@@ -98,16 +135,28 @@ async fn fetch(upstream: &Upstream, now: UnixMs, ask: Ask) -> Result<Token, Sign
     if status != StatusCode::OK {
         return Err(failed(&refusal(status, &answer)));
     }
-    let token = answer.get("access_token").and_then(Value::as_str);
+    let token = answer.get("access_token").or_else(|| answer.get("accessToken"));
+    let token = token.and_then(Value::as_str);
     let token = token.ok_or_else(|| failed("the answer has no `access_token`"))?;
     let mut header = HeaderValue::try_from(format!("Bearer {token}"))
         .map_err(|_| failed("the token has characters that no HTTP header can carry"))?;
     header.set_sensitive(true);
     // A token whose life is not told serves once.
-    let member = |name: &str| answer.get(name).and_then(seconds);
-    let until = || member("expires_on")?.checked_sub(u64::try_from(now.0 / 1_000).ok()?);
-    let lives_s = member("expires_in").or_else(until).unwrap_or(0);
+    let lives_s = lifetime_s(&answer, now).unwrap_or(0);
     Ok(Token { header, good_until: asked_at + Duration::from_secs(lives_s) })
+}
+
+/// For how many seconds a token is good: as it is told, or until when.
+fn lifetime_s(answer: &Value, now: UnixMs) -> Option<u64> {
+    let now_s = u64::try_from(now.0 / 1_000).ok()?;
+    if let Some(seconds) = answer.get("expires_in").and_then(seconds) {
+        return Some(seconds);
+    }
+    let until = answer.get("expires_on").and_then(seconds).or_else(|| {
+        let time: jiff::Timestamp = answer.get("expireTime")?.as_str()?.parse().ok()?;
+        u64::try_from(time.as_second()).ok()
+    });
+    until?.checked_sub(now_s)
 }
 
 /// Some servers write numbers as text.
@@ -115,10 +164,11 @@ fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// What RFC 6749 has a server say of a request that it refuses.
+/// What RFC 6749 has a server say of a request that it refuses, or Google's APIs.
 fn refusal(status: StatusCode, answer: &Value) -> String {
     let member = |name: &str| answer.get(name).and_then(Value::as_str);
-    let told = [member("error"), member("error_description")];
+    let googles = answer.pointer("/error/message").and_then(Value::as_str);
+    let told = [member("error"), member("error_description"), googles];
     let told: Vec<&str> = told.into_iter().flatten().collect();
     format!("HTTP {}: {}", status.as_u16(), told.join(": "))
 }

@@ -378,6 +378,46 @@ async fn a_machine_gets_its_clouds_token_where_that_is_configured() {
 }
 
 #[tokio::test]
+async fn a_person_gets_the_token_of_a_service_account_that_it_may_act_as() {
+    let own = json!({"access_token": "own", "expires_in": 3599});
+    let until = jiff::Timestamp::from_second(NOW.0 / 1_000 + 3_600).unwrap().to_string();
+    let accounts = json!({"accessToken": "account", "expireTime": until});
+    let refused = json!({"error": {"code": 403, "message": "may not act as it"}});
+    let server =
+        TokenServer::start(vec![(200, own.clone()), (200, accounts), (200, own), (403, refused)])
+            .await;
+    let origin = format!("http://{}", server.addr);
+    let key = json!({
+        "type": "impersonated_service_account",
+        "service_account_impersonation_url": format!("{origin}/v1/robot:generateAccessToken"),
+        "delegates": ["middle"],
+        "source_credentials": {
+            "type": "authorized_user", "client_id": "c", "client_secret": "s",
+            "refresh_token": "r", "token_uri": format!("{origin}/token"),
+        },
+    });
+    let signer = || Signer::new(Signing::Google(GoogleKey::parse(&key.to_string()).unwrap()));
+    let kept = signer();
+    let mut parts = request("POST", "https://aiplatform.googleapis.com/v1/x");
+    signed(&kept, &mut parts).await.unwrap();
+    signed(&kept, &mut parts).await.unwrap();
+    assert_eq!(authorization(&parts), "Bearer account");
+    let asked = server.asked();
+    assert_eq!(asked.len(), 2, "both tokens are asked for once");
+    assert_eq!(asked[1].0["authorization"], "Bearer own");
+    let sent: Value = serde_json::from_str(&asked[1].1).unwrap();
+    assert_eq!(sent["scope"], json!(["https://www.googleapis.com/auth/cloud-platform"]));
+    assert_eq!((&sent["lifetime"], &sent["delegates"]), (&json!("3600s"), &json!(["middle"])));
+    assert_eq!(server.paths()[1], "/v1/robot:generateAccessToken");
+    let why = signed(&signer(), &mut parts).await.unwrap_err();
+    assert!(why.contains("HTTP 403: may not act as it"), "{why}");
+
+    let elsewhere = key.to_string().replace(&format!("{origin}/v1"), "http://example.com/v1");
+    let why = GoogleKey::parse(&elsewhere).unwrap_err().to_string();
+    assert!(why.contains("service_account_impersonation_url"), "{why}");
+}
+
+#[tokio::test]
 async fn an_apps_token_is_kept_until_the_time_that_it_tells() {
     let at = |seconds: i64| json!({"access_token": "t", "expires_on": (NOW.0 / 1_000 + seconds).to_string()});
     let server = TokenServer::start(vec![(200, at(60)), (200, at(3_600))]).await;
