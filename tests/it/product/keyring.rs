@@ -15,7 +15,7 @@ use super::using::{CHAT, KEY, chat, simulator};
 const STORED: &str = "sk-stored-in-the-keyring";
 
 /// The rest of a provider that needs no key from the keyring.
-const LAB: &str = "format = [\"openai-chat\"]\n";
+const LAB: &str = "format = [\"openai-chat\"]\nauth = \"bearer\"\n";
 
 /// A D-Bus session with a keyring. It ends when its standard input does.
 struct Session {

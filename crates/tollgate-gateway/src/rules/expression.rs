@@ -54,7 +54,7 @@ fn reason(error: &ExecutionError) -> String {
     if let ExecutionError::NoSuchOverload(call) = error {
         let types = call.argument_types();
         // The variables that a reason comes with say which.
-        if types.iter().any(|it| it.to_string() == NOT_KNOWN) {
+        if types.iter().any(|it| *it == NOT_KNOWN) {
             return "it needs what is not known of the call".to_owned();
         }
         let what = function_name(call.function());
