@@ -193,6 +193,10 @@ fn change(tray: &Tray, shown: Option<&Shown>, wanted: &Shown) -> tauri::Result<(
 impl Shown {
     fn new(status: &StatusView) -> Self {
         let cost = status.today_cost_pico_usd.as_deref().map_or_else(|| "–".into(), money::rounded);
+        let estimated = match status.today_estimated_pico_usd.as_deref() {
+            None | Some("0") => "",
+            Some(_) => ", part of it estimated",
+        };
         let simulated = if status.simulated { " (simulated)" } else { "" };
         let unknown = match status.today_unknown_cost {
             None | Some(0) => String::new(),
@@ -201,7 +205,9 @@ impl Shown {
         let live = status.live_calls;
         let calls = status.today_calls.map_or_else(|| "–".into(), |it| it.to_string());
         Self {
-            today: format!("Today: {cost}{unknown}{simulated} · {calls} calls · {live} live"),
+            today: format!(
+                "Today: {cost}{estimated}{unknown}{simulated} · {calls} calls · {live} live"
+            ),
             on: status.on,
             paused: status.capture.paused,
             connected: status.helper.state == HelperState::Connected,

@@ -9,6 +9,7 @@
 mod addressed;
 mod cases;
 mod catalogue;
+mod counted;
 mod credentials;
 mod endings;
 mod exact;

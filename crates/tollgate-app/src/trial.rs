@@ -14,7 +14,7 @@ use tokio::{
     sync::broadcast::error::RecvError,
 };
 use tollgate_core::{
-    Call, Format, PicoUsd, SocketCookie,
+    Call, Format, PicoUsd, SocketCookie, Usage,
     call::ErrorCode,
     price::PriceBook,
     provider::{Addressing, Auth, Endpoint},
@@ -391,7 +391,8 @@ fn answered(trial: &mut Trial, known: &Known, call: &Call, why: &str) {
     let served = call.model_served.as_deref().or(call.model_asked.as_deref()).unwrap_or("it");
     let took = call.timing.finished_us / 1_000;
     trial.answered = Finding::Good(format!("`{served}` answered in {took} ms"));
-    trial.usage = match (call.usage.input, call.usage.output) {
+    let told = if call.usage_counted { Usage::default() } else { call.usage };
+    trial.usage = match (told.input, told.output) {
         (None, None) => Finding::Bad("the answer tells none, so calls have no cost".to_owned()),
         (input, output) => {
             let count = |it: Option<u64>| it.map_or_else(|| "?".to_owned(), |it| it.to_string());

@@ -68,9 +68,20 @@ pub(crate) fn money(pico: Option<&str>) -> String {
         .map_or_else(|| UNKNOWN.to_owned(), |it| PicoUsd(it).to_string())
 }
 
-/// An amount, and how many calls are not in it because their cost is unknown.
-pub(crate) fn sum(pico: &str, unknown: u64) -> String {
+/// An amount, and what part of it is an estimate.
+pub(crate) fn estimated(pico: &str, estimated: &str) -> String {
     let amount = money(Some(pico));
+    match estimated {
+        "0" => amount,
+        all if all == pico => format!("{amount} (estimated)"),
+        part => format!("{amount}, of which {} estimated", money(Some(part))),
+    }
+}
+
+/// An amount, what part of it is an estimate, and how many calls are not in it because their cost is
+/// unknown.
+pub(crate) fn sum(pico: &str, estimated: &str, unknown: u64) -> String {
+    let amount = self::estimated(pico, estimated);
     if unknown == 0 { amount } else { format!("{amount} + {unknown} unknown") }
 }
 
@@ -158,7 +169,10 @@ mod tests {
     fn unknown_is_never_zero() {
         assert_eq!(money(None), "?");
         assert_eq!(money(Some("1500000000000")), "$1.50");
-        assert_eq!(sum("0", 2), "$0.00 + 2 unknown");
+        assert_eq!(sum("0", "0", 2), "$0.00 + 2 unknown");
+        let part = "$1.50, of which $0.25 estimated + 1 unknown";
+        assert_eq!(sum("1500000000000", "250000000000", 1), part);
+        assert_eq!(sum("250000000000", "250000000000", 0), "$0.25 (estimated)");
         assert_eq!(number(None), "?");
     }
 

@@ -23,7 +23,7 @@ pub enum Outcome {
 pub enum CostUnknown {
     /// No price row for the model on that day.
     NoPrice,
-    /// The provider did not say how many tokens it used.
+    /// The provider did not say how many tokens it used, and they could not be counted here.
     NoUsage,
     /// A kind of token or piece was used that the price row does not price.
     KindNotPriced,
@@ -134,6 +134,9 @@ pub struct Call {
     pub stop_reason: Option<String>,
     /// Tokens.
     pub usage: Usage,
+    /// Whether the gateway counted them itself, because the provider told none: then they are an
+    /// estimate, and so is `cost`.
+    pub usage_counted: bool,
     /// At which of its tiers the provider says it served the call; `None` when it does not say.
     pub service_tier: Option<ServiceTier>,
     /// What it cost.

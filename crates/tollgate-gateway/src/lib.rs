@@ -16,6 +16,7 @@ mod auth;
 mod call;
 mod capabilities;
 mod connection;
+mod counting;
 mod destination;
 mod error;
 mod fetch;

@@ -62,6 +62,14 @@ pub const CALLER_WAIT: Duration = Duration::from_millis(700);
 
 const _: () = assert!(CALLER_WAIT.as_millis() + COMMIT_EVERY.as_millis() < 1_000);
 
+/// How long the settlement of a call waits for its tokens to be counted, where its provider told
+/// none: as long as for its caller, both at once.
+pub(crate) const COUNT_WAIT: Duration = CALLER_WAIT;
+
+/// How many bytes of bodies may wait for their tokens to be counted: both of two calls with the
+/// longest that are kept. Calls beyond it stay uncounted.
+pub(crate) const COUNTING_BYTES_MAX: usize = 4 * BODY_KEEP_BYTES_MAX;
+
 /// How long a settled call waits for room in the ledger's queue before it is given up.
 pub const LEDGER_WAIT: Duration = Duration::from_secs(10);
 

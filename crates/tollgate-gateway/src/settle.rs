@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join};
 use http::StatusCode;
 use tokio::{
     runtime,
@@ -23,6 +23,7 @@ use tollgate_wire::{End, Report, Tap, coding::decode, response_id};
 
 use crate::{
     Connection, GatewayEvent, LiveCall, Observer, Sink,
+    counting::Counting,
     limits::{BODY_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, MODEL_BYTES_MAX, SETTLE_QUEUE_MAX, cut},
     live::Live,
     route::Routes,
@@ -77,6 +78,19 @@ pub(crate) struct Closed {
     pub(crate) routing: Option<Box<Routing>>,
 }
 
+impl Closed {
+    /// Ends the reading of the answer.
+    fn read_to_end(&mut self) {
+        self.reading = match std::mem::replace(&mut self.reading, Reading::Nothing) {
+            Reading::Tap(tap) => Reading::Report(Box::new(tap.finish(match self.ending {
+                Ending::Complete => End::Complete,
+                Ending::Error(..) | Ending::Dropped => End::Broken,
+            }))),
+            read @ (Reading::Nothing | Reading::Report(_)) => read,
+        };
+    }
+}
+
 /// How far the call came on the provider's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
@@ -94,6 +108,7 @@ pub(crate) struct Desk {
     pub(crate) ledger: Option<Arc<dyn Sink>>,
     pub(crate) live: Live,
     pub(crate) caller_wait: Duration,
+    counting: Counting,
     open: AtomicUsize,
     emptied: Notify,
 }
@@ -109,6 +124,7 @@ impl Desk {
             ledger,
             live: Live::default(),
             caller_wait,
+            counting: Counting::default(),
             open: AtomicUsize::new(0),
             emptied: Notify::new(),
         }
@@ -130,9 +146,12 @@ impl Desk {
         }
     }
 
-    async fn settle(&self, closed: Closed) {
-        let caller = closed.connection.caller_within(self.caller_wait).await;
-        let settled = worked_out(closed, caller.as_deref());
+    async fn settle(&self, mut closed: Closed) {
+        closed.read_to_end();
+        let (caller, counted) =
+            join(closed.connection.caller_within(self.caller_wait), self.counting.counted(&closed))
+                .await;
+        let settled = worked_out(closed, caller.as_deref(), counted);
         let call = Arc::clone(&settled.call);
         if let Some(ledger) = &self.ledger {
             ledger.record(settled).await;
@@ -198,21 +217,20 @@ fn outcome(ending: &Ending, report: Option<&Report>, status: Option<u16>) -> Out
     }
 }
 
-fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
+/// The row of a call whose answer has been read to its end. `counted` is what was counted here of its
+/// tokens.
+fn worked_out(closed: Closed, caller: Option<&Caller>, counted: Option<Usage>) -> Settled {
     let Closed { live, routes, ending, reading, timing, bodies, response_bytes, retries, .. } =
         closed;
     let (delivery, model_sent, routing) = (closed.delivery, closed.model_sent, closed.routing);
     let report = match reading {
-        Reading::Nothing => None,
+        Reading::Nothing | Reading::Tap(_) => None,
         Reading::Report(report) => Some(*report),
-        Reading::Tap(tap) => Some(tap.finish(match ending {
-            Ending::Complete => End::Complete,
-            Ending::Error(..) | Ending::Dropped => End::Broken,
-        })),
     };
     let outcome = outcome(&ending, report.as_ref(), live.status);
     let report = report.unwrap_or_default();
-    let bill = Bill::of(&live, &report, model_sent.as_deref(), delivery, &routes);
+    let usage = counted.unwrap_or(report.usage);
+    let bill = Bill::of(&live, &report, counted.as_ref(), model_sent.as_deref(), delivery, &routes);
     let message = match &ending {
         Ending::Error(_, message) => Some(message.clone()),
         Ending::Complete | Ending::Dropped => report.error.map(|it| it.message),
@@ -235,7 +253,8 @@ fn worked_out(closed: Closed, caller: Option<&Caller>) -> Settled {
         error_code: ending.code(),
         error_message: message.map(|it| cut(&it, ERROR_MESSAGE_BYTES_MAX).to_owned()),
         stop_reason: report.stop_reason,
-        usage: report.usage,
+        usage,
+        usage_counted: counted.is_some(),
         service_tier: report.service_tier,
         cost: bill.cost,
         cost_unknown: bill.unknown,
@@ -274,10 +293,12 @@ struct Bill {
 }
 
 impl Bill {
-    /// `model_sent` is the model that the provider was asked for, where that is not the client's.
+    /// `counted` is what was counted here, where the provider told nothing; `model_sent` the model that
+    /// it was asked for, where that is not the client's.
     fn of(
         live: &LiveCall,
         report: &Report,
+        counted: Option<&Usage>,
         model_sent: Option<&str>,
         delivery: Delivery,
         routes: &Routes,
@@ -295,14 +316,16 @@ impl Bill {
             return Self { cost: Some(PicoUsd::ZERO), unknown: None, price_id };
         }
         // What a provider said on the way is not what it bills at the end.
-        if !report.terminal_seen || model.is_none() {
+        let told = report.terminal_seen || counted.is_some();
+        if !told || model.is_none() {
             return Self { unknown: Some(CostUnknown::NoUsage), ..Self::default() };
         }
         let Some(row) = row else {
             return Self { unknown: Some(CostUnknown::NoPrice), ..Self::default() };
         };
         let price_id = Some(row.id.clone());
-        let bill = cost::price(&report.usage, report.service_tier, row);
+        let usage = counted.unwrap_or(&report.usage);
+        let bill = cost::price(usage, report.service_tier, row);
         match bill {
             // An item of the answer has a fee that nothing tells the amount of.
             Ok(_) if report.other_fees => {
@@ -317,7 +340,7 @@ impl Bill {
 /// Whether a call is one that costs money. Lists and counts of tokens are free everywhere, and so
 /// are calls that no provider saw, or that it refused without reporting any use. One that it may
 /// have seen and did not answer may well be billed: most go on generating.
-fn is_billed(live: &LiveCall, usage: &Usage, delivery: Delivery) -> bool {
+pub(crate) fn is_billed(live: &LiveCall, usage: &Usage, delivery: Delivery) -> bool {
     let by_nature = match live.operation {
         Operation::Generate | Operation::Embed => true,
         Operation::CountTokens | Operation::ListModels => false,

@@ -313,6 +313,7 @@ fn call(number: u64) -> Call {
         error_message: None,
         stop_reason: Some("stop".to_owned()),
         usage: Usage { input: Some(1_000), output: Some(300), ..Usage::default() },
+        usage_counted: false,
         service_tier: None,
         cost: Some(PicoUsd(850_000_000)),
         cost_unknown: None,

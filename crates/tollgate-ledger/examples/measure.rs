@@ -70,6 +70,7 @@ fn call(number: u64, calls: u64) -> Call {
             output: Some(300),
             ..Usage::default()
         },
+        usage_counted: false,
         service_tier: None,
         cost: Some(PicoUsd(850_000_000)),
         cost_unknown: None,

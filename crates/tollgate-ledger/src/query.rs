@@ -163,6 +163,11 @@ pub struct Sums {
     pub unknown_usage_calls: u64,
     /// What the others cost.
     pub cost: PicoUsd,
+    /// Those whose tokens the gateway counted itself, as far as it could: an estimate; see
+    /// [`Call::usage_counted`].
+    pub counted_calls: u64,
+    /// The part of `cost` that is an estimate for that.
+    pub estimated: PicoUsd,
     /// What the others used.
     pub tokens: TokenSums,
     /// When the first of them began.
@@ -269,6 +274,12 @@ pub struct TokenSums {
     pub output_audio: u64,
     /// See [`Usage::web_searches`].
     pub web_searches: u64,
+    /// See [`Usage::input_image`].
+    pub input_image: u64,
+    /// See [`Usage::output_image`].
+    pub output_image: u64,
+    /// See [`Usage::file_searches`].
+    pub file_searches: u64,
 }
 
 /// What of a call goes into its sums.
@@ -278,6 +289,7 @@ pub(crate) struct Counted {
     pub(crate) status: Option<u16>,
     pub(crate) outcome: Outcome,
     pub(crate) usage: Usage,
+    pub(crate) usage_counted: bool,
     pub(crate) cost: Option<PicoUsd>,
     pub(crate) cost_unknown: Option<CostUnknown>,
 }
@@ -290,6 +302,7 @@ impl Counted {
             status: call.status,
             outcome: call.outcome,
             usage,
+            usage_counted: call.usage_counted,
             cost: call.cost,
             cost_unknown: call.cost_unknown,
         }
@@ -315,6 +328,8 @@ impl Counted {
             },
             unknown_usage_calls: u64::from(usage_unknown),
             cost: self.cost.unwrap_or_default(),
+            counted_calls: u64::from(self.usage_counted),
+            estimated: self.cost.filter(|_| self.usage_counted).unwrap_or_default(),
             tokens: TokenSums {
                 input: count(self.usage.input),
                 cache_read: count(self.usage.cache_read),
@@ -325,6 +340,9 @@ impl Counted {
                 input_audio: count(self.usage.input_audio),
                 output_audio: count(self.usage.output_audio),
                 web_searches: count(self.usage.web_searches),
+                input_image: count(self.usage.input_image),
+                output_image: count(self.usage.output_image),
+                file_searches: count(self.usage.file_searches),
             },
             first_at_ms: Some(self.started_at_ms),
             last_at_ms: Some(self.started_at_ms),
@@ -347,6 +365,7 @@ impl Sums {
             (&mut self.unknown_costs.out_of_range, unknown.out_of_range),
             (&mut self.unknown_costs.fee_not_told, unknown.fee_not_told),
             (&mut self.unknown_usage_calls, other.unknown_usage_calls),
+            (&mut self.counted_calls, other.counted_calls),
             (&mut self.tokens.input, tokens.input),
             (&mut self.tokens.cache_read, tokens.cache_read),
             (&mut self.tokens.cache_write_5m, tokens.cache_write_5m),
@@ -356,10 +375,14 @@ impl Sums {
             (&mut self.tokens.input_audio, tokens.input_audio),
             (&mut self.tokens.output_audio, tokens.output_audio),
             (&mut self.tokens.web_searches, tokens.web_searches),
+            (&mut self.tokens.input_image, tokens.input_image),
+            (&mut self.tokens.output_image, tokens.output_image),
+            (&mut self.tokens.file_searches, tokens.file_searches),
         ] {
             *sum = sum.saturating_add(more);
         }
         self.cost = [self.cost, other.cost].into_iter().sum();
+        self.estimated = [self.estimated, other.estimated].into_iter().sum();
         self.first_at_ms = [self.first_at_ms, other.first_at_ms].into_iter().flatten().min();
         self.last_at_ms = self.last_at_ms.max(other.last_at_ms);
     }

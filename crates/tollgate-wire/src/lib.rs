@@ -55,6 +55,7 @@ pub mod sse;
 pub mod tap;
 pub mod text;
 mod tier;
+pub mod tokens;
 pub mod translate;
 
 pub use answer_id::response_id;

@@ -235,6 +235,6 @@ async fn the_admin_api_refreshes_sets_and_reprices() {
     let asked = serde_json::json!({"apply": true, "model": "gpt-5-mini"});
     let repriced: serde_json::Value = admin.post("/prices/reprice", &asked).await.unwrap();
     assert_eq!(repriced["models"][0]["newly_priced"], 1, "{repriced}");
-    insta::assert_snapshot!(serde_json::to_string(&shape(&repriced)).unwrap(), @r#"{"applied":"boolean","models":[{"provider":"string","model":"string","calls":"number","changed":"number","newly_priced":"number","cost_before_pico_usd":"string","unknown_before":"number","cost_after_pico_usd":"string","unknown_after":"number"}]}"#);
+    insta::assert_snapshot!(serde_json::to_string(&shape(&repriced)).unwrap(), @r#"{"applied":"boolean","models":[{"provider":"string","model":"string","calls":"number","changed":"number","newly_priced":"number","cost_before_pico_usd":"string","estimated_before_pico_usd":"string","unknown_before":"number","cost_after_pico_usd":"string","estimated_after_pico_usd":"string","unknown_after":"number"}]}"#);
     product.stop().await;
 }

@@ -796,6 +796,11 @@ export interface components {
             streaming: boolean;
             /** @description Tokens. */
             usage: components["schemas"]["UsageView"];
+            /**
+             * @description Whether the gateway counted them itself, because the provider told none: then they are an
+             *     estimate, and so is the cost.
+             */
+            usage_counted: boolean;
         };
         /** @description Which way the capture's switch is to be. */
         CaptureSwitch: {
@@ -920,6 +925,13 @@ export interface components {
             cost_pico_usd: string;
             /**
              * Format: int64
+             * @description Calls whose tokens the gateway counted itself, as far as it could: an estimate.
+             */
+            counted_usage: number;
+            /** @description The part of it that is an estimate, because the gateway counted the tokens itself. */
+            estimated_pico_usd: string;
+            /**
+             * Format: int64
              * @description Calls that failed or answered with an error status.
              */
             failed: number;
@@ -957,6 +969,8 @@ export interface components {
              * @description Where it ends.
              */
             end_ms: number;
+            /** @description The part of it that is an estimate. */
+            estimated_pico_usd: string;
             /**
              * Format: int64
              * @description Where the step begins.
@@ -1539,6 +1553,13 @@ export interface components {
             calls: number;
             /** @description Known cost in pico-dollars. */
             cost_pico_usd: string;
+            /**
+             * Format: int64
+             * @description Calls whose tokens the gateway counted itself, as far as it could: an estimate.
+             */
+            counted_usage: number;
+            /** @description The part of it that is an estimate. */
+            estimated_pico_usd: string;
             /** @description The executable last seen. */
             exe?: string | null;
             /**
@@ -1734,6 +1755,10 @@ export interface components {
             cost_after_pico_usd: string;
             /** @description What is known of their cost before, in pico-dollars. */
             cost_before_pico_usd: string;
+            /** @description The part of that which is an estimate. */
+            estimated_after_pico_usd: string;
+            /** @description The part of that which is an estimate. */
+            estimated_before_pico_usd: string;
             /** @description The model. */
             model: string;
             /**
@@ -1938,10 +1963,12 @@ export interface components {
              */
             today_calls?: number | null;
             /**
-             * @description Known cost since local midnight, in pico-dollars; like the next two, `null` when the ledger
-             *     cannot be read.
+             * @description Known cost since local midnight, in pico-dollars; like the next three, `null` when the
+             *     ledger cannot be read.
              */
             today_cost_pico_usd?: string | null;
+            /** @description The part of it that is an estimate. */
+            today_estimated_pico_usd?: string | null;
             /**
              * Format: int64
              * @description Of them, calls whose cost is unknown.
@@ -2079,7 +2106,7 @@ export interface components {
             cache_write_5m?: number | null;
             /**
              * Format: int64
-             * @description Searches of stored files that the provider ran and bills by the piece; not in sums.
+             * @description Searches of stored files that the provider ran and bills by the piece.
              */
             file_searches?: number | null;
             /**
@@ -2094,7 +2121,7 @@ export interface components {
             input_audio?: number | null;
             /**
              * Format: int64
-             * @description The part of `input` that was pictures; not in sums.
+             * @description The part of `input` that was pictures.
              */
             input_image?: number | null;
             /**
@@ -2109,7 +2136,7 @@ export interface components {
             output_audio?: number | null;
             /**
              * Format: int64
-             * @description The part of `output` that was pictures; not in sums.
+             * @description The part of `output` that was pictures.
              */
             output_image?: number | null;
             /**

@@ -4,6 +4,7 @@ import { isUnknownSum, Money } from "@/components/Money";
 import { Toggle } from "@/components/Toggle";
 import { cn } from "@/lib/cn";
 import { count, plural, UNKNOWN } from "@/lib/format";
+import { exactDollars } from "@/lib/money";
 import { href } from "@/lib/route";
 import { useApp, useStatus } from "./context";
 import { TurnOff } from "./TurnOff";
@@ -39,20 +40,25 @@ export function Header({ title }: { title: string }) {
 
 function Today({ status }: { status: StatusView }) {
   const { today_cost_pico_usd: cost, today_unknown_cost: unknown } = status;
+  const estimated = BigInt(status.today_estimated_pico_usd ?? 0) > 0n;
   if (cost == null || unknown == null) return UNKNOWN;
   if (isUnknownSum(cost, unknown)) return <span className="text-warn">{count(unknown)} unknown</span>;
   return (
     <>
+      {estimated && <span className="text-muted">≈ </span>}
       <Money pico={cost} />
       {unknown > 0 && <span className="ml-1 text-warn">+ {count(unknown)} unknown</span>}
     </>
   );
 }
 
-function todayHint({ today_calls: calls, today_unknown_cost: unknown }: StatusView): string {
+function todayHint(status: StatusView): string {
+  const { today_calls: calls, today_unknown_cost: unknown } = status;
+  const part = BigInt(status.today_estimated_pico_usd ?? 0);
   if (calls == null || unknown == null) return "The ledger cannot be read; Doctor says why";
   const left = unknown > 0 ? `, ${count(unknown)} of unknown cost and not in the sum` : "";
-  return `${plural(calls, "call")} since midnight${left}`;
+  const estimated = part > 0n ? `, ${exactDollars(part)} of it estimated` : "";
+  return `${plural(calls, "call")} since midnight${estimated}${left}`;
 }
 
 function Figure(props: { name: string; hint: string; href: string; children: ReactNode }) {

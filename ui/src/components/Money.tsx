@@ -6,7 +6,7 @@ const BLANK = "\u2007";
 
 const WHY: Record<string, string> = {
   "no-price": "No price is known for this model.",
-  "no-usage": "The provider did not say how many tokens it used.",
+  "no-usage": "The provider did not say how many tokens it used, and they could not be counted here.",
   "kind-not-priced": "A kind of token or piece was used that the price list does not price.",
   "out-of-range": "The provider claims more tokens than any amount of money can pay for.",
   "fee-not-told": "The provider ran something with a fee that its answer does not tell the amount of.",
@@ -29,11 +29,26 @@ export function Money(props: { pico: string; decimals?: number; digits?: number 
   );
 }
 
-/** A sum of costs that leaves out `unknown` calls; without any that is known it is unknown itself. */
-export function CostSum(props: { pico: string; unknown: number; decimals?: number; digits?: number }) {
-  const { unknown, ...amount } = props;
+/**
+ * A sum of costs of which `estimated` is an estimate, and that leaves out `unknown` calls; without any that is known it
+ * is unknown itself.
+ */
+export function CostSum(props: {
+  pico: string;
+  estimated: string;
+  unknown: number;
+  decimals?: number;
+  digits?: number;
+}) {
+  const { unknown, estimated, ...amount } = props;
   const left = `The cost of ${plural(unknown, "call")} is unknown`;
-  if (unknown === 0) return <Money {...amount} />;
+  if (unknown === 0)
+    return (
+      <>
+        <Money {...amount} />
+        <Estimated of={amount.pico} part={estimated} />
+      </>
+    );
   if (isUnknownSum(amount.pico, unknown))
     return (
       <span className="text-warn" title={`${left}.`}>
@@ -43,8 +58,30 @@ export function CostSum(props: { pico: string; unknown: number; decimals?: numbe
   return (
     <>
       <Money {...amount} />
+      <Estimated of={amount.pico} part={estimated} />
       <Unknown count={unknown} title={`${left} and not in this sum.`} />
     </>
+  );
+}
+
+const COUNTED_HERE = "The provider told no tokens: the gateway counted them with the model's own tokenizer.";
+
+/** That a part of an amount is an estimate, or all of it; nothing where none is. */
+export function Estimated({ of, part }: { of: string; part: string }) {
+  if (BigInt(part) === 0n) return null;
+  return (
+    <div className="text-xs text-muted" title={`Exactly ${exactDollars(part)}. ${COUNTED_HERE}`}>
+      {of === part ? "estimated" : `${shortDollars(part)} estimated`}
+    </div>
+  );
+}
+
+/** That one call's figure is an estimate. */
+export function EstimateMark() {
+  return (
+    <span className="text-muted" title={`An estimate. ${COUNTED_HERE}`}>
+      ≈{" "}
+    </span>
   );
 }
 

@@ -28,6 +28,7 @@ export function aStatus(over: Partial<StatusView> = {}): StatusView {
     address: "127.0.0.1:4141",
     simulated: false,
     today_cost_pico_usd: "1234567890123",
+    today_estimated_pico_usd: "0",
     today_calls: 212,
     today_unknown_cost: 0,
     live_calls: 2,
@@ -93,6 +94,7 @@ export function aCall(at: number, over: Partial<CallView> = {}): CallView {
       output: 356,
       reasoning: null,
     },
+    usage_counted: false,
     cost_pico_usd: "14352000000",
     cost_unknown: null,
     first_byte_us: 412_000,
@@ -336,7 +338,9 @@ export function aProgram(program: string | null, over: Partial<ProgramView> = {}
     failed: 0,
     unknown_cost: 0,
     unknown_usage: 0,
+    counted_usage: 0,
     cost_pico_usd: "1034500000000",
+    estimated_pico_usd: "0",
     usage: {
       input: 214_211,
       cache_read: 3_104_220,
@@ -355,8 +359,10 @@ export function aProgram(program: string | null, over: Partial<ProgramView> = {}
 
 /** A sum over calls. */
 export function aCostRow(key: string | null, over: Partial<CostRowView> = {}): CostRowView {
-  const { calls, failed, unknown_cost, cost_pico_usd, usage } = aProgram(key);
-  return { key, calls, failed, unknown_cost, unknown_usage: 0, cost_pico_usd, usage, ...over };
+  const { calls, failed, unknown_cost, counted_usage, cost_pico_usd, estimated_pico_usd, usage } =
+    aProgram(key);
+  const costs = { unknown_cost, unknown_usage: 0, counted_usage, cost_pico_usd, estimated_pico_usd };
+  return { key, calls, failed, ...costs, usage, ...over };
 }
 
 /** Costs by model, of two models, in half a day beside the one before. */
@@ -388,6 +394,7 @@ export function someCosts(over: Partial<CostsView> = {}): CostsView {
       calls: at < 13 ? at * 2 : 0,
       unknown_cost: at === 9 ? 3 : 0,
       cost_pico_usd: at < 13 ? String(((at * 37) % 11) * 12_500_000_000) : "0",
+      estimated_pico_usd: "0",
     })),
     step: "hour",
     simulated: false,

@@ -339,6 +339,7 @@ mod tests {
             error_message: None,
             stop_reason: None,
             usage,
+            usage_counted: false,
             service_tier: None,
             cost: Some(cost),
             cost_unknown: None,

@@ -46,9 +46,9 @@ fn usage_of(sums: &Sums) -> UsageView {
         input_audio: Some(it.input_audio),
         output_audio: Some(it.output_audio),
         web_searches: Some(it.web_searches),
-        input_image: None,
-        output_image: None,
-        file_searches: None,
+        input_image: Some(it.input_image),
+        output_image: Some(it.output_image),
+        file_searches: Some(it.file_searches),
     }
 }
 
@@ -61,7 +61,9 @@ pub fn cost_row(key: Option<String>, sums: &Sums) -> CostRowView {
         failed: sums.failed_calls,
         unknown_cost: sums.unknown_costs.calls(),
         unknown_usage: sums.unknown_usage_calls,
+        counted_usage: sums.counted_calls,
         cost_pico_usd: money(sums.cost),
+        estimated_pico_usd: money(sums.estimated),
         usage: usage_of(sums),
     }
 }
@@ -168,6 +170,7 @@ impl From<&Call> for CallView {
             error_message: it.error_message.clone(),
             stop_reason: it.stop_reason.clone(),
             usage: UsageView::from(&it.usage),
+            usage_counted: it.usage_counted,
             service_tier: it.service_tier.map(|it| it.as_str().to_owned()),
             cost_pico_usd: it.cost.map(money),
             cost_unknown: it.cost_unknown.map(|it| cost_unknown(it).to_owned()),
@@ -203,6 +206,7 @@ pub fn live_call(it: &LiveCall, now: UnixMs) -> CallView {
         error_message: None,
         stop_reason: None,
         usage: UsageView::default(),
+        usage_counted: false,
         service_tier: None,
         cost_pico_usd: None,
         cost_unknown: None,

@@ -224,6 +224,7 @@ fn step_view(it: &SeriesPoint) -> CostStepView {
         calls: it.sums.calls,
         unknown_cost: it.sums.unknown_costs.calls(),
         cost_pico_usd: convert::money(it.sums.cost),
+        estimated_pico_usd: convert::money(it.sums.estimated),
     }
 }
 

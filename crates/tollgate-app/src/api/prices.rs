@@ -186,10 +186,14 @@ pub struct RepricedModelView {
     pub newly_priced: u64,
     /// What is known of their cost before, in pico-dollars.
     pub cost_before_pico_usd: String,
+    /// The part of that which is an estimate.
+    pub estimated_before_pico_usd: String,
     /// How many had none.
     pub unknown_before: u64,
     /// What is known of it after.
     pub cost_after_pico_usd: String,
+    /// The part of that which is an estimate.
+    pub estimated_after_pico_usd: String,
     /// How many have none.
     pub unknown_after: u64,
 }
@@ -293,8 +297,10 @@ pub async fn reprice_calls(
         changed: it.changed,
         newly_priced: it.newly_priced,
         cost_before_pico_usd: money(it.cost_before),
+        estimated_before_pico_usd: money(it.estimated_before),
         unknown_before: it.unknown_before,
         cost_after_pico_usd: money(it.cost_after),
+        estimated_after_pico_usd: money(it.estimated_after),
         unknown_after: it.unknown_after,
     });
     Ok(Json(RepriceView { applied: asked.apply, models: models.collect() }))

@@ -90,6 +90,7 @@ pub async fn status(app: &Arc<App>) -> StatusView {
         listen: listen.map(|it| it.to_string()),
         simulated: app.is_simulated(),
         today_cost_pico_usd: totals.as_ref().map(|it| convert::money(it.cost)),
+        today_estimated_pico_usd: totals.as_ref().map(|it| convert::money(it.estimated)),
         today_calls: totals.as_ref().map(|it| it.calls),
         today_unknown_cost: totals.as_ref().map(|it| it.unknown_costs.calls()),
         live_calls: u64::try_from(app.gateway().live().len()).unwrap_or(u64::MAX),

@@ -28,13 +28,13 @@ pub struct UsageView {
     pub input_audio: Option<u64>,
     /// The part of `output` that was audio.
     pub output_audio: Option<u64>,
-    /// The part of `input` that was pictures; not in sums.
+    /// The part of `input` that was pictures.
     pub input_image: Option<u64>,
-    /// The part of `output` that was pictures; not in sums.
+    /// The part of `output` that was pictures.
     pub output_image: Option<u64>,
     /// Web searches that the provider ran and bills by the piece.
     pub web_searches: Option<u64>,
-    /// Searches of stored files that the provider ran and bills by the piece; not in sums.
+    /// Searches of stored files that the provider ran and bills by the piece.
     pub file_searches: Option<u64>,
 }
 
@@ -106,6 +106,9 @@ pub struct CallView {
     pub stop_reason: Option<String>,
     /// Tokens.
     pub usage: UsageView,
+    /// Whether the gateway counted them itself, because the provider told none: then they are an
+    /// estimate, and so is the cost.
+    pub usage_counted: bool,
     /// The tier that the provider says it served the call at: `standard`, `flex`, `priority`,
     /// `batch` or `other`.
     pub service_tier: Option<String>,
@@ -484,8 +487,12 @@ pub struct CostRowView {
     pub unknown_cost: u64,
     /// Calls that used tokens nobody counted: they are not in the usage.
     pub unknown_usage: u64,
+    /// Calls whose tokens the gateway counted itself, as far as it could: an estimate.
+    pub counted_usage: u64,
     /// Known cost in pico-dollars.
     pub cost_pico_usd: String,
+    /// The part of it that is an estimate, because the gateway counted the tokens itself.
+    pub estimated_pico_usd: String,
     /// Tokens, as far as known; `null` when no call's are.
     pub usage: UsageView,
 }
@@ -514,6 +521,8 @@ pub struct CostStepView {
     pub unknown_cost: u64,
     /// Known cost in pico-dollars.
     pub cost_pico_usd: String,
+    /// The part of it that is an estimate.
+    pub estimated_pico_usd: String,
 }
 
 /// Calls whose cost is unknown for one reason.
@@ -585,8 +594,12 @@ pub struct ProgramView {
     pub unknown_cost: u64,
     /// Calls that used tokens nobody counted: they are not in the usage.
     pub unknown_usage: u64,
+    /// Calls whose tokens the gateway counted itself, as far as it could: an estimate.
+    pub counted_usage: u64,
     /// Known cost in pico-dollars.
     pub cost_pico_usd: String,
+    /// The part of it that is an estimate.
+    pub estimated_pico_usd: String,
     /// Tokens, as far as known; `null` when no call's are.
     pub usage: UsageView,
     /// First call.
@@ -696,9 +709,11 @@ pub struct StatusView {
     pub address: String,
     /// Whether the built-in simulator stands in for the providers.
     pub simulated: bool,
-    /// Known cost since local midnight, in pico-dollars; like the next two, `null` when the ledger
-    /// cannot be read.
+    /// Known cost since local midnight, in pico-dollars; like the next three, `null` when the
+    /// ledger cannot be read.
     pub today_cost_pico_usd: Option<String>,
+    /// The part of it that is an estimate.
+    pub today_estimated_pico_usd: Option<String>,
     /// Calls since local midnight.
     pub today_calls: Option<u64>,
     /// Of them, calls whose cost is unknown.

@@ -37,10 +37,14 @@ pub struct ModelChange {
     pub newly_priced: u64,
     /// What is known of the cost of all of them before.
     pub cost_before: PicoUsd,
+    /// The part of that which is an estimate.
+    pub estimated_before: PicoUsd,
     /// How many had no known cost before.
     pub unknown_before: u64,
     /// What is known of it then.
     pub cost_after: PicoUsd,
+    /// The part of that which is an estimate.
+    pub estimated_after: PicoUsd,
     /// How many have no known cost then.
     pub unknown_after: u64,
 }
@@ -175,6 +179,10 @@ fn count(changes: &mut Changes, call: &Call, model: &str, change: Option<&CostCh
     of_model.unknown_after += u64::from(after.is_none());
     add(&mut of_model.cost_before, call.cost);
     add(&mut of_model.cost_after, after);
+    if call.usage_counted {
+        add(&mut of_model.estimated_before, call.cost);
+        add(&mut of_model.estimated_after, after);
+    }
 }
 
 #[cfg(test)]
@@ -216,6 +224,7 @@ mod tests {
             error_message: None,
             stop_reason: None,
             usage: Usage { input: Some(10), output: Some(1), ..Usage::default() },
+            usage_counted: false,
             service_tier: None,
             cost: cost.map(PicoUsd),
             cost_unknown,

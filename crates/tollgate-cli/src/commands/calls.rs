@@ -139,8 +139,8 @@ fn row(call: &CallView) -> Vec<String> {
         program,
         call.provider.clone().unwrap_or_else(|| "-".to_owned()),
         model.cloned().unwrap_or_else(|| "-".to_owned()),
-        output::number(prompt(&call.usage)),
-        output::number(call.usage.output),
+        tokens(call, prompt(&call.usage)),
+        tokens(call, call.usage.output),
         cost(call),
         output::micros(call.duration_us),
         status(call),
@@ -154,12 +154,24 @@ pub(super) fn prompt(usage: &UsageView) -> Option<u64> {
     usage.input.map(|it| it + cached.into_iter().flatten().sum::<u64>())
 }
 
-fn cost(call: &CallView) -> String {
+/// A count, marked where it is an estimate.
+fn tokens(call: &CallView, count: Option<u64>) -> String {
+    let mark = if call.usage_counted && count.is_some() { "~" } else { "" };
+    format!("{mark}{}", output::number(count))
+}
+
+pub(super) fn cost(call: &CallView) -> String {
     if call.cost_pico_usd.is_none() && call.cost_unknown.is_none() {
         return "-".to_owned();
     }
-    let simulated = if call.simulated { " (simulated)" } else { "" };
-    format!("{}{simulated}", output::money(call.cost_pico_usd.as_deref()))
+    let estimated = call.usage_counted && call.cost_pico_usd.is_some();
+    let mark = match (estimated, call.simulated) {
+        (true, true) => " (simulated, estimated)",
+        (true, false) => " (estimated)",
+        (false, true) => " (simulated)",
+        (false, false) => "",
+    };
+    format!("{}{mark}", output::money(call.cost_pico_usd.as_deref()))
 }
 
 fn status(call: &CallView) -> String {
@@ -245,6 +257,11 @@ fn print_detail(detail: &CallDetail) -> Result<()> {
     }
     if let Some(tier) = &call.service_tier {
         output::line(&format!("tier      {tier}"))?;
+    }
+    if call.usage_counted {
+        let (input, output) = (tokens(call, prompt(&call.usage)), tokens(call, call.usage.output));
+        output::line(&format!("tokens    {input} in, {output} out"))?;
+        output::line("          counted here, an estimate: the provider told none")?;
     }
     for it in &detail.cost_lines {
         output::line(&format!(

@@ -33,6 +33,13 @@ pub(super) async fn costs(args: CostsArgs) -> Result<()> {
     if costs.simulated {
         output::note("These calls went to the built-in simulator: nobody is billed.");
     }
+    let counted = costs.total.counted_usage;
+    if counted > 0 {
+        let noun = if counted == 1 { "call" } else { "calls" };
+        output::note(&format!(
+            "The providers of {counted} {noun} told no tokens: they were counted here, an estimate."
+        ));
+    }
     for it in &costs.unknown {
         let (calls, reason) = (it.calls, &it.reason);
         let noun = if calls == 1 { "call" } else { "calls" };
@@ -58,7 +65,11 @@ fn cells(key: &str, row: &CostRowView) -> Vec<String> {
         output::number(prompt(&row.usage)),
         output::number(row.usage.cache_read),
         output::number(row.usage.output),
-        output::money((!nothing).then_some(&row.cost_pico_usd)),
+        if nothing {
+            output::UNKNOWN.to_owned()
+        } else {
+            output::estimated(&row.cost_pico_usd, &row.estimated_pico_usd)
+        },
         row.unknown_cost.to_string(),
     ]
 }

@@ -299,8 +299,8 @@ async fn reprice(asked: RepriceCalls, json: Json) -> Result<()> {
             it.calls.to_string(),
             it.changed.to_string(),
             it.newly_priced.to_string(),
-            output::sum(&it.cost_before_pico_usd, it.unknown_before),
-            output::sum(&it.cost_after_pico_usd, it.unknown_after),
+            output::sum(&it.cost_before_pico_usd, &it.estimated_before_pico_usd, it.unknown_before),
+            output::sum(&it.cost_after_pico_usd, &it.estimated_after_pico_usd, it.unknown_after),
         ]
     });
     output::table(&header, rows)?;

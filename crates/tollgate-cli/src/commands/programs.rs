@@ -20,7 +20,7 @@ pub(super) async fn programs(since: &str, json: Json) -> Result<()> {
             it.projects.join(", "),
             it.calls.to_string(),
             it.failed.to_string(),
-            output::sum(&it.cost_pico_usd, it.unknown_cost),
+            output::sum(&it.cost_pico_usd, &it.estimated_pico_usd, it.unknown_cost),
             output::number(it.packets),
             it.last_seen_ms.map_or_else(|| output::UNKNOWN.to_owned(), output::day_and_time),
         ]

@@ -231,8 +231,8 @@ fn print(trial: &TrialView) -> Result<()> {
         };
         output::line(&format!("{:<11} {mark:<7} {detail}", finding.what))?;
     }
-    if trial.call.is_some() {
-        let cost = output::money(trial.cost_pico_usd.as_deref());
+    if let Some(call) = &trial.call {
+        let cost = super::calls::cost(call);
         output::line(&format!("{:<11} {:<7} {cost}", "cost", ""))?;
     }
     Ok(())

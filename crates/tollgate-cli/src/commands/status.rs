@@ -91,7 +91,8 @@ fn print(status: &StatusView) -> Result<()> {
 fn today(status: &StatusView) -> String {
     match (&status.today_cost_pico_usd, status.today_unknown_cost, status.today_calls) {
         (Some(cost), Some(unknown), Some(calls)) => {
-            format!("{}, {calls} calls", output::sum(cost, unknown))
+            let estimated = status.today_estimated_pico_usd.as_deref().unwrap_or("0");
+            format!("{}, {calls} calls", output::sum(cost, estimated, unknown))
         }
         _ => "unknown: the ledger cannot be read".to_owned(),
     }

@@ -16,7 +16,8 @@ const COLUMNS: &str = "c.id, c.started_at_ms, c.operation, c.method, c.path, c.s
      c.cost_pico_usd, c.cost_unknown, c.price_id, c.received_us, c.connected_us, \
      c.connect_took_us, c.headers_us, c.first_byte_us, c.first_token_us, c.finished_us, \
      c.request_bytes, c.response_bytes, c.retries, c.client_cookie, c.upstream_cookie, \
-     c.service_tier, c.input_image_tokens, c.output_image_tokens, c.file_searches";
+     c.service_tier, c.input_image_tokens, c.output_image_tokens, c.file_searches, \
+     c.usage_counted";
 
 /// `CROSS JOIN` keeps SQLite from walking the dimensions first.
 const JOINS: &str = "calls c CROSS JOIN dimensions d ON d.id = c.dimension_id \
@@ -29,9 +30,9 @@ const INSERT: &str = "INSERT INTO calls (id, started_at_ms, caller_id, dimension
      cost_pico_usd, cost_unknown, price_id, received_us, connected_us, connect_took_us, \
      headers_us, first_byte_us, first_token_us, finished_us, request_bytes, response_bytes, \
      retries, client_cookie, upstream_cookie, service_tier, input_image_tokens, \
-     output_image_tokens, file_searches) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+     output_image_tokens, file_searches, usage_counted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
      ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, \
-     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41)";
+     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42)";
 
 /// The usage that is stored: counts that cannot be believed become unknown.
 pub(crate) fn believed(usage: &Usage) -> Usage {
@@ -103,6 +104,7 @@ pub(crate) fn insert(
         usage.input_image.map(size),
         usage.output_image.map(size),
         usage.file_searches.map(size),
+        call.usage_counted,
     ])
 }
 
@@ -205,7 +207,8 @@ fn list_of_dimensions(
 const COUNTED: &str = "dimension_id, started_at_ms, operation, status, outcome, input_tokens, \
      cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, \
      reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
-     cost_pico_usd, cost_unknown";
+     input_image_tokens, output_image_tokens, file_searches, usage_counted, cost_pico_usd, \
+     cost_unknown";
 
 /// The sums of each call in order of time: when it began, its dimension, its sums.
 pub(crate) fn each_sum(
@@ -249,7 +252,8 @@ fn read_counted(columns: &mut Columns<'_, '_>) -> rusqlite::Result<(i64, Counted
         operation: columns.name()?,
         status: columns.take()?,
         outcome: columns.name()?,
-        usage: read_usage(columns)?,
+        usage: read_all_usage(columns)?,
+        usage_counted: columns.take()?,
         cost: columns.take::<Option<i64>>()?.map(PicoUsd),
         cost_unknown: columns.name_or_null()?,
     };
@@ -424,6 +428,7 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
         error_message: columns.take()?,
         stop_reason: columns.take()?,
         usage: read_usage(columns)?,
+        usage_counted: false,
         service_tier: None,
         cost: columns.take::<Option<i64>>()?.map(PicoUsd),
         cost_unknown: columns.name_or_null()?,
@@ -447,6 +452,7 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
     call.usage.input_image = columns.take()?;
     call.usage.output_image = columns.take()?;
     call.usage.file_searches = columns.take()?;
+    call.usage_counted = columns.take()?;
     let dimension = dimensions::read(columns)?;
     call.provider = dimension.provider;
     call.simulated = dimension.simulated;
@@ -462,7 +468,18 @@ fn cookie(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Option<SocketCookie
     Ok(stored.map(|it| SocketCookie(it.cast_unsigned())))
 }
 
-/// The kinds that are summed; the others stand in columns of their own behind.
+/// Every kind, one behind the other.
+fn read_all_usage(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Usage> {
+    let first = read_usage(columns)?;
+    Ok(Usage {
+        input_image: columns.take()?,
+        output_image: columns.take()?,
+        file_searches: columns.take()?,
+        ..first
+    })
+}
+
+/// The kinds that the table had first; the others stand in columns behind all else.
 fn read_usage(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Usage> {
     Ok(Usage {
         input: columns.take()?,

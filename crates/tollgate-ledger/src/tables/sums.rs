@@ -32,7 +32,8 @@ const COLUMNS: &str = "calls, failed_calls, cancelled_calls, no_price_calls, no_
      kind_not_priced_calls, tier_not_priced_calls, out_of_range_calls, fee_not_told_calls, \
      unknown_usage_calls, cost_pico_usd, input_tokens, cache_read_tokens, cache_write_5m_tokens, \
      cache_write_1h_tokens, output_tokens, reasoning_tokens, input_audio_tokens, \
-     output_audio_tokens, web_searches, first_at_ms, last_at_ms";
+     output_audio_tokens, web_searches, input_image_tokens, output_image_tokens, file_searches, \
+     counted_calls, estimated_pico_usd, first_at_ms, last_at_ms";
 
 impl Table {
     const fn name(self) -> &'static str {
@@ -78,7 +79,7 @@ impl Table {
         let sql = format!(
             "INSERT INTO {table} (began_at_ms, {key_column}, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, \
              ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-             ?23, ?24) ON CONFLICT DO UPDATE SET {added}, \
+             ?23, ?24, ?25, ?26, ?27, ?28, ?29) ON CONFLICT DO UPDATE SET {added}, \
              first_at_ms = min(first_at_ms, excluded.first_at_ms), \
              last_at_ms = max(last_at_ms, excluded.last_at_ms)"
         );
@@ -106,6 +107,11 @@ impl Table {
             size(tokens.input_audio),
             size(tokens.output_audio),
             size(tokens.web_searches),
+            size(tokens.input_image),
+            size(tokens.output_image),
+            size(tokens.file_searches),
+            size(sums.counted_calls),
+            sums.estimated.0,
             sums.first_at_ms.map_or(began_at_ms, |it| it.0),
             sums.last_at_ms.map_or(began_at_ms, |it| it.0),
         ])?;
@@ -301,7 +307,12 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Sums> {
             input_audio: columns.take()?,
             output_audio: columns.take()?,
             web_searches: columns.take()?,
+            input_image: columns.take()?,
+            output_image: columns.take()?,
+            file_searches: columns.take()?,
         },
+        counted_calls: columns.take()?,
+        estimated: PicoUsd(columns.take()?),
         first_at_ms: columns.take::<Option<i64>>()?.map(UnixMs),
         last_at_ms: columns.take::<Option<i64>>()?.map(UnixMs),
     })

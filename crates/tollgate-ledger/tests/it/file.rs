@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use rusqlite::Connection;
-use tollgate_core::{Call, Routing, Usage};
+use tollgate_core::{Call, PicoUsd, Routing, Usage};
 use tollgate_ledger::{
     CallQuery, CostKey, CostRow, Ledger, LedgerConfig, LedgerError, Reader, SumQuery,
 };
@@ -43,7 +43,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(file(dir.path())).unwrap();
 
     let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
-    assert!(matches!(error, LedgerError::Newer { found: 99, known: 7, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 8, .. }), "{error}");
     assert!(error.to_string().contains("use the newer program"), "{error}");
     let error = Reader::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -96,7 +96,8 @@ fn a_damaged_ledger_is_refused_with_what_to_do() {
 fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     let usage =
         Usage { input_image: None, output_image: None, file_searches: None, ..full(1).usage };
-    let before_pictures = Call { usage, ..full(1) };
+    let before_counting = Call { usage_counted: false, ..full(1) };
+    let before_pictures = Call { usage, ..before_counting.clone() };
     let before_tiers = Call { service_tier: None, ..before_pictures.clone() };
     upgrades(1, include_str!("../../fixtures/v1.sql"), &before_tiers);
     upgrades(2, include_str!("../../fixtures/v2.sql"), &before_tiers);
@@ -104,6 +105,7 @@ fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     upgrades(4, include_str!("../../fixtures/v4.sql"), &before_pictures);
     upgrades(5, include_str!("../../fixtures/v5.sql"), &before_pictures);
     upgrades(6, include_str!("../../fixtures/v6.sql"), &before_pictures);
+    upgrades(7, include_str!("../../fixtures/v7.sql"), &before_counting);
 }
 
 fn upgrades(version: u32, dump: &str, call: &Call) {
@@ -125,6 +127,10 @@ fn upgrades(version: u32, dump: &str, call: &Call) {
     assert_eq!(said, crate::bodies("asked", "answered"));
     let totals = ledger.reader().totals(&SumQuery::default()).unwrap();
     assert_eq!((totals.calls, totals.cost), (2, full(1).cost.unwrap()));
+    assert_eq!((totals.counted_calls, totals.estimated), (0, PicoUsd::ZERO));
+    let pieces = (totals.tokens.input_image, totals.tokens.file_searches);
+    let usage = &call.usage;
+    assert_eq!(pieces, (usage.input_image.unwrap_or(0), usage.file_searches.unwrap_or(0)));
     let days = ledger.reader().costs(CostKey::Day, &SumQuery::default()).unwrap();
     let day = CostRow { key: Some("2026-11-23".to_owned()), sums: totals };
     assert_eq!(days, [day]);

@@ -61,6 +61,7 @@ fn spread() -> Vec<Call> {
                 } else {
                     Usage::default()
                 },
+                usage_counted: any(5) == 0,
                 cost: known.then(|| PicoUsd(any(1_000_000).into())),
                 cost_unknown: (!known).then_some(REASONS[any(6) as usize]),
                 ..full(number)
@@ -101,6 +102,10 @@ fn by_hand<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Sums {
         let broken = call.cost_unknown == Some(CostUnknown::NoUsage);
         sums.unknown_usage_calls += u64::from(uncounted || broken);
         sums.cost.0 += call.cost.unwrap_or_default().0;
+        if call.usage_counted {
+            sums.counted_calls += 1;
+            sums.estimated.0 += call.cost.unwrap_or_default().0;
+        }
         let mut add = |sum: fn(&mut Sums) -> &mut u64, count: Option<u64>| {
             *sum(&mut sums) += count.unwrap_or_default();
         };
@@ -113,6 +118,9 @@ fn by_hand<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Sums {
         add(|it| &mut it.tokens.input_audio, call.usage.input_audio);
         add(|it| &mut it.tokens.output_audio, call.usage.output_audio);
         add(|it| &mut it.tokens.web_searches, call.usage.web_searches);
+        add(|it| &mut it.tokens.input_image, call.usage.input_image);
+        add(|it| &mut it.tokens.output_image, call.usage.output_image);
+        add(|it| &mut it.tokens.file_searches, call.usage.file_searches);
         let at = call.started_at_ms;
         sums.first_at_ms = Some(sums.first_at_ms.map_or(at, |it| it.min(at)));
         sums.last_at_ms = Some(sums.last_at_ms.map_or(at, |it| it.max(at)));

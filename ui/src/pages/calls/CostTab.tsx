@@ -17,6 +17,12 @@ export function CostTab({ detail }: { detail: CallDetail }) {
           {whyUnknown(call.cost_unknown)} It counts in no sum, and every sum says how many such calls it
           leaves out.
         </p>
+        {call.usage_counted && (
+          <p>
+            Counted here as far as it could be: {count(call.usage.input)} tokens in,{" "}
+            {count(call.usage.output)} out.
+          </p>
+        )}
       </EmptyState>
     );
   }
@@ -26,6 +32,12 @@ export function CostTab({ detail }: { detail: CallDetail }) {
       {call.simulated && (
         <p className="rounded-md border border-warn-line bg-warn-fill px-3 py-1.5 text-sm text-warn">
           The simulator answered: nobody is billed. This is what the call would cost at the provider named.
+        </p>
+      )}
+      {call.usage_counted && (
+        <p className="rounded-md border border-warn-line bg-warn-fill px-3 py-1.5 text-sm text-warn">
+          An estimate: the provider told no tokens, so they were counted here with the model's own tokenizer,
+          as far as the answer came. What was read from a cache is not known, and counts as read afresh.
         </p>
       )}
       <table className="w-full text-sm">
@@ -44,7 +56,7 @@ export function CostTab({ detail }: { detail: CallDetail }) {
         </tbody>
         <tfoot>
           <tr className="border-t border-line-strong font-semibold">
-            <td className="py-2">Total</td>
+            <td className="py-2">{call.usage_counted ? "Total, estimated" : "Total"}</td>
             <td />
             <td />
             <td className="text-right font-mono">{exactDollars(call.cost_pico_usd)}</td>

@@ -152,6 +152,15 @@ it("explains a cost that is not known", async () => {
   expect(screen.getByText(/The provider did not say how many tokens it used/)).toBeVisible();
 });
 
+it("marks a call whose tokens were counted here", async () => {
+  const call = aCall(1, { usage_counted: true });
+  const { user } = show(`#/calls/${callId(1)}`, { "GET /api/calls/*": aCallDetail(call) });
+  await user.click(await screen.findByRole("tab", { name: "Cost" }));
+  expect(screen.getByText(/An estimate: the provider told no tokens/)).toBeVisible();
+  expect(screen.getByRole("cell", { name: "Total, estimated" })).toBeVisible();
+  expect(screen.getAllByTitle(/^An estimate/)[0]).toHaveTextContent("≈");
+});
+
 it("says how to get packets when there is no helper", async () => {
   const helper = {
     ...aStatus().helper,

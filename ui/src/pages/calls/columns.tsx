@@ -2,7 +2,7 @@ import { RotateCw } from "lucide-react";
 import type { CallView } from "@/api/schema";
 import { Badge } from "@/components/Badge";
 import type { Column } from "@/components/columns";
-import { Money, UnknownCost } from "@/components/Money";
+import { EstimateMark, Money, UnknownCost } from "@/components/Money";
 import { cn } from "@/lib/cn";
 import { compactCount, count, dayOf, duration, fullTime, timeOfDay, UNKNOWN } from "@/lib/format";
 import { Ticking } from "./Ticking";
@@ -112,7 +112,13 @@ function Model({ call }: { call: CallView }) {
 
 /** A call's cost, or that it is not known, or nothing yet. */
 export function CallCost({ call }: { call: CallView }) {
-  if (call.cost_pico_usd != null) return <Money pico={call.cost_pico_usd} decimals={6} />;
+  if (call.cost_pico_usd != null)
+    return (
+      <>
+        {call.usage_counted && <EstimateMark />}
+        <Money pico={call.cost_pico_usd} decimals={6} />
+      </>
+    );
   if (call.cost_unknown != null) return <UnknownCost reason={call.cost_unknown} />;
   return <span className="text-faint">{UNKNOWN}</span>;
 }

@@ -107,8 +107,10 @@ function splits(starts: ArrayLike<number>, width: number): number[] {
 }
 
 function caption(step: CostStepView, stepMs: number): string {
+  const estimated =
+    BigInt(step.estimated_pico_usd) > 0n ? `, ${exactDollars(step.estimated_pico_usd)} of it estimated` : "";
   const unknown = step.unknown_cost > 0 ? `, ${step.unknown_cost} of unknown cost` : "";
-  return `${stepName(step.start_ms, stepMs)}  ${exactDollars(step.cost_pico_usd)}  ${plural(step.calls, "call")}${unknown}`;
+  return `${stepName(step.start_ms, stepMs)}  ${exactDollars(step.cost_pico_usd)}  ${plural(step.calls, "call")}${estimated}${unknown}`;
 }
 
 function describe({ total }: CostsView): string {

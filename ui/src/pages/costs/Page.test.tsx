@@ -101,6 +101,29 @@ it("says in each row what its sums leave out", async () => {
   expect(within(shown).getAllByText("+ 1 unknown")).toHaveLength(3);
 });
 
+it("marks what is an estimate, in all and row by row", async () => {
+  const estimate = { counted_usage: 4, estimated_pico_usd: "250000000000" };
+  const rows = [
+    aCostRow("gpt-4o", { ...estimate, cost_pico_usd: "250000000000" }),
+    aCostRow("gpt-4o-mini", { ...estimate, unknown_cost: 2 }),
+    aCostRow("gpt-5-mini"),
+  ];
+  show("#/costs", { "GET /api/costs": someCosts({ rows, total: aCostRow(null, estimate) }) });
+  const rowOf = async (name: string) => (await screen.findByRole("link", { name })).closest("tr");
+  expect(await rowOf("gpt-4o")).toHaveTextContent("$0.2500estimated");
+  expect(await rowOf("gpt-4o-mini")).toHaveTextContent("$1.0345$0.25 estimated+ 2 unknown");
+  expect(await rowOf("gpt-5-mini")).not.toHaveTextContent("estimated");
+  expect(screen.getByText(/The tokens of 4 calls were counted here/)).toBeVisible();
+});
+
+it("shows pictures and searches where there are any", async () => {
+  const usage = { ...aCostRow(null).usage, input_image: 1_290, file_searches: 3, web_searches: 0 };
+  show("#/costs", { "GET /api/costs": someCosts({ total: aCostRow(null, { usage }) }) });
+  expect((await screen.findByText("Pictures in")).parentElement).toHaveTextContent("1,290");
+  expect(screen.getByText("File searches").parentElement).toHaveTextContent("3");
+  expect(screen.queryByText("Web searches")).toBeNull();
+});
+
 it("puts the points of a column below one another", async () => {
   const rows = [
     aCostRow("dear", { cost_pico_usd: "1234500000000" }),

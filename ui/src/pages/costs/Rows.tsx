@@ -60,6 +60,7 @@ export function Rows({ costs, by }: { costs: CostsView; by: By }) {
             <Cell end>
               <CostSum
                 pico={row.cost_pico_usd}
+                estimated={row.estimated_pico_usd}
                 unknown={row.unknown_cost}
                 decimals={COST_DECIMALS}
                 digits={digits}

@@ -1,6 +1,6 @@
 import { Fragment } from "react";
-import type { CostsView, UnknownCostView } from "@/api/schema";
-import { isUnknownSum, Money, whyUnknown } from "@/components/Money";
+import type { CostsView, UnknownCostView, UsageView } from "@/api/schema";
+import { Estimated, isUnknownSum, Money, whyUnknown } from "@/components/Money";
 import { callCondition } from "@/lib/callFilter";
 import { compactCount, count, dayOf, plural } from "@/lib/format";
 import { exactDollars, signedDollars } from "@/lib/money";
@@ -30,6 +30,7 @@ export function Summary({ costs }: { costs: CostsView }) {
           {nothing ? <span className="text-warn">unknown</span> : <Money pico={total.cost_pico_usd} />}
         </div>
         {!nothing && <div className="font-mono text-xs text-faint">{exactDollars(total.cost_pico_usd)}</div>}
+        {!nothing && <Estimated of={total.cost_pico_usd} part={total.estimated_pico_usd} />}
       </div>
       {!nothing && <Compared costs={costs} />}
       <Figure name="Calls" text={count(total.calls)} />
@@ -40,7 +41,9 @@ export function Summary({ costs }: { costs: CostsView }) {
         text={compactCount(total.usage.cache_read)}
         title={count(total.usage.cache_read)}
       />
+      <Pieces usage={total.usage} />
       <Figure name="Tokens out" text={compactCount(total.usage.output)} title={count(total.usage.output)} />
+      <Counted calls={total.counted_usage} />
       <Unknowns costs={costs} />
     </div>
   );
@@ -71,6 +74,33 @@ function Compared({ costs }: { costs: CostsView }) {
       </div>
       {but !== null && <div className="text-xs text-warn">{but}</div>}
     </div>
+  );
+}
+
+/** Kinds that few calls have, where any has. */
+function Pieces({ usage }: { usage: UsageView }) {
+  const kinds = [
+    ["Pictures in", usage.input_image],
+    ["Pictures out", usage.output_image],
+    ["Audio in", usage.input_audio],
+    ["Audio out", usage.output_audio],
+    ["Web searches", usage.web_searches],
+    ["File searches", usage.file_searches],
+  ] as const;
+  return kinds
+    .filter(([, value]) => (value ?? 0) > 0)
+    .map(([name, value]) => (
+      <Figure key={name} name={name} text={compactCount(value)} title={count(value)} />
+    ));
+}
+
+/** How many calls' tokens the gateway counted itself. */
+function Counted({ calls }: { calls: number }) {
+  if (calls === 0) return null;
+  return (
+    <p className="w-full text-sm text-muted">
+      The tokens of {plural(calls, "call")} were counted here, because the provider told none: an estimate.
+    </p>
   );
 }
 

@@ -55,7 +55,9 @@ const NOTHING: CostRowView = {
   failed: 0,
   unknown_cost: 0,
   unknown_usage: 0,
+  counted_usage: 0,
   cost_pico_usd: "0",
+  estimated_pico_usd: "0",
   usage: { input: 0, cache_read: 0, output: 0 },
 };
 

@@ -125,6 +125,7 @@ function Program({ it, digits }: { it: ProgramView; digits: number }) {
         ) : (
           <CostSum
             pico={it.cost_pico_usd}
+            estimated={it.estimated_pico_usd}
             unknown={it.unknown_cost}
             decimals={COST_DECIMALS}
             digits={digits}

@@ -4,7 +4,7 @@ import { type FormEvent, useId, useState } from "react";
 import type { FindingState, FindingView, ProviderView, TrialView } from "@/api/schema";
 import { useApp, useStatus } from "@/app/context";
 import { Button } from "@/components/Button";
-import { Money } from "@/components/Money";
+import { EstimateMark, Money } from "@/components/Money";
 import { Prose } from "@/components/Prose";
 import { duration } from "@/lib/format";
 import { href } from "@/lib/route";
@@ -96,7 +96,10 @@ function Found({ trial }: { trial: TrialView }) {
           {trial.model != null && <span className="font-mono text-text">{trial.model}</span>}
           <span className="font-mono">{duration(call.duration_us)}</span>
           {trial.cost_pico_usd != null ? (
-            <Money pico={trial.cost_pico_usd} />
+            <span>
+              {call.usage_counted && <EstimateMark />}
+              <Money pico={trial.cost_pico_usd} />
+            </span>
           ) : (
             <span className="text-warn">cost unknown</span>
           )}

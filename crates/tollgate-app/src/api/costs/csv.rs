@@ -16,7 +16,8 @@ const UNKNOWN: &str = "?";
 
 /// The columns behind the key.
 const HEADER: &str = "calls,failed,input,cache_read,cache_write_5m,cache_write_1h,output,\
-     reasoning,input_audio,output_audio,web_searches,cost,unknown_cost,unknown_usage";
+     reasoning,input_audio,output_audio,web_searches,input_image,output_image,file_searches,cost,\
+     estimated_cost,unknown_cost,unknown_usage,counted_usage";
 
 /// The columns of the time before, which days have none of.
 const HEADER_BEFORE: &str = ",previous_calls,previous_cost,previous_unknown_cost";
@@ -91,10 +92,14 @@ fn cells(row: &CostRowView) -> Vec<String> {
         usage.input_audio,
         usage.output_audio,
         usage.web_searches,
+        usage.input_image,
+        usage.output_image,
+        usage.file_searches,
     ];
     cells.extend(counts.map(|it| it.map_or_else(|| UNKNOWN.to_owned(), |it| it.to_string())));
-    cells.push(dollars(row));
-    cells.extend([row.unknown_cost.to_string(), row.unknown_usage.to_string()]);
+    cells.extend([dollars(row), plain_dollars(&row.estimated_pico_usd)]);
+    let counts = [row.unknown_cost, row.unknown_usage, row.counted_usage];
+    cells.extend(counts.map(|it| it.to_string()));
     cells
 }
 
@@ -109,11 +114,16 @@ fn cells_before(row: Option<&CostRowView>, is_known: bool) -> [String; 3] {
 
 /// Amounts in whole pico-dollars would surprise a spreadsheet: dollars, without a sign.
 fn dollars(row: &CostRowView) -> String {
-    let amount: Option<i64> = row.cost_pico_usd.parse().ok();
     // A sum of nothing that is known is not nothing.
-    let amount = amount.filter(|it| *it != 0 || row.unknown_cost == 0);
-    amount.map_or_else(
-        || UNKNOWN.to_owned(),
+    if row.cost_pico_usd == "0" && row.unknown_cost > 0 {
+        return UNKNOWN.to_owned();
+    }
+    plain_dollars(&row.cost_pico_usd)
+}
+
+fn plain_dollars(pico: &str) -> String {
+    pico.parse().map_or_else(
+        |_| UNKNOWN.to_owned(),
         |it| PicoUsd(it).to_string().trim_start_matches('$').to_owned(),
     )
 }
@@ -137,6 +147,7 @@ mod tests {
             key: key.map(str::to_owned),
             calls: 2,
             cost_pico_usd: cost.to_owned(),
+            estimated_pico_usd: "0".to_owned(),
             usage: UsageView { input: Some(7), ..UsageView::default() },
             ..CostRowView::default()
         }
@@ -148,15 +159,20 @@ mod tests {
             rows: vec![row(Some("a \"b\", c"), "1234500000001"), row(None, "0")],
             ..CostsView::default()
         };
+        costs.rows[0].estimated_pico_usd = "4500000001".to_owned();
+        costs.rows[0].counted_usage = 1;
         costs.rows[1].unknown_cost = 2;
         costs.previous.rows = vec![row(None, "250000000000"), row(Some("gone"), "1")];
         let check = |costs: &CostsView, before: [&str; 3]| {
-            let counts = "2,0,7,?,?,?,?,?,?,?,?";
+            let counts = "2,0,7,?,?,?,?,?,?,?,?,?,?,?";
             let expected = [
                 format!("model,{HEADER}{HEADER_BEFORE}"),
-                format!("\"a \"\"b\"\", c\",{counts},1.234500000001,0,0,{}", before[0]),
-                format!("?,{counts},?,2,0,{}", before[1]),
-                format!("gone,0,0,0,0,0,0,0,0,0,0,0,0.00,0,0,{}", before[2]),
+                format!(
+                    "\"a \"\"b\"\", c\",{counts},1.234500000001,0.004500000001,0,0,1,{}",
+                    before[0]
+                ),
+                format!("?,{counts},?,0.00,2,0,0,{}", before[1]),
+                format!("gone,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0.00,0.00,0,0,0,{}", before[2]),
             ];
             assert_eq!(text(By::Model, costs), expected.join("\r\n") + "\r\n");
         };
@@ -166,6 +182,6 @@ mod tests {
         check(&costs, ["0,0.00,0", "2,0.25,0", "2,0.000000000001,0"]);
         let day = text(By::Day, &costs);
         assert_eq!(day.lines().next(), Some(format!("day,{HEADER}").as_str()));
-        assert!(day.ends_with(",?,2,0\r\n"), "{day}");
+        assert!(day.ends_with(",?,0.00,2,0,0\r\n"), "{day}");
     }
 }
