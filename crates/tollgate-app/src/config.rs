@@ -380,8 +380,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use tollgate_core::{
-        Format, UnixMs, price::PriceBook, provider::Addressing, quirks::quirks_of,
-        routing::Strategy,
+        Format, PicoUsd, ServiceTier, UnixMs, price::PriceBook, provider::Addressing,
+        quirks::quirks_of, routing::Strategy,
     };
     use tollgate_gateway::{MODEL_RETRIES_MAX, MODEL_TARGETS_MAX};
 
@@ -497,6 +497,64 @@ mod tests {
         for hours in ["16:30", "16:30-24:00", "1:00-2:00", "00:00-00:00"] {
             check(&price(&format!("input = '1'\nhours = '{hours}'")), "5:9: ", "\"16:30-00:30\"");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_tier_is_named() {
+        let check = |rest: &str, start: &str, part: &str| {
+            let text = format!("[[prices]]\nprovider = 'openai'\nmodel = 'm'\ninput = '1'\n{rest}");
+            let message = parse(&text).unwrap_err();
+            assert!(message.starts_with(start) && message.contains(part), "{message}");
+        };
+        check("tiers = [{ input = '2' }]", "5:10: ", "`above` is missing");
+        check("tiers = [{ above = 9 }]", "5:10: ", "no prices");
+        check("tiers = [{ above = 0, input = '2' }]", "5:20: ", "at least 1");
+        let falling = "tiers = [{ above = 9, input = '2' }, { above = 9, input = '3' }]";
+        check(falling, "5:48: ", "grows");
+        check("tiers = [{ above = 9, inptu = '2' }]", "5:23: ", "`input`");
+        check("tiers = [{ above = 9, input = 'dear' }]", "5:31: ", "\"0.25\"");
+        check("tiers = [{ above = 9, tiers = [{ above = 9 }] }]", "5:32: ", "no tiers of its own");
+        check("services.cheap = { input = '2' }", "5:10: ", "`flex`, `priority`, `batch`");
+        check("services.standard = { input = '2' }", "5:10: ", "the entry itself");
+        check("services.flex = { output = '2' }", "5:17: ", "`input` is missing");
+        check("services.flex = { above = 9, input = '2' }", "5:27: ", "`tiers`");
+        check("services.flex = { input = '2', web_search = 'x' }", "5:45: ", "dollars for one");
+    }
+
+    #[test]
+    fn prices_of_ones_own_know_long_prompts_and_service_tiers() {
+        let text = r#"
+            [[prices]]
+            provider = "openai"
+            model = "m"
+            input = "1"
+            output = "8"
+            cache_read = "0.1"
+            web_search = "0.01"
+            tiers = [{ above = 200000, input = "2" }, { above = 400000, input = "3", output = "9" }]
+            services.priority = { input = "4", output = "32" }
+            [prices.services.flex]
+            input = "0.5"
+            output = "4"
+            tiers = [{ above = 200000, input = "0.75" }]
+        "#;
+        let row = parse(text).unwrap().prices.remove(0);
+        let check = |service, prompt, expected: Option<(i64, i64, Option<i64>)>| {
+            let rates = row.rates_for(service, prompt);
+            let pico = |it: Option<PicoUsd>| it.map(|it| it.0);
+            let found =
+                rates.map(|it| (it.input.unwrap().0, it.output.unwrap().0, pico(it.cache_read)));
+            assert_eq!(found, expected, "{service:?} {prompt}");
+            assert!(rates.is_none_or(|it| pico(it.web_search) == Some(10_000_000_000)));
+        };
+        let cached = Some(100_000);
+        check(None, 200_000, Some((1_000_000, 8_000_000, cached)));
+        check(Some(ServiceTier::Standard), 200_001, Some((2_000_000, 8_000_000, cached)));
+        check(None, 400_001, Some((3_000_000, 9_000_000, cached)));
+        check(Some(ServiceTier::Flex), 1, Some((500_000, 4_000_000, None)));
+        check(Some(ServiceTier::Flex), 200_001, Some((750_000, 4_000_000, None)));
+        check(Some(ServiceTier::Priority), 500_000, Some((4_000_000, 32_000_000, None)));
+        check(Some(ServiceTier::Batch), 1, None);
     }
 
     #[test]
@@ -714,6 +772,11 @@ mod tests {
         assert_eq!(told(&schema["definitions"]["quirks"]), quirks);
         let price = &schema["definitions"]["price"];
         assert_eq!(told(price), known("[[prices]]\nwrong = 1"));
+        let own = "[[prices]]\nprovider = 'openai'\nmodel = 'm'\ninput = '1'\n";
+        let tier = known(&format!("{own}tiers = [{{ wrong = 1 }}]"));
+        let without = |name: &str| tier.iter().filter(|it| *it != name).cloned().collect();
+        assert_eq!(told(&schema["definitions"]["priceTier"]), without("tiers"));
+        assert_eq!(told(&schema["definitions"]["servicePrice"]), without("above"));
         let definitions = &schema["definitions"];
         assert_eq!(told(&definitions["model"]), known("[[models]]\nwrong = 1"));
         let target = "[[models]]\nname = 'a'\ntargets = [{ wrong = 1 }]";

@@ -174,7 +174,8 @@ pub(crate) enum PricesCommand {
         #[command(flatten)]
         json: Json,
     },
-    /// Write a price of your own into the configuration: dollars for a million tokens, or for one piece
+    /// Write a price of your own into the configuration: dollars for a million tokens, or for one
+    /// piece. Prices of long prompts and of service tiers are written there by hand
     Set(Box<SetPriceArgs>),
     /// Fetch a public price list and take over what it says anew
     Refresh {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use tollgate_core::{
-    PicoUsd, UnixMs,
-    price::{DailyWindow, PriceRow, Rates},
+    PicoUsd, ServiceTier, UnixMs,
+    price::{DailyWindow, PriceRow, Rates, ServicePrices, Tier},
 };
 use toml::Spanned;
 
@@ -44,7 +44,36 @@ pub(super) struct RawPrice {
     request: Option<Spanned<String>>,
     web_search: Option<Spanned<String>>,
     file_search: Option<Spanned<String>>,
+    #[serde(default)]
+    tiers: Vec<Spanned<RawRates>>,
+    #[serde(default)]
+    services: BTreeMap<Spanned<String>, Spanned<RawRates>>,
 }
+
+/// Prices of long prompts, or of a service tier.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRates {
+    above: Option<Spanned<u64>>,
+    input: Option<Spanned<String>>,
+    output: Option<Spanned<String>>,
+    cache_read: Option<Spanned<String>>,
+    cache_write_5m: Option<Spanned<String>>,
+    cache_write_1h: Option<Spanned<String>>,
+    reasoning: Option<Spanned<String>>,
+    input_audio: Option<Spanned<String>>,
+    output_audio: Option<Spanned<String>>,
+    input_image: Option<Spanned<String>>,
+    output_image: Option<Spanned<String>>,
+    request: Option<Spanned<String>>,
+    web_search: Option<Spanned<String>>,
+    file_search: Option<Spanned<String>>,
+    #[serde(default)]
+    tiers: Vec<Spanned<Self>>,
+}
+
+/// What is written of each kind, in the order of [`rates_of`].
+type Kinds<'a> = [&'a Option<Spanned<String>>; 12];
 
 /// The price row of an entry whose provider `is_known`.
 pub(super) fn valid_price(
@@ -71,24 +100,14 @@ pub(super) fn valid_price(
         let message = "`until` is the first day without the price, so it comes after `from`";
         return Err(Mistake::new(text, message.to_owned()));
     }
-    let piece = |text: &Option<Spanned<String>>| text.as_ref().map(per_piece).transpose();
-    let rate = |text: &Option<Spanned<String>>| text.as_ref().map(per_million).transpose();
-    let rates = Rates {
-        input: Some(per_million(&raw.input)?),
-        cache_read: rate(&raw.cache_read)?,
-        cache_write_5m: rate(&raw.cache_write_5m)?,
-        cache_write_1h: rate(&raw.cache_write_1h)?,
-        output: rate(&raw.output)?,
-        reasoning: rate(&raw.reasoning)?,
-        input_audio: rate(&raw.input_audio)?,
-        output_audio: rate(&raw.output_audio)?,
-        input_image: rate(&raw.input_image)?,
-        output_image: rate(&raw.output_image)?,
-        request: piece(&raw.request)?,
-        web_search: piece(&raw.web_search)?,
-        file_search: piece(&raw.file_search)?,
-        ..Rates::default()
-    };
+    let input = Some(per_million(&raw.input)?);
+    let rates = Rates { input, ..rates_of(raw.kinds())? };
+    let tiers = tiers(&raw.tiers)?
+        .into_iter()
+        .map(|it| Tier { rates: it.rates.or(&rates), ..it })
+        .collect();
+    let services = raw.services.iter().map(|(name, raw)| service(name, raw));
+    let services = services.collect::<Result<_, _>>()?;
     let when = [&raw.from, &raw.hours].into_iter().flatten();
     let since: String = when.map(|it| format!("@{}", it.get_ref())).collect();
     Ok(PriceRow {
@@ -101,9 +120,126 @@ pub(super) fn valid_price(
         source: SOURCE.to_owned(),
         checked_on: "-".to_owned(),
         rates,
-        tiers: Vec::new(),
-        services: BTreeMap::new(),
+        tiers,
+        services,
     })
+}
+
+impl RawPrice {
+    const fn kinds(&self) -> Kinds<'_> {
+        [
+            &self.cache_read,
+            &self.cache_write_5m,
+            &self.cache_write_1h,
+            &self.output,
+            &self.reasoning,
+            &self.input_audio,
+            &self.output_audio,
+            &self.input_image,
+            &self.output_image,
+            &self.request,
+            &self.web_search,
+            &self.file_search,
+        ]
+    }
+}
+
+impl RawRates {
+    fn rates(&self) -> Result<Rates, Mistake> {
+        let kinds = [
+            &self.cache_read,
+            &self.cache_write_5m,
+            &self.cache_write_1h,
+            &self.output,
+            &self.reasoning,
+            &self.input_audio,
+            &self.output_audio,
+            &self.input_image,
+            &self.output_image,
+            &self.request,
+            &self.web_search,
+            &self.file_search,
+        ];
+        let input = self.input.as_ref().map(per_million).transpose()?;
+        Ok(Rates { input, ..rates_of(kinds)? })
+    }
+}
+
+/// The rates of every kind but input.
+fn rates_of(kinds: Kinds<'_>) -> Result<Rates, Mistake> {
+    let [read, write_5m, write_1h, output, reasoning, audio_in, audio_out, image_in, image_out, ..] =
+        kinds.map(|it| it.as_ref().map(per_million));
+    let [.., request, web_search, file_search] = kinds.map(|it| it.as_ref().map(per_piece));
+    Ok(Rates {
+        cache_read: read.transpose()?,
+        cache_write_5m: write_5m.transpose()?,
+        cache_write_1h: write_1h.transpose()?,
+        output: output.transpose()?,
+        reasoning: reasoning.transpose()?,
+        input_audio: audio_in.transpose()?,
+        output_audio: audio_out.transpose()?,
+        input_image: image_in.transpose()?,
+        output_image: image_out.transpose()?,
+        request: request.transpose()?,
+        web_search: web_search.transpose()?,
+        file_search: file_search.transpose()?,
+        ..Rates::default()
+    })
+}
+
+/// Prices of long prompts, with the rates that are written and no others.
+fn tiers(listed: &[Spanned<RawRates>]) -> Result<Vec<Tier>, Mistake> {
+    let mut tiers: Vec<Tier> = Vec::new();
+    for raw in listed {
+        let it = raw.get_ref();
+        let Some(above) = &it.above else {
+            let message = "`above` is missing: a tier holds for prompts of more tokens than that";
+            return Err(Mistake::new(raw, message.to_owned()));
+        };
+        if let Some(tier) = it.tiers.first() {
+            return Err(Mistake::new(tier, "a tier has no tiers of its own".to_owned()));
+        }
+        if *above.get_ref() == 0
+            || tiers.iter().any(|it| it.above_prompt_tokens >= *above.get_ref())
+        {
+            let message = "`above` grows from tier to tier, and is at least 1".to_owned();
+            return Err(Mistake::new(above, message));
+        }
+        let rates = it.rates()?;
+        if rates == Rates::default() {
+            return Err(Mistake::new(raw, "the tier has no prices".to_owned()));
+        }
+        tiers.push(Tier { above_prompt_tokens: *above.get_ref(), rates });
+    }
+    Ok(tiers)
+}
+
+/// Prices of a service tier. A kind that it leaves out is not priced there, save fees by the piece.
+fn service(
+    name: &Spanned<String>,
+    raw: &Spanned<RawRates>,
+) -> Result<(ServiceTier, ServicePrices), Mistake> {
+    let own = [ServiceTier::Flex, ServiceTier::Priority, ServiceTier::Batch, ServiceTier::Other];
+    let service = own.into_iter().find(|it| it.as_str() == name.get_ref()).ok_or_else(|| {
+        let message = format!(
+            "no service tier `{}`: use `flex`, `priority`, `batch` or `other`; the entry itself is the standard one",
+            name.get_ref()
+        );
+        Mistake::new(name, message)
+    })?;
+    let it = raw.get_ref();
+    if let Some(above) = &it.above {
+        let message = "`above` belongs into one of the service tier's `tiers`".to_owned();
+        return Err(Mistake::new(above, message));
+    }
+    let rates = it.rates()?;
+    if rates.input.is_none() {
+        let message = "`input` is missing: a service tier has a price for prompt tokens".to_owned();
+        return Err(Mistake::new(raw, message));
+    }
+    let tiers = tiers(&it.tiers)?.into_iter();
+    let tiers = tiers.map(|it| Tier { rates: it.rates.or(&rates), ..it }).collect();
+    Ok((service, ServicePrices { rates, tiers }))
 }
 
 /// Dollars per million tokens as the price of one.

@@ -64,7 +64,8 @@ fn is_for(entry: &Table, price: &OwnPrice) -> bool {
         && text("hours") == price.hours.as_deref()
 }
 
-/// Sets what the price says; keys that it does not name stay.
+/// Sets what the price says; keys that it does not name stay, and with them `tiers` and `services`,
+/// which it cannot say.
 fn write(entry: &mut Table, price: &OwnPrice) {
     let named = [
         ("provider", Some(&price.provider)),
@@ -143,6 +144,18 @@ mod tests {
         let before = "[[prices]]\n# agreed by mail\nprovider = \"openai\"\nmodel = \"GPT-5-mini\"\ninput = \"0.25\" # was 0.3\noutput = \"2\"\n\n[ledger]\nkeep_bodies = false\n";
         let after = "[[prices]]\n# agreed by mail\nprovider = \"openai\"\nmodel = \"gpt-5-mini\"\ninput = \"0.2\" # was 0.3\noutput = \"2\"\n\n[ledger]\nkeep_bodies = false\n";
         check(Some(before), &price(&[("input", "0.2")]), Ok(after));
+    }
+
+    #[test]
+    fn tiers_stay_as_they_are() {
+        let rest =
+            "tiers = [{ above = 200000, input = \"0.5\" }]\nservices.flex = { input = \"0.1\" }\n";
+        let entry = |input: &str| {
+            format!(
+                "[[prices]]\nprovider = \"openai\"\nmodel = \"gpt-5-mini\"\ninput = \"{input}\"\n{rest}"
+            )
+        };
+        check(Some(&entry("0.25")), &price(&[("input", "0.2")]), Ok(&entry("0.2")));
     }
 
     #[test]
