@@ -14,6 +14,7 @@ mod configuration;
 mod crash;
 mod demo;
 mod engine;
+mod estimates;
 mod events;
 mod keyring;
 mod prices;

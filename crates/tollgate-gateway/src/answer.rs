@@ -28,6 +28,8 @@ pub(crate) enum Answer {
     Relayed(Relayed),
     /// The gateway's own, JSON.
     Own(Bytes),
+    /// The gateway's own count of a prompt's tokens, JSON: an estimate.
+    Counted(Bytes),
 }
 
 /// A provider's answer, its head ready for the client, and the body to come.

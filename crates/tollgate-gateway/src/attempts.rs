@@ -28,9 +28,11 @@ use crate::{
     route::Asked,
     send::{Reply, Sending},
     slots::Slot,
+    token_count::counted,
 };
 
-/// Answers the call: by a provider, but for lists of models, which the user's own stand in.
+/// Answers the call: by a provider, but for lists of models, which the user's own stand in, and for
+/// counts of tokens that no provider of the model makes in the client's format.
 pub(crate) async fn attempt(
     gateway: &Gateway,
     call: &mut OpenCall,
@@ -59,6 +61,10 @@ pub(crate) async fn attempt(
             };
         }
         None => {}
+    }
+    // Rare, as above.
+    if let Some(body) = Box::pin(counted(gateway, call, asked, &request)).await? {
+        return Ok(Answer::Counted(body));
     }
     provided(gateway, call, head, asked, request).await.map(Answer::Relayed)
 }

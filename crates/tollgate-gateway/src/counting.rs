@@ -1,6 +1,6 @@
-//! Tokens counted after a call whose provider told none, from what was kept of its bodies and with
-//! the model's own tokenizer. Off the call's path and off the threads that serve calls: one call at
-//! a time, and what does not get its turn in time stays unknown.
+//! Tokens counted with the model's own tokenizer, off the threads that serve calls and one call at a
+//! time: after a call whose provider told none, from what was kept of its bodies (what does not get
+//! its turn in time stays unknown), and for clients that ask how long their prompt is.
 
 use std::sync::Arc;
 
@@ -41,21 +41,27 @@ impl Counting {
     /// it can be. What was read of the answer must be a report.
     pub(crate) async fn counted(&self, closed: &Closed) -> Option<Usage> {
         let work = Work::of(closed)?;
-        let weight = u32::try_from(work.bytes().div_ceil(PERMIT_BYTES)).ok()?;
-        let room = Arc::clone(&self.room).try_acquire_many_owned(weight).ok()?;
-        let turn = Arc::clone(&self.turn);
-        let counted = async move {
-            let turn = turn.lock_owned().await;
-            // A count that nobody waits for any more keeps its room and its turn to its end.
-            let counting = spawn_blocking(move || {
-                let usage = work.usage();
-                drop((turn, room));
-                usage
-            });
-            counting.await.ok()
-        };
-        let usage = timeout(COUNT_WAIT, counted).await.ok()??;
+        let counting = self.in_turn(work.bytes(), move || work.usage());
+        let usage = timeout(COUNT_WAIT, counting).await.ok()??;
         (!usage.is_unknown()).then_some(usage)
+    }
+
+    /// Counts so many bytes when it is their turn; `None` when too many wait already.
+    pub(crate) async fn in_turn<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        count: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let weight = u32::try_from(bytes.div_ceil(PERMIT_BYTES)).ok()?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(weight).ok()?;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        // A count that nobody waits for any more keeps its room and its turn to its end.
+        let counting = spawn_blocking(move || {
+            let counted = count();
+            drop((turn, room));
+            counted
+        });
+        counting.await.ok()
     }
 }
 

@@ -45,6 +45,7 @@ mod sink;
 mod slots;
 mod snapshot;
 mod stream;
+mod token_count;
 mod upstream;
 
 pub use capabilities::capabilities;

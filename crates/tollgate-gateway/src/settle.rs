@@ -108,7 +108,7 @@ pub(crate) struct Desk {
     pub(crate) ledger: Option<Arc<dyn Sink>>,
     pub(crate) live: Live,
     pub(crate) caller_wait: Duration,
-    counting: Counting,
+    pub(crate) counting: Counting,
     open: AtomicUsize,
     emptied: Notify,
 }

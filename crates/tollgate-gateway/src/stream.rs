@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -25,6 +25,7 @@ use crate::{
     limits::LIST_BYTES_MAX,
     settle::Ending,
     slots::Slot,
+    token_count::TOKENS,
 };
 
 /// Why an answer broke off; the server then closes the connection, so that the client sees it.
@@ -79,6 +80,12 @@ pub(crate) async fn relay(
     let answer = match answer {
         Answer::Relayed(relayed) => relayed,
         Answer::Own(body) => return Ok(own(call, body)),
+        Answer::Counted(body) => {
+            let mut response = own(call, body);
+            let estimated = HeaderValue::from_static("estimated");
+            response.headers_mut().insert(TOKENS, estimated);
+            return Ok(response);
+        }
     };
     let (head, ()) = answer.head.into_parts();
     let sized = head.headers.contains_key(header::CONTENT_LENGTH);

@@ -144,6 +144,12 @@ pub fn no_counterpart(provider: &str) -> String {
     format!("`{provider}` speaks another format, which has no counterpart of this request.")
 }
 
+/// Why a target was not asked for a count of tokens.
+#[must_use]
+pub fn counted_here() -> String {
+    "the tokens were counted here with the model's own tokenizer, an estimate".to_owned()
+}
+
 /// The earlier answer that a request goes on from is not kept.
 #[must_use]
 pub fn unknown_answer(id: &str) -> String {

@@ -22,7 +22,7 @@
 mod model;
 
 use bpe_openai::Tokenizer;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tollgate_core::Format;
 
 use self::model::Vocabulary;
@@ -150,6 +150,38 @@ impl Counter {
     }
 }
 
+/// The request whose prompt is to be counted, of a request for a count: Gemini can put it into a
+/// member of its own.
+#[must_use]
+pub fn counted_request(format: Format, body: &[u8]) -> Vec<u8> {
+    let inner = || {
+        let request: Value = serde_json::from_slice(body).ok()?;
+        let names = ["generateContentRequest", "generate_content_request"];
+        let inner = names.iter().find_map(|it| request.get(*it))?;
+        serde_json::to_vec(inner).ok()
+    };
+    let inner = if format == Format::Gemini { inner() } else { None };
+    inner.unwrap_or_else(|| body.to_vec())
+}
+
+/// The answer to a request for a count; `None` for formats that have no such request.
+#[must_use]
+pub fn count_body(format: Format, tokens: u64) -> Option<Vec<u8>> {
+    let body = match format {
+        Format::AnthropicMessages => json!({ "input_tokens": tokens }),
+        Format::OpenaiResponses => {
+            json!({"object": "response.input_tokens", "input_tokens": tokens})
+        }
+        Format::Gemini => json!({ "totalTokens": tokens }),
+        Format::OpenaiChat
+        | Format::BedrockConverse
+        | Format::OpenaiEmbeddings
+        | Format::CohereEmbed
+        | Format::OllamaEmbed => return None,
+    };
+    serde_json::to_vec(&body).ok()
+}
+
 fn parsed(body: &[u8]) -> Result<Value, Uncounted> {
     serde_json::from_slice(body).map_err(|_| Uncounted::Unread)
 }
@@ -194,7 +226,7 @@ impl Sum {
                     return Err(Uncounted::Service);
                 }
                 "audio" => return Err(Uncounted::Media),
-                "modalities" if *value != serde_json::json!(["text"]) => {
+                "modalities" if *value != json!(["text"]) => {
                     return Err(Uncounted::Media);
                 }
                 // Everything else says how to answer.

@@ -229,3 +229,82 @@ async fn a_translated_call_is_counted_by_what_the_client_said_and_saw() {
     assert_eq!((calls[0].usage, calls[0].usage_counted), (usage, true));
     assert!(calls[0].cost.is_some());
 }
+
+/// What is answered to a request for a count, and what the call is in the ledger.
+async fn count_of(target: (&str, &str), path: &str, body: &str) -> (Whole, Arc<Call>, usize) {
+    let simulator = simulator().await;
+    let origin = simulator.base_url();
+    let providers = vec![
+        keyed("openai", &origin, "sk-openai"),
+        keyed("anthropic", &origin, "sk-anthropic"),
+        keyed("groq", &origin, "sk-groq"),
+    ];
+    let snapshot =
+        tollgate_gateway::Snapshot { models: vec![model(&[target])], ..priced(providers) };
+    let door = Door::open(snapshot).await;
+    let got = ask(door.addr, post(path, body)).await;
+    let call = door.seen.calls(1).await.remove(0);
+    (got, call, simulator.calls().len())
+}
+
+const MESSAGES: &str = r#"{"model":"fast","system":"Be short.","messages":[{"role":"user","content":"tiktoken is great!"}]}"#;
+
+#[tokio::test]
+async fn a_client_that_asks_how_long_its_prompt_is_gets_an_estimate() {
+    counter("gpt-4.1-mini");
+    let gemini = r#"{"systemInstruction":{"parts":[{"text":"Be short."}]},"contents":[{"role":"user","parts":[{"text":"tiktoken is great!"}]}]}"#;
+    let inside = format!(r#"{{"generateContentRequest":{gemini}}}"#);
+    let responses = r#"{"model":"fast","instructions":"Be short.","input":"tiktoken is great!"}"#;
+    for (target, path, body, expected) in [
+        ("openai", "/v1/messages/count_tokens", MESSAGES, json!({"input_tokens": PROMPT})),
+        ("openai", "/v1beta/models/fast:countTokens", gemini, json!({"totalTokens": PROMPT})),
+        ("openai", "/v1beta/models/fast:countTokens", &inside, json!({"totalTokens": PROMPT})),
+        (
+            "groq",
+            "/v1/responses/input_tokens",
+            responses,
+            json!({"object": "response.input_tokens", "input_tokens": PROMPT}),
+        ),
+    ] {
+        // A model that thinks has a prompt that can be counted all the same.
+        for name in ["gpt-4.1-mini", "gpt-5-mini"] {
+            let target = if target == "groq" { ("anthropic", name) } else { (target, name) };
+            let (got, call, asked) = count_of(target, path, body).await;
+            assert_eq!(got.status, 200, "{path} {}", got.text());
+            assert_eq!(got.json(), expected, "{path}");
+            assert_eq!(got.headers["x-tollgate-tokens"], "estimated", "{path}");
+            assert_eq!(asked, 0, "nobody else is asked");
+            assert_eq!((call.outcome, call.cost_unknown), (Outcome::Finished, None));
+            assert_eq!((call.provider.as_deref(), call.usage), (None, Usage::default()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn tools_count_as_what_they_are_sent_as() {
+    let counter = counter("gpt-4.1-mini");
+    let tool = json!({"name": "f", "description": "Looks up.", "input_schema": {"type": "object"}});
+    let mut body: Value = serde_json::from_str(MESSAGES).unwrap();
+    body["tools"] = json!([tool]);
+    let (path, target) = ("/v1/messages/count_tokens", ("openai", "gpt-4.1-mini"));
+    let (got, ..) = count_of(target, path, &body.to_string()).await;
+    let tokens = got.json()["input_tokens"].as_u64().unwrap();
+    let least = PROMPT + counter.text("f Looks up. object");
+    assert!((least..least + 60).contains(&tokens), "{tokens} {least}");
+}
+
+#[tokio::test]
+async fn who_can_count_better_is_asked_and_what_nobody_can_is_refused() {
+    counter("gpt-4.1-mini");
+    let path = "/v1/messages/count_tokens";
+    let (got, _, asked) = count_of(("anthropic", "claude-sonnet-4-5"), path, MESSAGES).await;
+    assert_eq!((got.status.as_u16(), asked), (200, 1));
+    assert!(!got.headers.contains_key("x-tollgate-tokens"));
+    let picture = r#"{"model":"fast","messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA=="}}]}]}"#;
+    for (model, body) in [("gpt-4.1-mini", picture), ("llama-3.3-70b-versatile", MESSAGES)] {
+        let (got, call, asked) = count_of(("openai", model), path, body).await;
+        assert_eq!((got.status.as_u16(), asked), (501, 0), "{}", got.text());
+        assert_eq!(got.json()["type"], "error", "{}", got.text());
+        assert_eq!(call.error_code, Some(tollgate_core::call::ErrorCode::NotSupported));
+    }
+}
