@@ -14,6 +14,7 @@ use tollgate_helper_protocol::{Call, Message as Told, frame::Frames};
 use tollgate_wire::{
     Bodies, End, HideUsage, Inbound, Report, Tap, TapConfig, ask_include_usage, coding,
     conversation, detect, detect_suffix, read_request,
+    tokens::{Counter, counted_request},
     translate::{
         AnswerConfig, AnswerPlan, AnswerTranslator, Capabilities, RequestConfig, continue_response,
         is_translated, translate_request, without_foreign_seals,
@@ -111,8 +112,14 @@ pub fn requests(data: &[u8]) {
         let asked = read_request(&asking).unwrap();
         assert_eq!((asked.model, asked.include_usage), (facts.unwrap().model, Some(true)));
     }
+    let counter = Counter::of_model("gpt-4o").unwrap();
     for from in Format::ALL {
         let _ = without_foreign_seals(from, data);
+        let counted = counter.prompt(from, &counted_request(from, data));
+        // A byte makes a token at most; a message some more, and of another format twice as many bytes.
+        assert!(
+            counted.is_ok_and(|it| it.tokens <= 8 * data.len() as u64 + 100) || counted.is_err()
+        );
         for to in Format::ALL {
             let config = RequestConfig {
                 from,
@@ -241,6 +248,9 @@ pub fn bodies(data: &[u8]) {
     for format in Format::ALL {
         let shown = conversation(Bodies { format, request: data, response: data });
         assert!(shown.answers <= shown.messages.len());
+        let counter = Counter::of_model("gpt-4").unwrap();
+        let counted = counter.answer(format, data);
+        assert!(counted.is_err() || counted.is_ok_and(|it| it <= 4 * data.len() as u64));
     }
     for encoding in ["gzip", "deflate", "br", "zstd", "gzip, br"] {
         let inflated = coding::decode(data, Some(encoding), 1 << 16);
