@@ -80,7 +80,7 @@ export function Estimated({ of, part }: { of: string; part: string }) {
 export function EstimateMark() {
   return (
     <span className="text-muted" title={`An estimate. ${COUNTED_HERE}`}>
-      ≈{" "}
+      ≈
     </span>
   );
 }

@@ -20,7 +20,7 @@ export function callColumns(beganAt: (id: string) => number | undefined): Column
     tokens("input", "In", "Prompt tokens read afresh", 7, (it) => it.usage.input),
     tokens("cached", "Cached", "Prompt tokens read from a cache", 8, (it) => it.usage.cache_read),
     tokens("output", "Out", "Generated tokens", 7, (it) => it.usage.output),
-    { id: "cost", header: "Cost", width: 92, end: true, drop: 2, cell: (it) => <CallCost call={it} /> },
+    { id: "cost", header: "Cost", width: 100, end: true, drop: 2, cell: (it) => <CallCost call={it} /> },
     {
       id: "first",
       header: "1st byte",
