@@ -202,7 +202,7 @@ async function showsSums(page) {
   const notes = page.getByRole("region", { name: "Costs by project" }).getByRole("link", { name: /^notes/ });
   await notes.waitFor();
   const csv = (await saved(page, "CSV", "tollgate-costs-by-project.csv")).split("\r\n");
-  assert.match(csv[0], /^project,calls,.*,cost,unknown_cost,/);
+  assert.match(csv[0], /^project,calls,.*,cost,estimated_cost,unknown_cost,/);
   assert.ok(
     csv.some((it) => /\/notes,\d+,/.test(it)),
     csv.join("\n"),
