@@ -14,14 +14,16 @@ use tokio::{
     sync::broadcast::error::RecvError,
 };
 use tollgate_core::{
-    Call, Format, PicoUsd, SocketCookie, Usage,
+    Call, Format, Operation, PicoUsd, SocketCookie, Usage,
     call::ErrorCode,
     price::PriceBook,
-    provider::{Addressing, Auth, Endpoint},
+    provider::{Auth, Endpoint, serving},
     quirks::quirks_of,
 };
-use tollgate_gateway::ProbeError;
-use tollgate_wire::translate::model_in_path;
+use tollgate_gateway::{
+    ProbeError,
+    address::{self, ModelAsked},
+};
 
 use crate::{
     App,
@@ -121,7 +123,7 @@ pub async fn try_provider(app: &Arc<App>, known: &Known, model: Option<&str>) ->
         },
     };
     trial.model = Some(model.clone());
-    let endpoint = known.provider.serving(&model).next().unwrap_or(endpoint);
+    let endpoint = serving(&known.provider.endpoints, Some(&model)).next().unwrap_or(endpoint);
     trial.format = Some(endpoint.format);
     match tokio::time::timeout(TRIAL_WAIT, call(app, known, endpoint, &model)).await {
         Ok(Ok(call)) => read(&mut trial, known, endpoint, call),
@@ -264,31 +266,17 @@ async fn settled(
 fn request(known: &Known, endpoint: &Endpoint, model: &str) -> http::Result<Request<Full<Bytes>>> {
     let base = endpoint.base_url.parse::<http::Uri>().map(|it| it.path().to_owned());
     let base = base.unwrap_or_default();
-    let (path, body) = asked_at(known, endpoint, model);
-    let uri = format!("/p/{}{}{path}", known.provider.id, base.trim_end_matches('/'));
+    let (rest, body) = asked(known, endpoint.format, model);
+    let (how, whom) = (&endpoint.addressing, ModelAsked { model, streams: false });
+    let path = address::path(how, base.trim_end_matches('/'), &rest, Some(whom));
+    let query = address::query(how, None).map(|it| format!("?{it}")).unwrap_or_default();
+    let body = address::body(how, &rest, Operation::Generate, Bytes::from(body.to_string()));
+    let uri = format!("/p/{}{path}{query}", known.provider.id);
     Request::post(uri)
         .header(header::HOST, "tollgate")
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, concat!("tollgate/", env!("CARGO_PKG_VERSION")))
-        .body(Full::new(Bytes::from(body.to_string())))
-}
-
-/// The path below the base URL, and the body, as the endpoint has them.
-fn asked_at(known: &Known, endpoint: &Endpoint, model: &str) -> (String, Value) {
-    let (path, mut body) = asked(known, endpoint.format, model);
-    match &endpoint.addressing {
-        Addressing::Usual => (path, body),
-        Addressing::Deployments(version) => {
-            (format!("/deployments/{}{path}?api-version={version}", model_in_path(model)), body)
-        }
-        Addressing::RawPredict(version) => {
-            if let Some(body) = body.as_object_mut() {
-                body.remove("model");
-                body.insert("anthropic_version".to_owned(), version.as_str().into());
-            }
-            (format!("/models/{}:rawPredict", model_in_path(model)), body)
-        }
-    }
+        .body(Full::new(body))
 }
 
 fn asked(known: &Known, format: Format, model: &str) -> (String, Value) {

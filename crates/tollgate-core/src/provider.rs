@@ -67,6 +67,27 @@ fn is_usual(addressing: &Addressing) -> bool {
     *addressing == Addressing::Usual
 }
 
+/// Those of a provider's endpoints that serve a model: the ones that serve it alone, else the ones
+/// that serve no model alone, as without a model.
+pub fn serving<'a, E: AsRef<Endpoint>>(
+    endpoints: &'a [E],
+    model: Option<&'a str>,
+) -> impl Iterator<Item = &'a E> {
+    let alone = move |it: &E| {
+        let begins = it.as_ref().models.as_deref().zip(model);
+        begins.is_some_and(|(begin, model)| model.starts_with(begin))
+    };
+    let any_alone = endpoints.iter().any(alone);
+    let others = move |it: &E| it.as_ref().models.is_none() && !any_alone;
+    endpoints.iter().filter(move |it| alone(it) || others(it))
+}
+
+impl AsRef<Self> for Endpoint {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Endpoint {
     /// An endpoint for every model, asked as the format's inventor has it.
     #[must_use]
@@ -129,15 +150,6 @@ impl Provider {
     #[must_use]
     pub fn endpoint(&self, format: Format) -> Option<&Endpoint> {
         self.endpoints.iter().find(|it| it.format == format)
-    }
-
-    /// Where a model is served: at the endpoints that serve it alone, else at those that serve no
-    /// model alone.
-    pub fn serving<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Endpoint> {
-        let alone =
-            move |it: &Endpoint| it.models.as_deref().is_some_and(|begin| model.starts_with(begin));
-        let any_alone = self.endpoints.iter().any(alone);
-        self.endpoints.iter().filter(move |it| alone(it) || (it.models.is_none() && !any_alone))
     }
 
     fn check(&self) -> Result<(), CatalogueError> {

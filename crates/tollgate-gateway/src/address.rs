@@ -12,16 +12,17 @@ const COUNT_TOKENS: (&str, &str) = ("/messages/count_tokens", "/models/count-tok
 
 /// Which model a call is for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ModelAsked<'a> {
+pub struct ModelAsked<'a> {
     /// By the provider's name.
-    pub(crate) model: &'a str,
+    pub model: &'a str,
     /// Whether its answer streams.
-    pub(crate) streams: bool,
+    pub streams: bool,
 }
 
 /// The path to ask for. `rest` is what follows the base URL's path `base` where the format's inventor
 /// answers; `asked` is `None` for a call that is for no model.
-pub(crate) fn path(
+#[must_use]
+pub fn path(
     addressing: &Addressing,
     base: &str,
     rest: &str,
@@ -45,7 +46,8 @@ pub(crate) fn path(
 }
 
 /// The query to send in place of `query`.
-pub(crate) fn query(addressing: &Addressing, query: Option<&str>) -> Option<String> {
+#[must_use]
+pub fn query(addressing: &Addressing, query: Option<&str>) -> Option<String> {
     let own = query.filter(|it| !it.is_empty());
     match addressing {
         Addressing::Usual => own.map(str::to_owned),
@@ -61,12 +63,8 @@ pub(crate) fn query(addressing: &Addressing, query: Option<&str>) -> Option<Stri
 }
 
 /// The body to send, the call being at `rest` below the base URL; every other byte stays.
-pub(crate) fn body(
-    addressing: &Addressing,
-    rest: &str,
-    operation: Operation,
-    body: Bytes,
-) -> Bytes {
+#[must_use]
+pub fn body(addressing: &Addressing, rest: &str, operation: Operation, body: Bytes) -> Bytes {
     let Addressing::RawPredict(version) = addressing else { return body };
     let field = |name: &str| name.parse().ok();
     let version = field("anthropic_version").map(|it| Edit::Default(it, version.as_str().into()));

@@ -76,8 +76,7 @@ fn for_model(
     let way = asked.home()?.clone();
     let credential = Credential::choose(&way.destination, &head.headers, head.uri.query())?;
     let uri = uri(head, &way, credential.query(), model)?;
-    let first_byte = way.destination.timeouts.first_byte;
-    Ok(Outgoing { way, uri, credential, carried: Carried::All, connect: None, first_byte })
+    Ok(Outgoing::new(way, uri, credential, Carried::All, &ModelPatience::default()))
 }
 
 /// The call for a target of the configured model that the client asked for.
@@ -91,8 +90,6 @@ pub(crate) fn at_target(
     let destination = target.destination.as_ref();
     let destination =
         destination.map_err(|why| Refusal::new(ErrorCode::NoCredential, why.clone()))?;
-    let first_byte = patience.first_byte.unwrap_or(destination.timeouts.first_byte);
-    let connect = patience.connect;
     let no_counterpart =
         || Refusal::new(ErrorCode::NotSupported, text::no_counterpart(&target.provider));
     let route = asked.route.as_ref().ok_or_else(no_counterpart)?;
@@ -129,14 +126,7 @@ pub(crate) fn at_target(
     let uri = uri(head, &way, Query::Other(query), Some(asked))?;
     let body = way.body(route.operation, translated.body.into());
     Ok(Aim {
-        outgoing: Outgoing {
-            way,
-            uri,
-            credential,
-            carried: Carried::Translated,
-            connect,
-            first_byte,
-        },
+        outgoing: Outgoing::new(way, uri, credential, Carried::Translated, patience),
         body,
         asking: None,
         translation: Some(Translation {
@@ -189,9 +179,7 @@ fn same_format(
     let body = way.body(route.operation, body);
     let asking = asking(destination, route, whole, &body);
     let carried = if whole.coded { Carried::AllButCoding } else { Carried::All };
-    let first_byte = patience.first_byte.unwrap_or(destination.timeouts.first_byte);
-    let connect = patience.connect;
-    let outgoing = Outgoing { way, uri, credential, carried, connect, first_byte };
+    let outgoing = Outgoing::new(way, uri, credential, carried, patience);
     Ok(Aim { outgoing, body, asking, translation: None })
 }
 

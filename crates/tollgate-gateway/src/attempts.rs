@@ -6,6 +6,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use http::request;
 use tokio::time::{Instant, sleep, timeout_at};
 use tollgate_core::{
+    Operation,
     call::ErrorCode,
     routing::{Attempt, AttemptResult},
 };
@@ -62,8 +63,9 @@ pub(crate) async fn attempt(
         }
         None => {}
     }
+    let counts = asked.route.as_ref().is_some_and(|it| it.operation == Operation::CountTokens);
     // Rare, as above.
-    if let Some(body) = Box::pin(counted(gateway, call, asked, &request)).await? {
+    if counts && let Some(body) = Box::pin(counted(gateway, call, asked, &request)).await? {
         return Ok(Answer::Counted(body));
     }
     provided(gateway, call, head, asked, request).await.map(Answer::Relayed)

@@ -12,7 +12,7 @@ use http::{
 };
 use tollgate_core::{
     Format, Operation,
-    provider::{Addressing, Auth, Endpoint, Provider},
+    provider::{Addressing, Auth, Endpoint, Provider, serving},
 };
 use tollgate_wire::{
     format_row,
@@ -72,9 +72,7 @@ pub(crate) struct Destination {
 
 /// A base URL, taken apart.
 struct Base {
-    format: Format,
-    models: Option<String>,
-    addressing: Addressing,
+    endpoint: Endpoint,
     scheme: Scheme,
     authority: Authority,
     /// Without a slash at its end; empty for an origin.
@@ -208,19 +206,9 @@ impl Destination {
         self.signer.as_ref().is_some_and(|it| it.reads_body())
     }
 
-    /// Its endpoints that serve a model; without one, those that serve no model alone.
-    fn serving<'a>(&'a self, model: Option<&'a str>) -> impl Iterator<Item = &'a Base> {
-        let alone = move |it: &Base| {
-            let begins = it.models.as_deref().zip(model);
-            begins.is_some_and(|(begin, model)| model.starts_with(begin))
-        };
-        let any_alone = self.endpoints.iter().any(alone);
-        self.endpoints.iter().filter(move |it| alone(it) || (it.models.is_none() && !any_alone))
-    }
-
     /// Whether it is known to serve a model in a format.
     pub(crate) fn speaks(&self, format: Format, model: &str) -> bool {
-        self.serving(Some(model)).any(|it| it.format == format)
+        serving(&self.endpoints, Some(model)).any(|it| it.endpoint.format == format)
     }
 
     /// The format that a call for a model is translated to; `None` when it serves none of those.
@@ -244,11 +232,11 @@ impl Destination {
         renamed: Option<&str>,
         model: Option<&str>,
     ) -> Option<Way> {
-        let exact = self.serving(model).find(|it| it.format == format);
-        let openai = |it: &&Base| is_openai(it.format) && is_openai(format);
-        let base = exact.or_else(|| self.serving(model).find(openai))?;
+        let exact = serving(&self.endpoints, model).find(|it| it.endpoint.format == format);
+        let openai = |it: &&Base| is_openai(it.endpoint.format) && is_openai(format);
+        let base = exact.or_else(|| serving(&self.endpoints, model).find(openai))?;
         let prefix = format_row(format).base_path;
-        let path = if base.addressing != Addressing::Usual {
+        let path = if base.endpoint.addressing != Addressing::Usual {
             let rest = client_path.strip_prefix(prefix).unwrap_or(client_path);
             base.of_model(rest)
         } else if renamed.is_none() && base.path == prefix {
@@ -268,8 +256,8 @@ impl Destination {
         path: &str,
         model: Option<&str>,
     ) -> Option<Way> {
-        let base = self.serving(model).find(|it| it.format == format)?;
-        let path = match base.addressing {
+        let base = serving(&self.endpoints, model).find(|it| it.endpoint.format == format)?;
+        let path = match base.endpoint.addressing {
             Addressing::Usual => UpstreamPath::Other(base.join(path)),
             Addressing::Deployments(_) | Addressing::RawPredict(_) => base.of_model(path),
         };
@@ -285,7 +273,7 @@ impl Destination {
     /// Where it lists its models, by the first of its formats, and the query for all of them at
     /// once.
     pub(crate) fn models_way(self: &Arc<Self>) -> Option<(Way, Option<&'static str>)> {
-        let format = self.endpoints.first()?.format;
+        let format = self.endpoints.first()?.endpoint.format;
         let (folder, query) = match format {
             Format::Gemini => ("/v1beta", Some("pageSize=1000")),
             Format::AnthropicMessages => ("", Some("limit=1000")),
@@ -369,12 +357,18 @@ const fn is_openai(format: Format) -> bool {
     }
 }
 
+impl AsRef<Endpoint> for Base {
+    fn as_ref(&self) -> &Endpoint {
+        &self.endpoint
+    }
+}
+
 impl Base {
     /// The path below this URL. A Gemini client writes the version itself, which a base URL with a
     /// version of its own replaces.
     fn join(&self, path: &str) -> String {
         let versioned = || self.path.split('/').any(|it| GEMINI_VERSIONS.contains(&it));
-        let path = if self.format == Format::Gemini && versioned() {
+        let path = if self.endpoint.format == Format::Gemini && versioned() {
             let version = path.strip_prefix('/').and_then(|it| it.split_once('/'));
             let own = version.filter(|(version, _)| GEMINI_VERSIONS.contains(version));
             own.map_or(path, |(version, _)| path.get(version.len() + 1..).unwrap_or(path))
@@ -387,21 +381,20 @@ impl Base {
     /// The path for a call whose URL depends on its model.
     fn of_model(&self, rest: &str) -> UpstreamPath {
         UpstreamPath::OfModel {
-            addressing: self.addressing.clone(),
+            addressing: self.endpoint.addressing.clone(),
             base: self.path.clone(),
             rest: rest.to_owned(),
         }
     }
 
     fn parse(endpoint: &Endpoint) -> Option<Self> {
-        let Endpoint { format, base_url, models, addressing } = endpoint.clone();
-        let parts = base_url.parse::<Uri>().ok()?.into_parts();
+        let parts = endpoint.base_url.parse::<Uri>().ok()?.into_parts();
         let scheme = parts.scheme?;
         let known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
         let path_and_query = parts.path_and_query?;
         let usable = known && path_and_query.query().is_none();
         let path = path_and_query.path().trim_end_matches('/').to_owned();
         let authority = parts.authority?;
-        usable.then_some(Self { format, models, addressing, scheme, authority, path })
+        usable.then(|| Self { endpoint: endpoint.clone(), scheme, authority, path })
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! The steps of a call stand in order in `pipeline.rs`. Nothing else orders them.
 
-mod address;
+pub mod address;
 mod aim;
 mod answer;
 mod attempts;
@@ -30,6 +30,7 @@ mod limits;
 mod listing;
 mod live;
 mod model;
+mod near;
 mod observe;
 mod pipeline;
 mod probe;
@@ -63,6 +64,7 @@ pub use limits::{
     STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
 };
 pub use model::{ModelStatus, TargetStatus};
+pub use near::is_this_machine;
 pub use observe::{GatewayEvent, LiveCall, Observer};
 pub use probe::ProbeError;
 pub use reachable::ProviderModels;

@@ -12,7 +12,7 @@ use tollgate_core::call::ErrorCode;
 use tollgate_wire::text;
 
 use crate::{
-    Gateway,
+    Gateway, ModelPatience,
     auth::Credential,
     call::OpenCall,
     destination::Way,
@@ -32,6 +32,20 @@ pub(crate) struct Outgoing {
     pub(crate) connect: Option<Duration>,
     /// How long the provider may take for its status line.
     pub(crate) first_byte: Duration,
+}
+
+impl Outgoing {
+    /// The request by its way, with the bounds of the model that it is for where that has its own.
+    pub(crate) fn new(
+        way: Way,
+        uri: Uri,
+        credential: Credential,
+        carried: Carried,
+        patience: &ModelPatience,
+    ) -> Self {
+        let first_byte = patience.first_byte.unwrap_or(way.destination.timeouts.first_byte);
+        Self { way, uri, credential, carried, connect: patience.connect, first_byte }
+    }
 }
 
 /// A provider's answer, of which the head has come.

@@ -2,10 +2,7 @@
 //! made here, where the model's own tokenizer is public.
 
 use bytes::Bytes;
-use tollgate_core::{
-    Operation,
-    routing::{Attempt, AttemptResult},
-};
+use tollgate_core::routing::{Attempt, AttemptResult};
 use tollgate_wire::{
     text,
     tokens::{Counter, count_body, counted_request},
@@ -19,7 +16,7 @@ use crate::{
 /// The header that says that a count of tokens is an estimate.
 pub(crate) const TOKENS: &str = "x-tollgate-tokens";
 
-/// The answer to a request for a count; `None` where a provider is to be asked, or nobody can tell.
+/// The answer to what is a request for a count; `None` where a provider is to be asked, or nobody can tell.
 pub(crate) async fn counted(
     gateway: &Gateway,
     call: &mut OpenCall,
@@ -27,8 +24,7 @@ pub(crate) async fn counted(
     request: &Request,
 ) -> Result<Option<Bytes>, Refusal> {
     let routes = call.routes();
-    let route = asked.route.as_ref().filter(|it| it.operation == Operation::CountTokens);
-    let (Some(route), Request::Whole(whole)) = (route, request) else { return Ok(None) };
+    let (Some(route), Request::Whole(whole)) = (&asked.route, request) else { return Ok(None) };
     let name = route.model_in_path.as_deref().or(request.model());
     let Some(model) = name.and_then(|it| routes.model(asked, it)) else { return Ok(None) };
     let mut reachable =

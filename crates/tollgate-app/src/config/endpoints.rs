@@ -1,11 +1,12 @@
 //! Where a provider is called, and in which formats.
 
-use std::{collections::BTreeMap, net::IpAddr, str::FromStr as _};
+use std::{collections::BTreeMap, str::FromStr as _};
 
 use tollgate_core::{
     Format,
     provider::{Addressing, Endpoint, Provider},
 };
+use tollgate_gateway::is_this_machine;
 use toml::Spanned;
 
 use super::{Mistake, RawProvider};
@@ -104,12 +105,11 @@ pub(super) fn valid_parameters(
 
 /// Whether all of it is on this machine.
 pub(super) fn are_local(endpoints: &[Endpoint]) -> bool {
-    let host = |it: &Endpoint| it.base_url.parse::<http::Uri>().ok()?.host().map(str::to_owned);
-    let is_local = |host: String| {
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        host == "localhost" || address.is_ok_and(|it| it.is_loopback())
+    let is_local = |it: &Endpoint| {
+        let url = it.base_url.parse::<http::Uri>();
+        url.is_ok_and(|it| it.host().is_some_and(is_this_machine))
     };
-    !endpoints.is_empty() && endpoints.iter().all(|it| host(it).is_some_and(is_local))
+    !endpoints.is_empty() && endpoints.iter().all(is_local)
 }
 
 /// The catalogue's endpoints with the entry's `parameters` in the place of their names.

@@ -75,6 +75,26 @@ struct RawRates {
 /// What is written of each kind, in the order of [`rates_of`].
 type Kinds<'a> = [&'a Option<Spanned<String>>; 12];
 
+/// The [`Kinds`] of an entry or of one of its tiers, which have the same fields.
+macro_rules! kinds {
+    ($raw:expr) => {
+        [
+            &$raw.cache_read,
+            &$raw.cache_write_5m,
+            &$raw.cache_write_1h,
+            &$raw.output,
+            &$raw.reasoning,
+            &$raw.input_audio,
+            &$raw.output_audio,
+            &$raw.input_image,
+            &$raw.output_image,
+            &$raw.request,
+            &$raw.web_search,
+            &$raw.file_search,
+        ]
+    };
+}
+
 /// The price row of an entry whose provider `is_known`.
 pub(super) fn valid_price(
     raw: &RawPrice,
@@ -101,7 +121,7 @@ pub(super) fn valid_price(
         return Err(Mistake::new(text, message.to_owned()));
     }
     let input = Some(per_million(&raw.input)?);
-    let rates = Rates { input, ..rates_of(raw.kinds())? };
+    let rates = Rates { input, ..rates_of(kinds!(raw))? };
     let tiers = tiers(&raw.tiers)?
         .into_iter()
         .map(|it| Tier { rates: it.rates.or(&rates), ..it })
@@ -125,43 +145,10 @@ pub(super) fn valid_price(
     })
 }
 
-impl RawPrice {
-    const fn kinds(&self) -> Kinds<'_> {
-        [
-            &self.cache_read,
-            &self.cache_write_5m,
-            &self.cache_write_1h,
-            &self.output,
-            &self.reasoning,
-            &self.input_audio,
-            &self.output_audio,
-            &self.input_image,
-            &self.output_image,
-            &self.request,
-            &self.web_search,
-            &self.file_search,
-        ]
-    }
-}
-
 impl RawRates {
     fn rates(&self) -> Result<Rates, Mistake> {
-        let kinds = [
-            &self.cache_read,
-            &self.cache_write_5m,
-            &self.cache_write_1h,
-            &self.output,
-            &self.reasoning,
-            &self.input_audio,
-            &self.output_audio,
-            &self.input_image,
-            &self.output_image,
-            &self.request,
-            &self.web_search,
-            &self.file_search,
-        ];
         let input = self.input.as_ref().map(per_million).transpose()?;
-        Ok(Rates { input, ..rates_of(kinds)? })
+        Ok(Rates { input, ..rates_of(kinds!(self))? })
     }
 }
 

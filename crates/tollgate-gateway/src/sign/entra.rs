@@ -8,6 +8,7 @@ use super::{
     SignError,
     oauth::{Ask, Sent},
 };
+use crate::near::{is_private, is_this_machine};
 
 /// What tokens are asked for.
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
@@ -44,12 +45,10 @@ impl EntraKey {
         let token_url: Uri = format!("{authority}/{tenant}/oauth2/v2.0/token")
             .parse()
             .map_err(|_| "the authority is not a URL")?;
-        let local = matches!(token_url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        match token_url.scheme_str() {
-            Some("https") => Ok(Self { token_url, client, secret }),
-            Some("http") if local => Ok(Self { token_url, client, secret }),
-            _ => Err("the authority is neither an https URL nor on this machine"),
+        if !is_private(&token_url, is_this_machine) {
+            return Err("the authority is neither an https URL nor on this machine");
         }
+        Ok(Self { token_url, client, secret })
     }
 
     /// The request for a token.

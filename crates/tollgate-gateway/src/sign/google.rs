@@ -11,6 +11,7 @@ use super::{
     SignError,
     oauth::{Ask, Exchange, Sent},
 };
+use crate::near::{is_private, is_this_machine};
 
 /// What tokens are asked for: everything that its owner may do in Google Cloud.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -78,12 +79,8 @@ struct Claims<'a> {
 /// An address that keys and tokens may be sent to.
 fn safe_url(text: &str, name: &'static str) -> Result<Uri, GoogleKeyError> {
     let url: Uri = text.parse().map_err(|_| GoogleKeyError::TokenUrl(name))?;
-    let local = matches!(url.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    match url.scheme_str() {
-        Some("https") => Ok(url),
-        Some("http") if local => Ok(url),
-        _ => Err(GoogleKeyError::TokenUrl(name)),
-    }
+    let is_fit = is_private(&url, is_this_machine);
+    is_fit.then_some(url).ok_or(GoogleKeyError::TokenUrl(name))
 }
 
 /// How the token of `source_credentials` becomes the service account's

@@ -13,6 +13,7 @@ use super::{
     SignError,
     oauth::{Ask, Sent},
 };
+use crate::near::{is_near, is_private};
 
 /// Where clouds tell a machine about itself.
 const METADATA: &str = "http://169.254.169.254";
@@ -123,12 +124,8 @@ fn of_client(client: Option<&str>) -> Result<String, &'static str> {
 /// What is asked and answered there is as good as a key, and must not cross a network.
 fn url(text: &str) -> Result<Uri, &'static str> {
     let url: Uri = text.parse().map_err(|_| "its address is not a URL")?;
-    let host = url.host().unwrap_or_default();
-    let near = host.starts_with("169.254.")
-        || matches!(host, "localhost" | "127.0.0.1" | "[::1]" | "metadata.google.internal");
-    match url.scheme_str() {
-        Some("https") => Ok(url),
-        Some("http") if near => Ok(url),
-        _ => Err("its address is neither an https URL nor on this machine or its own network"),
-    }
+    let is_fit = is_private(&url, is_near);
+    is_fit
+        .then_some(url)
+        .ok_or("its address is neither an https URL nor on this machine or its own network")
 }

@@ -1,7 +1,6 @@
 //! The way out through a proxy, where the environment names one.
 
 use std::{
-    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -22,6 +21,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::BoxError;
+use crate::near::is_near;
 
 /// The proxies that the environment names, and what must not go through them.
 ///
@@ -82,7 +82,7 @@ impl Proxies {
     }
 
     fn for_url(&self, url: &Uri) -> Option<Intercept> {
-        if url.host().is_none_or(is_this_machine) {
+        if url.host().is_none_or(is_direct) {
             return None;
         }
         self.matcher.intercept(url)
@@ -123,16 +123,9 @@ enum Names {
     There,
 }
 
-/// Whether a host is this machine, or so near that no proxy knows the way: link-local addresses, where
-/// a cloud tells a machine about itself.
-fn is_this_machine(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let named = host.eq_ignore_ascii_case("localhost") || host.ends_with(".localhost");
-    let near = |it: IpAddr| match it {
-        IpAddr::V4(it) => it.is_loopback() || it.is_link_local(),
-        IpAddr::V6(it) => it.is_loopback() || it.is_unicast_link_local(),
-    };
-    named || host == "metadata.google.internal" || host.parse::<IpAddr>().is_ok_and(near)
+/// Whether no proxy knows the way to a host.
+fn is_direct(host: &str) -> bool {
+    is_near(host) || host.ends_with(".localhost")
 }
 
 fn authority(proxy: &Uri) -> String {
