@@ -73,6 +73,9 @@ pub(super) struct Item<'a> {
     pub(super) arguments: Text<'a>,
 }
 
+/// Why log probabilities are lost.
+pub(super) const NO_LOGPROBS: &str = "log probabilities are not translated";
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Piece<'a> {
@@ -82,7 +85,20 @@ pub(super) struct Piece<'a> {
     text: Text<'a>,
     #[serde(borrow)]
     refusal: Text<'a>,
-    pub(super) annotations: Filled,
+    annotations: Filled,
+    logprobs: Filled,
+}
+
+impl Piece<'_> {
+    /// Notes what other formats have no place for; `at` is where its content stands.
+    pub(super) fn note_losses(&self, at: &str, losses: &mut Losses) {
+        if self.annotations.0 {
+            losses.note(format!("{at}.annotations"), "has no counterpart");
+        }
+        if self.logprobs.0 {
+            losses.note(format!("{at}.logprobs"), NO_LOGPROBS);
+        }
+    }
 }
 
 /// Reads a whole answer.
@@ -114,9 +130,7 @@ fn read_item(item: &Item<'_>, at: &str, parts: &mut Vec<Part>, losses: &mut Loss
     match item.r#type.filled().unwrap_or_default() {
         "message" => {
             for piece in &item.content.0 {
-                if piece.annotations.0 {
-                    losses.note(format!("{at}.content.annotations"), "has no counterpart");
-                }
+                piece.note_losses(&format!("{at}.content"), losses);
                 parts.push(Part::new(
                     at,
                     if piece.r#type.filled() == Some("refusal") {

@@ -6,15 +6,15 @@ use tollgate_core::Usage;
 
 use super::{
     answer::{
-        AnswerHead, Item, Piece, Response, ToolKinds, ended, envelope, item, item_id, output_text,
-        text_input,
+        AnswerHead, Item, NO_LOGPROBS, Piece, Response, ToolKinds, ended, envelope, item, item_id,
+        output_text, text_input,
     },
     sealed_thinking,
 };
 use crate::{
     fault::{Fault, FaultParts},
     ir::{Content, Event, Failure, Opening, Stop, Thinking, ToolCall},
-    lenient::{Count, Maybe, Text},
+    lenient::{Count, Filled, Maybe, Text},
     loss::Losses,
     translate::{ANSWER_BYTES_MAX, GenerateConfig, Sink, failure, json_into},
 };
@@ -32,6 +32,7 @@ struct Body<'a> {
     part: Maybe<Piece<'a>>,
     #[serde(borrow)]
     delta: Text<'a>,
+    logprobs: Filled,
     output_index: Count,
     summary_index: Count,
     #[serde(borrow)]
@@ -104,11 +105,16 @@ impl Reader {
                 }
             }
             "response.content_part.done" => {
-                if body.part.0.is_some_and(|it| it.annotations.0) {
-                    losses.note("output.content.annotations", "has no counterpart");
+                if let Some(part) = body.part.0 {
+                    part.note_losses("output.content", losses);
                 }
             }
-            "response.output_text.delta" => self.delta(Open::Text, &body, sink),
+            "response.output_text.delta" => {
+                if body.logprobs.0 {
+                    losses.note("output.content.logprobs", NO_LOGPROBS);
+                }
+                self.delta(Open::Text, &body, sink);
+            }
             "response.refusal.delta" => self.delta(Open::Refusal, &body, sink),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 self.delta(Open::Thinking, &body, sink);
