@@ -9,6 +9,7 @@
 mod agents;
 mod attackers;
 mod books;
+mod care;
 mod commands;
 mod configuration;
 mod crash;

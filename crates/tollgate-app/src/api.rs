@@ -26,6 +26,7 @@ pub mod costs;
 pub mod doctor;
 pub mod events;
 mod frame;
+pub mod ledger;
 pub mod models;
 pub mod packets;
 pub mod prices;
@@ -68,6 +69,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rules::list_rules))
         .routes(routes!(rules::read_rules))
         .routes(routes!(rules::test_rules))
+        .routes(routes!(ledger::back_up))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))

@@ -6,6 +6,7 @@
 mod credential;
 pub mod edit;
 mod endpoints;
+mod ledger;
 mod models;
 mod prices;
 mod refresh;
@@ -26,9 +27,10 @@ use tollgate_gateway::{Model, RuleSet};
 use toml::Spanned;
 
 pub use self::credential::CredentialSource;
-pub use self::refresh::RefreshConfig;
 pub(crate) use self::rules::{RuleMistake, rules_of, rules_text};
+pub use self::{ledger::LedgerKeeping, refresh::RefreshConfig};
 use self::{
+    ledger::{RawLedger, valid_ledger},
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
     refresh::{RawRefresh, valid_refresh},
@@ -72,7 +74,7 @@ pub struct Config {
     /// Where the gateway listens; always a loopback address.
     pub listen: SocketAddr,
     /// Whether bodies are kept in the ledger.
-    pub keep_bodies: bool,
+    pub ledger: LedgerKeeping,
     /// Providers.
     pub providers: Vec<ProviderConfig>,
     /// The user's own models.
@@ -89,7 +91,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
-            keep_bodies: true,
+            ledger: LedgerKeeping::default(),
             providers: Vec::new(),
             models: Vec::new(),
             prices: Vec::new(),
@@ -156,7 +158,7 @@ impl Config {
             Some(it) => valid_listen(&it)?,
             None => DEFAULT_LISTEN,
         };
-        let keep_bodies = raw.ledger.keep_bodies.unwrap_or(true);
+        let ledger = valid_ledger(raw.ledger)?;
         let mut providers: Vec<ProviderConfig> = Vec::new();
         for it in raw.providers {
             let at = it.id.span().start;
@@ -175,7 +177,7 @@ impl Config {
         let prices = prices.collect::<Result<_, _>>()?;
         let price_refresh = valid_refresh(raw.price_refresh)?;
         let rules = Arc::new(valid_rules(&raw.rules, text)?);
-        Ok(Self { listen, keep_bodies, providers, models, prices, price_refresh, rules })
+        Ok(Self { listen, ledger, providers, models, prices, price_refresh, rules })
     }
 }
 
@@ -195,12 +197,6 @@ struct Raw {
     price_refresh: RawRefresh,
     #[serde(default)]
     rules: Vec<RawRule>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLedger {
-    keep_bodies: Option<bool>,
 }
 
 #[derive(Deserialize)]

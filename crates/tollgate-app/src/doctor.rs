@@ -121,7 +121,11 @@ async fn ledger(app: &App) -> CheckView {
 
 /// Whether calls reach the ledger, added to what it holds.
 fn writing(mut found: String, lost: u64, progress: &Progress) -> CheckView {
-    let Progress { committed: _, refused, waiting, bodies_given_up, failure } = progress;
+    let Progress { committed: _, refused, waiting, bodies_given_up, failure, checked, recovery } =
+        progress;
+    if *checked {
+        found.push_str(" and is not damaged");
+    }
     for (count, what) in [
         (lost, "calls could not be written and are lost"),
         (*refused, "were refused for what they are"),
@@ -141,6 +145,12 @@ fn writing(mut found: String, lost: u64, progress: &Progress) -> CheckView {
     if lost > 0 || *refused > 0 {
         let remedy = "the log says why (`TOLLGATE_LOG=warn`); was the disk full?";
         return check("ledger", "error", found, Some(remedy.to_owned()));
+    }
+    if let Some(recovery) = recovery {
+        let found = format!("{found}; {recovery}");
+        let remedy = "look at the health of the disk; the damaged file and a report lie beside the \
+                      new ledger, delete them when you need them no more";
+        return check("ledger", "warning", found, Some(remedy.to_owned()));
     }
     let level = if *bodies_given_up > 0 { "warning" } else { "ok" };
     let remedy = (*bodies_given_up > 0).then(|| "was the disk full?".to_owned());
@@ -205,6 +215,9 @@ fn check(name: &str, level: &str, found: String, remedy: Option<String>) -> Chec
 
 #[cfg(test)]
 mod tests {
+    use tollgate_core::PicoUsd;
+    use tollgate_ledger::Recovery;
+
     use super::*;
 
     #[test]
@@ -226,5 +239,19 @@ mod tests {
         assert_eq!(said(0, &after).0, "warning");
         assert_eq!(said(0, &Progress { refused: 1, ..Progress::default() }).0, "error");
         assert_eq!(said(1, &fine).0, "error");
+        let checked = Progress { checked: true, ..Progress::default() };
+        assert_eq!(said(0, &checked).1, "`l` holds 9 calls and is not damaged");
+        let recovery = Recovery {
+            aside: "/d/ledger-damaged.db".into(),
+            reason: "malformed".to_owned(),
+            calls: 9,
+            lost: Some(2),
+            lost_cost: Some(PicoUsd::ZERO),
+            with_bodies: 9,
+        };
+        let repaired = Progress { recovery: Some(recovery), ..Progress::default() };
+        let (level, found) = said(0, &repaired);
+        assert_eq!(level, "warning");
+        assert!(found.contains("2 calls") && found.contains("/d/ledger-damaged.db"), "{found}");
     }
 }

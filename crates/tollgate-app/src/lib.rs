@@ -26,6 +26,7 @@ pub mod paths;
 pub mod prices;
 pub mod procfs;
 pub mod providers;
+pub mod retention;
 pub mod sdk_env;
 pub mod server;
 mod settings;

@@ -24,7 +24,7 @@ use tollgate_core::{price::PriceBook, provider::Catalogue};
 use tollgate_gateway::{Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
 
 use crate::{
-    config::{Config, ConfigError, RefreshConfig},
+    config::{Config, ConfigError, LedgerKeeping, RefreshConfig},
     credentials::Keys,
     prices,
     providers::Known,
@@ -139,7 +139,7 @@ impl Settings {
     pub(crate) fn load(sources: Sources, listen: Option<SocketAddr>) -> Result<Self, ConfigError> {
         let seen = Stamp::of(&sources.path);
         let config = Config::load(&sources.path, &sources.catalogue)?;
-        let keep_bodies = Arc::new(AtomicBool::new(config.keep_bodies));
+        let keep_bodies = Arc::new(AtomicBool::new(config.ledger.bodies));
         let listen = if listen.is_some() { None } else { Some(config.listen) };
         let mut keys = Keys::default();
         keys.read_environment(&config, &*sources.env);
@@ -231,6 +231,11 @@ impl Settings {
     /// How often and from where prices are refreshed.
     pub(crate) fn price_refresh(&self) -> RefreshConfig {
         self.state().config.price_refresh.clone()
+    }
+
+    /// What is kept of what was said.
+    pub(crate) fn keeping(&self) -> LedgerKeeping {
+        self.state().config.ledger
     }
 
     /// The environment.
@@ -329,7 +334,7 @@ impl Settings {
         state.seen = seen;
         match config {
             Ok(config) => {
-                self.keep_bodies.store(config.keep_bodies, Ordering::Relaxed);
+                self.keep_bodies.store(config.ledger.bodies, Ordering::Relaxed);
                 state.keys.read_environment(&config, &*self.sources.env);
                 state.config = config;
                 state.refused = None;

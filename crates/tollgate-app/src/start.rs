@@ -44,6 +44,7 @@ use crate::{
     paths::Paths,
     prices,
     providers::{Known, LastCalls, look_for_local},
+    retention,
     server::{self, Server},
     settings::{Problem, Settings, Severity, Sources},
     snapshot, token,
@@ -173,7 +174,8 @@ impl App {
         let token_path = paths.admin_token();
         let token = token::load_or_create(&token_path)
             .map_err(|source| StartError::Folder { path: token_path, source })?;
-        let ledger = Ledger::open(&paths.data, LedgerConfig::default())?;
+        let mut ledger = Ledger::open(&paths.data, LedgerConfig::default())?;
+        ledger.check()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let simulator = match &demo {
             None => None,
@@ -229,6 +231,7 @@ impl App {
         let (settings, gateway) = (Arc::clone(&app.settings), Arc::clone(&app.gateway));
         tokio::spawn(settings.follow(gateway, reading, app.stop.clone()));
         tokio::spawn(tell_local(Arc::clone(&app)));
+        tokio::spawn(retention::follow(Arc::clone(&app), app.stop.clone()));
         Ok(app)
     }
 

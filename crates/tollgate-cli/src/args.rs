@@ -74,6 +74,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PricesCommand,
     },
+    /// Copy the ledger into a new file while calls go on
+    Backup {
+        /// The file; without it `tollgate-DATE.db` in this folder
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Print a completion script
     Completions {
         /// For which shell

@@ -11,6 +11,7 @@ use crate::{
     output,
 };
 
+mod backup;
 mod calls;
 mod costs;
 mod env;
@@ -48,6 +49,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Rules { command } => runtime()?.block_on(rules::rules(command))?,
         Command::Providers { command } => return providers::providers(command),
         Command::Prices { command } => prices::prices(command)?,
+        Command::Backup { file, json } => runtime()?.block_on(backup::backup(file, json))?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut script);

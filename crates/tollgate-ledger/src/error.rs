@@ -28,15 +28,29 @@ pub enum LedgerError {
         source: rusqlite::Error,
     },
     /// SQLite finds the file damaged; it was not touched.
-    #[error(
-        "the ledger `{path}` is damaged: move it and the files beside it that begin with its name \
-         (`-wal`, `-shm`) to another folder and start again, which begins a new one"
-    )]
+    #[error("the ledger `{path}` is damaged")]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What SQLite says.
         source: rusqlite::Error,
+    },
+    /// A damaged ledger could not be replaced by a new one with what can be read of it; it is as it
+    /// was.
+    #[error("cannot repair the damaged ledger `{path}`")]
+    Repair {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says of the new one.
+        source: rusqlite::Error,
+    },
+    /// The copy of the ledger could not be made.
+    #[error("cannot copy the ledger to `{path}`")]
+    Backup {
+        /// Where the copy was to be.
+        path: PathBuf,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// There is no ledger yet.
     #[error("there is no ledger at `{path}`")]
@@ -126,11 +140,26 @@ impl LedgerError {
     /// The error of a file that could not be opened.
     pub(crate) fn opening(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                Self::Damaged { path, source }
-            }
-            Some(_) | None => Self::Open { path, source },
+        if is_damage(&source) {
+            Self::Damaged { path, source }
+        } else {
+            Self::Open { path, source }
         }
     }
+
+    /// What SQLite says of the damage, if this is one.
+    pub(crate) fn damage(&self) -> Option<String> {
+        let said = |source: &rusqlite::Error| is_damage(source).then(|| source.to_string());
+        if let Self::Damaged { source, .. } | Self::Sum { source, .. } = self {
+            return said(source);
+        }
+        let Self::Migrate { source, .. } = self else { return None };
+        let rusqlite_migration::Error::RusqliteError { err, .. } = source else { return None };
+        said(err)
+    }
+}
+
+/// Whether the file is at fault.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }

@@ -9,6 +9,10 @@
 //! later and survives the death of the process from then on; a failure of power may take the last
 //! transactions with it but never damages the file.
 //!
+//! A file that is damaged all the same is set aside, and what can still be read of it goes into a
+//! new one: when it is opened, when a commit fails because of it, and when [`Ledger::check`] finds
+//! it. [`Progress::recovery`] says what became of it.
+//!
 //! ```no_run
 //! # fn main() -> Result<(), tollgate_ledger::LedgerError> {
 //! use tollgate_ledger::{CallQuery, Ledger, LedgerConfig};
@@ -25,13 +29,20 @@ mod error;
 mod migrate;
 mod query;
 mod reader;
+mod repair;
 mod tables;
 mod writer;
 
-use std::{path::Path, thread::JoinHandle, time::Duration};
+use std::{
+    fmt,
+    path::Path,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use tollgate_core::{Call, Routing};
+use rusqlite::InterruptHandle;
+use tollgate_core::{Call, Routing, UnixMs};
 
 pub use self::{
     error::LedgerError,
@@ -40,6 +51,7 @@ pub use self::{
         Simulated, Step, SumQuery, Sums, TokenSums, UnknownCosts,
     },
     reader::Reader,
+    repair::Recovery,
     writer::{Progress, Writer},
 };
 
@@ -88,6 +100,16 @@ impl Default for LedgerConfig {
     }
 }
 
+/// How much of what was said is kept, and for how long. What is no longer kept is overwritten on the
+/// disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// See [`BODIES_BYTES_MAX`].
+    pub bodies_bytes_max: u64,
+    /// What was said in calls that began before is deleted; the calls stay.
+    pub bodies_since: Option<UnixMs>,
+}
+
 /// A call that is over, and what was said in it.
 #[derive(Clone, Debug)]
 pub struct Settled {
@@ -123,21 +145,62 @@ pub struct Ledger {
     writer: Writer,
     reader: Reader,
     thread: Option<JoinHandle<Result<(), LedgerError>>>,
+    check: Option<Check>,
+}
+
+/// A look through the file that is under way.
+struct Check {
+    stop: InterruptHandle,
+    thread: JoinHandle<()>,
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("thread", &self.thread).finish_non_exhaustive()
+    }
 }
 
 impl Ledger {
     /// Opens `ledger.db` in `dir`, creates both if they are missing (readable by the user alone),
-    /// migrates the database to this version and starts the thread that writes it. Blocks on the
-    /// disk.
+    /// migrates the database to this version and starts the thread that writes it. A damaged one is
+    /// repaired. Blocks on the disk.
     ///
     /// # Errors
-    /// When the folder or file cannot be opened, or the file is not a ledger or comes from a newer
-    /// version: then it is left as it is.
+    /// When the folder or file cannot be opened or repaired, or the file is another program's
+    /// database or comes from a newer version: then it is left as it is.
     pub fn open(dir: &Path, config: LedgerConfig) -> Result<Self, LedgerError> {
-        let connection = migrate::open(dir)?;
+        let opened = migrate::open(dir);
+        let damage = opened.as_ref().err().and_then(LedgerError::damage);
+        let (connection, recovery) = match damage {
+            Some(reason) => {
+                let recovery = repair::repair(dir, &reason)?;
+                (migrate::open(dir)?, Some(recovery))
+            }
+            None => (opened?, None),
+        };
         let reader = Reader::open(dir)?;
-        let (writer, thread) = writer::start(connection, config)?;
-        Ok(Self { writer, reader, thread: Some(thread) })
+        let (writer, thread) = writer::start(connection, config, dir, &reader, recovery)?;
+        Ok(Self { writer, reader, thread: Some(thread), check: None })
+    }
+
+    /// Looks through the whole file for damage, in a thread of its own beside everything else, and
+    /// has what is found repaired; [`Progress::checked`] says when it is done. Asked again while it
+    /// looks, it goes on looking.
+    ///
+    /// # Errors
+    /// When the file cannot be opened once more, or there is no thread.
+    pub fn check(&mut self) -> Result<(), LedgerError> {
+        if self.check.as_ref().is_some_and(|it| !it.thread.is_finished()) {
+            return Ok(());
+        }
+        let (connection, writer) = (self.reader.connect()?, self.writer());
+        let stop = connection.get_interrupt_handle();
+        let thread = thread::Builder::new()
+            .name("ledger-check".to_owned())
+            .spawn(move || writer.checked(reader::damage(&connection)))
+            .map_err(LedgerError::Start)?;
+        self.check = Some(Check { stop, thread });
+        Ok(())
     }
 
     /// The way in for settled calls; clone it freely.
@@ -163,6 +226,11 @@ impl Ledger {
 
     fn finish(&mut self) -> Result<(), LedgerError> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
+        if let Some(Check { stop, thread }) = self.check.take() {
+            stop.interrupt();
+            // What it found comes too late to be mended, and is found again.
+            let _ = thread.join();
+        }
         self.writer.ask_to_close();
         thread.join().unwrap_or(Err(LedgerError::WriterPanicked))
     }

@@ -19,7 +19,7 @@ pub(crate) const FILE_NAME: &str = "ledger.db";
 const APPLICATION_ID: i64 = 0x546f_6c6c;
 
 /// How long a statement waits for another process that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes that the write-ahead log is cut to once it has grown beyond them.
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
@@ -55,6 +55,8 @@ pub(crate) fn open(dir: &Path) -> Result<Connection, LedgerError> {
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "journal_size_limit", JOURNAL_BYTES_MAX)?;
+        // What is deleted is overwritten, and not only forgotten.
+        connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "foreign_keys", true)
     };
     tune(&connection).map_err(|source| LedgerError::opening(&path, source))?;

@@ -1,5 +1,6 @@
 //! Answers to questions, from read-only connections.
 
+mod backup;
 mod calendar;
 mod spans;
 
@@ -18,7 +19,9 @@ use self::{
 };
 use crate::{
     Bodies, CallQuery, CostKey, CostRow, LedgerError, ProgramRow, SeriesPoint, Simulated, Step,
-    SumQuery, Sums, migrate,
+    SumQuery, Sums,
+    error::is_damage,
+    migrate,
     tables::{
         STATEMENTS_MAX, answers, bodies, callers, calls,
         dimensions::Dimension,
@@ -46,7 +49,15 @@ type Roots = BTreeSet<(String, String)>;
 #[derive(Debug)]
 struct Shared {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Idle>,
+}
+
+/// Connections to the file that is the ledger now.
+#[derive(Debug, Default)]
+struct Idle {
+    /// Grows when another file becomes the ledger.
+    file: u64,
+    connections: Vec<Connection>,
 }
 
 impl Reader {
@@ -57,7 +68,8 @@ impl Reader {
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         let path = migrate::path_in(dir);
         let connection = connect(&path)?;
-        Ok(Self { shared: Arc::new(Shared { path, idle: Mutex::new(vec![connection]) }) })
+        let idle = Mutex::new(Idle { file: 0, connections: vec![connection] });
+        Ok(Self { shared: Arc::new(Shared { path, idle }) })
     }
 
     /// A page of calls, newest first.
@@ -110,6 +122,19 @@ impl Reader {
         self.ask(|connection| match calls::seq_of(connection, id)? {
             Some(seq) => routings::get(connection, seq),
             None => Ok(None),
+        })
+    }
+
+    /// Writes a copy of the ledger as it is now into a new file that the user alone may read, and
+    /// gives its size in bytes. The ledger may be written meanwhile. The copy is a ledger: under the
+    /// name `ledger.db` in a folder of its own it can be opened.
+    ///
+    /// # Errors
+    /// When there is such a file already, or it cannot be written; what was written of it is gone.
+    pub fn backup(&self, to: &Path) -> Result<u64, LedgerError> {
+        self.ask(|connection| {
+            backup::write(connection, to)
+                .map_err(|source| LedgerError::Backup { path: to.to_owned(), source })
         })
     }
 
@@ -281,20 +306,35 @@ impl Reader {
         &self,
         answer: impl FnOnce(&Connection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        let kept = self.idle().pop();
+        let (file, kept) = {
+            let mut idle = self.idle();
+            (idle.file, idle.connections.pop())
+        };
         let connection = match kept {
             Some(connection) => connection,
             None => connect(&self.shared.path)?,
         };
         let result = answer(&connection);
         let mut idle = self.idle();
-        if idle.len() < IDLE_MAX && connection.is_autocommit() {
-            idle.push(connection);
+        if idle.file == file && idle.connections.len() < IDLE_MAX && connection.is_autocommit() {
+            idle.connections.push(connection);
         }
         result
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+    /// A connection of one's own.
+    pub(crate) fn connect(&self) -> Result<Connection, LedgerError> {
+        connect(&self.shared.path)
+    }
+
+    /// Asks the file that is there now, and no other that was renamed.
+    pub(crate) fn renew(&self) {
+        let mut idle = self.idle();
+        idle.file += 1;
+        idle.connections.clear();
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
         // A list of connections is whole whatever panicked beside it.
         self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -304,6 +344,20 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
     let connection = migrate::open_to_read(path)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
+}
+
+/// What is wrong with the file that the connection reads: `Some(None)` when nothing is, `None` when
+/// that could not be found out. Looks at every page but not at whether indexes and tables agree.
+pub(crate) fn damage(connection: &Connection) -> Option<Option<String>> {
+    let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match found {
+        Ok(found) => Some((found != "ok").then_some(found)),
+        Err(error) if is_damage(&error) => Some(Some(error.to_string())),
+        Err(error) => {
+            tracing::debug!(%error, "the ledger was not looked through");
+            None
+        }
+    }
 }
 
 const fn counts(wanted: Simulated, simulated: bool) -> bool {

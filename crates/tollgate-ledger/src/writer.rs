@@ -3,6 +3,7 @@
 mod store;
 
 use std::{
+    path::{Path, PathBuf},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -15,7 +16,10 @@ use tokio::{
 };
 
 use self::store::Store;
-use crate::{CHANGES_MAX, Change, LedgerConfig, LedgerError, Settled};
+use crate::{
+    CHANGES_MAX, Change, LedgerConfig, LedgerError, Reader, Recovery, Retention, Settled,
+    error::is_damage, migrate, repair,
+};
 
 /// Calls in one transaction, so that a reader's wait for a checkpoint and the memory of a batch stay
 /// small.
@@ -53,12 +57,20 @@ pub struct Progress {
     pub bodies_given_up: u64,
     /// Why the last commit failed; `None` when it did not.
     pub failure: Option<String>,
+    /// Whether the file was looked through and found sound, by [`Ledger::check`](crate::Ledger::check)
+    /// since it was opened.
+    pub checked: bool,
+    /// What became of the ledger when it was found damaged.
+    pub recovery: Option<Recovery>,
 }
 
 enum Message {
     Record(Box<Settled>, u32),
     Flush(oneshot::Sender<Result<(), LedgerError>>),
     Change(Changes),
+    Keep(Retention),
+    /// The file was looked through: what is wrong with it.
+    Checked(Option<String>),
     Close,
 }
 
@@ -132,6 +144,20 @@ impl Writer {
         wait.await.unwrap_or(Err(LedgerError::Closed))
     }
 
+    /// Keeps so much of what was said from now on, and deletes the rest in small steps.
+    pub fn keep(&self, retention: Retention) {
+        // An error says that the ledger is closed.
+        let _ = self.queue.send(Message::Keep(retention));
+    }
+
+    /// Tells what is wrong with the file, if that was found out.
+    pub(crate) fn checked(&self, damage: Option<Option<String>>) {
+        if let Some(damage) = damage {
+            // As above.
+            let _ = self.queue.send(Message::Checked(damage));
+        }
+    }
+
     /// Changes with every commit and with every failure of one.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
@@ -154,7 +180,11 @@ impl Writer {
         match refused.0 {
             Message::Record(settled, _) => Err(settled),
             // A channel gives back what it was given.
-            Message::Flush(_) | Message::Change(_) | Message::Close => Ok(()),
+            Message::Flush(_)
+            | Message::Change(_)
+            | Message::Keep(_)
+            | Message::Checked(_)
+            | Message::Close => Ok(()),
         }
     }
 
@@ -171,13 +201,16 @@ impl Writer {
 pub(crate) fn start(
     connection: Connection,
     config: LedgerConfig,
+    dir: &Path,
+    reader: &Reader,
+    recovery: Option<Recovery>,
 ) -> Result<(Writer, JoinHandle<Result<(), LedgerError>>), LedgerError> {
     let permits_max = u32::try_from(config.queue_bytes_max.div_ceil(PERMIT_BYTES))
         .unwrap_or(u32::MAX)
         .clamp(1, u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX));
     let room = Arc::new(Semaphore::new(usize::try_from(permits_max).unwrap_or(usize::MAX)));
     let (queue, messages) = mpsc::unbounded_channel();
-    let (report, progress) = watch::channel(Progress::default());
+    let (report, progress) = watch::channel(Progress { recovery, ..Progress::default() });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(LedgerError::Start)?;
     let store = Store::new(connection, config.bodies_bytes_max)?;
@@ -191,6 +224,10 @@ pub(crate) fn start(
         weight: 0,
         waiting: Vec::new(),
         changes: Vec::new(),
+        damage: None,
+        dir: dir.to_owned(),
+        reader: reader.clone(),
+        was_repaired: false,
         failing: false,
         crowded_below: usize::try_from(permits_max / 2).unwrap_or(usize::MAX),
     };
@@ -212,6 +249,12 @@ struct Work {
     waiting: Vec<oneshot::Sender<Result<(), LedgerError>>>,
     /// To be made after the next commit.
     changes: Vec<Changes>,
+    /// To be repaired after the next commit.
+    damage: Option<String>,
+    dir: PathBuf,
+    reader: Reader,
+    /// Whether that was tried: what did not help once is not tried again.
+    was_repaired: bool,
     /// Whether the last commit failed: the batch is still there.
     failing: bool,
     /// With less room than this in the queue, bodies that cannot be committed make way for calls.
@@ -232,13 +275,19 @@ impl Work {
             let result = self.commit();
             self.change(&result);
             if !open {
+                // Whoever copies the file of a gateway that was stopped has all of it.
+                self.store.empty_log();
                 return result;
+            }
+            if let Some(reason) = self.damage.take() {
+                self.repair(&reason);
             }
             if self.store.must_prune()
                 && let Err(error) = self.store.prune()
             {
                 tracing::warn!(%error, "the oldest bodies could not be deleted");
             }
+            self.store.overwrite_log();
         }
     }
 
@@ -275,6 +324,15 @@ impl Work {
                     self.changes.push(changes);
                     return true;
                 }
+                Some(Message::Keep(retention)) => {
+                    self.store.keep(retention);
+                    return true;
+                }
+                Some(Message::Checked(None)) => self.report.send_modify(|it| it.checked = true),
+                Some(Message::Checked(damage)) => {
+                    self.damage = damage;
+                    return true;
+                }
                 Some(Message::Close) => {
                     self.drain();
                     return false;
@@ -292,7 +350,43 @@ impl Work {
                 Message::Record(settled, _) => self.batch.push(*settled),
                 Message::Flush(done) => self.waiting.push(done),
                 Message::Change(changes) => self.changes.push(changes),
-                Message::Close => {}
+                Message::Keep(_) | Message::Checked(_) | Message::Close => {}
+            }
+        }
+    }
+
+    /// Commits, after a repair where the file is at fault.
+    fn store(&mut self) -> rusqlite::Result<u64> {
+        match self.store.commit(&self.batch) {
+            Err(error) if is_damage(&error) && self.repair(&error.to_string()) => {
+                self.store.commit(&self.batch)
+            }
+            result => result,
+        }
+    }
+
+    /// Sets the file aside and goes on with a new one that holds what can be read of it; says
+    /// whether that could be done.
+    fn repair(&mut self, reason: &str) -> bool {
+        if std::mem::replace(&mut self.was_repaired, true) {
+            return false;
+        }
+        let repaired = self.store.close().map_err(LedgerError::Read).and_then(|()| {
+            let repaired = repair::repair(&self.dir, reason);
+            self.reader.renew();
+            // Also when it failed: the old one may still take calls.
+            self.store.reopen(migrate::open(&self.dir)?)?;
+            repaired
+        });
+        match repaired {
+            Ok(recovery) => {
+                self.report.send_modify(|it| it.recovery = Some(recovery));
+                true
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "the damaged ledger could not be repaired");
+                false
             }
         }
     }
@@ -330,7 +424,7 @@ impl Work {
     }
 
     fn commit(&mut self) -> Result<(), LedgerError> {
-        let result = if self.batch.is_empty() { Ok(0) } else { self.store.commit(&self.batch) };
+        let result = if self.batch.is_empty() { Ok(0) } else { self.store() };
         let (answer, calls) = match result {
             Ok(refused) => (Ok(()), refused),
             Err(source) => (Err(Arc::new(source)), 0),

@@ -509,18 +509,20 @@ async fn an_open_token_file_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_ledger_is_left_alone() {
+async fn another_programs_database_is_left_alone() {
     let home = Home::new();
-    fs::create_dir_all(home.data()).unwrap();
+    home.serve().await.stop().await;
     let file = home.data().join("ledger.db");
-    let text = "these are somebody's notes\n".repeat(1_000);
-    fs::write(&file, &text).unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    // Whose it is stands in the header of the file.
+    bytes[68..72].copy_from_slice(b"them");
+    fs::write(&file, &bytes).unwrap();
     let refused = home.run(&["serve", "--listen", "127.0.0.1:0"]).await;
     assert_eq!(refused.code(), 1);
     let said = refused.stderr();
     assert!(said.starts_with("tollgate: open the ledger: "), "{said}");
     assert!(said.contains(file.to_str().unwrap()), "{said}");
-    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    assert_eq!(fs::read(&file).unwrap(), bytes);
 }
 
 #[tokio::test]

@@ -260,6 +260,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ledger/backup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Copies the ledger as it is now into a new file that only the user may read. Calls go on meanwhile.
+         * @description # Errors
+         *     When the path is not absolute, there is such a file already, or it cannot be written.
+         */
+        post: operations["back_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/models": {
         parameters: {
             query?: never;
@@ -621,6 +642,21 @@ export interface components {
             waited_us: number;
             /** @description Why it failed, or why it was passed over. */
             why?: string | null;
+        };
+        /** @description A copy of the ledger. */
+        BackupView: {
+            /**
+             * Format: int64
+             * @description Its size.
+             */
+            bytes: number;
+            /** @description Where it is. */
+            path: string;
+        };
+        /** @description Where a copy of the ledger is to be. */
+        BackupWanted: {
+            /** @description The absolute path of a file that is not there yet. */
+            to: string;
         };
         /** @description A body as text. */
         BodyView: {
@@ -2159,6 +2195,8 @@ export interface components {
 }
 export type AncestorView = components['schemas']['AncestorView'];
 export type AttemptView = components['schemas']['AttemptView'];
+export type BackupView = components['schemas']['BackupView'];
+export type BackupWanted = components['schemas']['BackupWanted'];
 export type BodyView = components['schemas']['BodyView'];
 export type BTreeMap = components['schemas']['BTreeMap'];
 export type CallDetail = components['schemas']['CallDetail'];
@@ -2539,6 +2577,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StatusView"];
+                };
+            };
+        };
+    };
+    back_up: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackupWanted"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackupView"];
                 };
             };
         };

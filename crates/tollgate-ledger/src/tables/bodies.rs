@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
+use tollgate_core::UnixMs;
 use zstd::bulk::Compressor;
 
 use crate::{BODY_BYTES_MAX, Bodies, LedgerError};
@@ -101,6 +102,25 @@ pub(crate) fn set_stored_bytes(connection: &Connection, bytes: u64) -> rusqlite:
     Ok(())
 }
 
+/// Counts anew how many bytes all bodies take.
+pub(crate) fn recount(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute(
+        "UPDATE counters SET value = (SELECT ifnull(sum(stored_bytes), 0) FROM bodies) \
+         WHERE name = 'bodies_stored_bytes'",
+        [],
+    )?;
+    Ok(())
+}
+
+/// Deletes the bodies of a call that cannot be unpacked; says whether they are still there.
+pub(crate) fn keep_if_readable(connection: &Connection, call_seq: i64) -> rusqlite::Result<bool> {
+    if matches!(get(connection, call_seq), Ok(Some(_))) {
+        return Ok(true);
+    }
+    connection.prepare_cached("DELETE FROM bodies WHERE call_seq = ?1")?.execute([call_seq])?;
+    Ok(false)
+}
+
 /// What pruning is to leave of `max` bytes.
 pub(crate) const fn prune_target(max: u64) -> u64 {
     max / 10 * PRUNED_TENTHS
@@ -127,6 +147,35 @@ pub(crate) fn prune_some(
     let Some(last) = last else { return Ok(0) };
     connection.prepare_cached("DELETE FROM bodies WHERE call_seq <= ?1")?.execute([last])?;
     Ok(left)
+}
+
+/// Deletes some of the oldest bodies, if they are of calls that began before; gives what is left of
+/// the `stored` bytes, and whether more may have to go.
+pub(crate) fn prune_older(
+    connection: &Connection,
+    stored: u64,
+    before: UnixMs,
+) -> rusqlite::Result<(u64, bool)> {
+    let mut oldest = connection.prepare_cached(
+        "SELECT b.call_seq, b.stored_bytes, c.started_at_ms \
+         FROM bodies b JOIN calls c ON c.seq = b.call_seq ORDER BY b.call_seq LIMIT ?1",
+    )?;
+    let mut rows = oldest.query([PRUNE_ROWS])?;
+    let (mut left, mut last, mut more) = (stored, None, true);
+    while stored - left < PRUNE_BYTES {
+        let Some(row) = rows.next()? else { break };
+        // Calls are stored as they end. One that took long may hide behind younger ones for a while.
+        if row.get::<_, i64>(2)? >= before.0 {
+            more = false;
+            break;
+        }
+        last = Some(row.get::<_, i64>(0)?);
+        left = left.saturating_sub(row.get(1)?);
+    }
+    drop(rows);
+    let Some(last) = last else { return Ok((left, false)) };
+    connection.prepare_cached("DELETE FROM bodies WHERE call_seq <= ?1")?.execute([last])?;
+    Ok((left, more))
 }
 
 /// The bodies of a call.

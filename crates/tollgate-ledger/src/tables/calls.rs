@@ -118,15 +118,37 @@ pub(crate) fn seq_of(connection: &Connection, id: CallId) -> rusqlite::Result<Op
 
 /// One call.
 pub(crate) fn get(connection: &Connection, id: CallId) -> rusqlite::Result<Option<Call>> {
-    let sql = format!(
-        "SELECT {COLUMNS}, {}, {} FROM {JOINS} WHERE c.id = ?1",
-        dimensions::COLUMNS,
-        callers::COLUMNS
-    );
     connection
-        .prepare_cached(&sql)?
+        .prepare_cached(&one("id"))?
         .query_row([id.as_bytes()], |row| read(&mut Columns::of(row)))
         .optional()
+}
+
+/// The statement that finds a call by one of its columns.
+fn one(column: &str) -> String {
+    format!(
+        "SELECT {COLUMNS}, {}, {} FROM {JOINS} WHERE c.{column} = ?1",
+        dimensions::COLUMNS,
+        callers::COLUMNS
+    )
+}
+
+/// Deletes a call that cannot be read, after trying whether it can without its caller; says whether
+/// it is still there.
+pub(crate) fn keep_if_readable(connection: &Connection, seq: i64) -> rusqlite::Result<bool> {
+    let mut select = connection.prepare_cached(&one("seq"))?;
+    let mut is_readable = || select.query_row([seq], |row| read(&mut Columns::of(row))).is_ok();
+    if is_readable() {
+        return Ok(true);
+    }
+    connection
+        .prepare_cached("UPDATE calls SET caller_id = NULL WHERE seq = ?1")?
+        .execute([seq])?;
+    if is_readable() {
+        return Ok(true);
+    }
+    delete(connection, seq)?;
+    Ok(false)
 }
 
 /// Combinations of what calls are counted by that are looked through one by one; beyond that a page

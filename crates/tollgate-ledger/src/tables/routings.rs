@@ -26,3 +26,12 @@ pub(crate) fn get(connection: &Connection, call_seq: i64) -> Result<Option<Routi
         .optional()?;
     text.map(|it| serde_json::from_str(&it).map_err(LedgerError::Routing)).transpose()
 }
+
+/// Deletes what was decided for a call if it cannot be read; says whether it is still there.
+pub(crate) fn keep_if_readable(connection: &Connection, call_seq: i64) -> rusqlite::Result<bool> {
+    if matches!(get(connection, call_seq), Ok(Some(_))) {
+        return Ok(true);
+    }
+    connection.prepare_cached("DELETE FROM routings WHERE call_seq = ?1")?.execute([call_seq])?;
+    Ok(false)
+}

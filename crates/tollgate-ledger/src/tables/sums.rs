@@ -268,6 +268,15 @@ pub(crate) fn rebuild_all(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// How many calls there are, and what they cost as far as that is known.
+pub(crate) fn of_everything(connection: &Connection) -> rusqlite::Result<(u64, PicoUsd)> {
+    connection
+        .prepare(
+            "SELECT ifnull(sum(calls), 0), ifnull(sum(cost_pico_usd), 0) FROM quarters_of_all",
+        )?
+        .query_row([], |row| Ok((row.get(0)?, PicoUsd(row.get(1)?))))
+}
+
 /// When the first call began, of the simulated ones (1) or the others (0).
 pub(crate) fn first_at(
     connection: &Connection,

@@ -1,12 +1,13 @@
 //! One transaction for each batch of calls.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tollgate_core::{Caller, caller::ProcessKey};
 
 use crate::{
-    Change, LedgerError, Settled,
+    Change, LedgerError, Retention, Settled,
+    migrate::BUSY_TIMEOUT,
     query::{Counted, Sums},
     tables::{
         STATEMENTS_MAX, answers,
@@ -25,9 +26,13 @@ pub(super) struct Store {
     connection: Connection,
     memory: Memory,
     packer: Packer,
-    bodies_bytes_max: u64,
-    /// Whether there are more bodies than there may be.
+    retention: Retention,
+    /// Whether there may be more bodies than there may be.
     must_prune: bool,
+    /// Whether bodies were too many and are being deleted.
+    shrinks: bool,
+    /// Whether the write-ahead log may still hold what was deleted.
+    must_overwrite: bool,
 }
 
 /// Ids of rows that calls point to, so that most calls need not look for them.
@@ -50,8 +55,54 @@ impl Store {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         let packer = Packer::new().map_err(LedgerError::Start)?;
         let must_prune = bodies::stored_bytes(&connection)? > bodies_bytes_max;
+        let retention = Retention { bodies_bytes_max, bodies_since: None };
         let memory = Memory::default();
-        Ok(Self { connection, memory, packer, bodies_bytes_max, must_prune })
+        let (shrinks, must_overwrite) = (false, false);
+        Ok(Self { connection, memory, packer, retention, must_prune, shrinks, must_overwrite })
+    }
+
+    /// Lets go of the file; nothing can be written until the next one is opened.
+    pub(super) fn close(&mut self) -> rusqlite::Result<()> {
+        self.memory = Memory::default();
+        // Closing writes nothing that matters: what was committed is in the files.
+        let _ = std::mem::replace(&mut self.connection, Connection::open_in_memory()?).close();
+        Ok(())
+    }
+
+    /// Goes on with another file.
+    pub(super) fn reopen(&mut self, connection: Connection) -> rusqlite::Result<()> {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        self.connection = connection;
+        self.must_prune = true;
+        Ok(())
+    }
+
+    /// From now on.
+    pub(super) fn keep(&mut self, retention: Retention) {
+        self.retention = retention;
+        self.must_prune = true;
+    }
+
+    /// Overwrites what was deleted in the write-ahead log too, if nobody reads it just now.
+    pub(super) fn overwrite_log(&mut self) {
+        if self.must_overwrite && !self.must_prune {
+            self.empty_log();
+        }
+    }
+
+    /// Brings what the write-ahead log holds into the file, if nobody reads it just now.
+    pub(super) fn empty_log(&mut self) {
+        let empty = || {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let busy: i64 =
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |it| it.get(0))?;
+            self.connection.busy_timeout(BUSY_TIMEOUT)?;
+            Ok::<_, rusqlite::Error>(busy != 0)
+        };
+        match empty() {
+            Ok(busy) => self.must_overwrite = busy,
+            Err(error) => tracing::debug!(%error, "the ledger's log could not be emptied"),
+        }
     }
 
     /// Writes all calls or none; gives how many the database refused for what they are.
@@ -87,7 +138,7 @@ impl Store {
         if batch.bodies_bytes > 0 {
             let stored = bodies::stored_bytes(&transaction)?.saturating_add(batch.bodies_bytes);
             bodies::set_stored_bytes(&transaction, stored)?;
-            too_many = stored > self.bodies_bytes_max;
+            too_many = stored > self.retention.bodies_bytes_max;
         }
         transaction.commit()?;
         self.must_prune |= too_many;
@@ -100,6 +151,7 @@ impl Store {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (mut touched, mut found, mut freed) = (Touched::default(), 0, 0_u64);
+        let deletes = changes.iter().any(|it| matches!(it, Change::Delete(_)));
         for change in changes {
             let id = match change {
                 Change::Cost(it) => it.id,
@@ -122,6 +174,7 @@ impl Store {
             bodies::set_stored_bytes(&transaction, stored.saturating_sub(freed))?;
         }
         transaction.commit()?;
+        self.must_overwrite |= deletes;
         Ok(found)
     }
 
@@ -134,14 +187,25 @@ impl Store {
     /// when there are more bodies, or at the next start.
     pub(super) fn prune(&mut self) -> rusqlite::Result<()> {
         self.must_prune = false;
-        let target = bodies::prune_target(self.bodies_bytes_max);
+        let Retention { bodies_bytes_max, bodies_since } = self.retention;
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let stored = bodies::stored_bytes(&transaction)?;
-        let left = bodies::prune_some(&transaction, stored, target)?;
+        let target = bodies::prune_target(bodies_bytes_max);
+        let mut left = stored;
+        let shrinks = self.shrinks || stored > bodies_bytes_max;
+        if shrinks {
+            left = bodies::prune_some(&transaction, left, target)?;
+        }
+        let mut more_are_old = false;
+        if let Some(since) = bodies_since {
+            (left, more_are_old) = bodies::prune_older(&transaction, left, since)?;
+        }
         bodies::set_stored_bytes(&transaction, left)?;
         transaction.commit()?;
-        self.must_prune = left > target;
+        self.must_overwrite |= left < stored;
+        self.shrinks = shrinks && left > target;
+        self.must_prune = self.shrinks || more_are_old;
         Ok(())
     }
 }

@@ -5,6 +5,8 @@
 mod calls;
 mod crash;
 mod file;
+mod repair;
+mod retention;
 mod sums;
 mod writing;
 
