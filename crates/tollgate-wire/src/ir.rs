@@ -286,9 +286,70 @@ pub(crate) enum Effort {
 pub(crate) struct Answer {
     pub(crate) id: Option<String>,
     pub(crate) model: Option<String>,
+    pub(crate) choices: PerChoice<Choice>,
+    /// Of all choices together.
+    pub(crate) usage: Usage,
+}
+
+/// One of the answers that were asked for at once. Most formats have room for only one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Choice {
     pub(crate) parts: Vec<Part>,
     pub(crate) stop: Stop,
-    pub(crate) usage: Usage,
+}
+
+/// Something for each choice of an answer, of which there is always one, and the choice at hand:
+/// the first, until another is turned to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct PerChoice<T> {
+    first: T,
+    others: Vec<T>,
+    at: usize,
+}
+
+impl<T: Default> PerChoice<T> {
+    /// Of the only choice.
+    pub(crate) const fn only(first: T) -> Self {
+        Self { first, others: Vec::new(), at: 0 }
+    }
+
+    /// Of the choices in this list; `None` when it is empty.
+    pub(crate) fn of(list: impl IntoIterator<Item = T>) -> Option<Self> {
+        let mut list = list.into_iter();
+        Some(Self { first: list.next()?, others: list.collect(), at: 0 })
+    }
+
+    /// How many choices are known.
+    pub(crate) const fn count(&self) -> usize {
+        self.others.len() + 1
+    }
+
+    /// Turns to a choice; it and those before it that were not known yet begin as the default.
+    pub(crate) fn turn_to(&mut self, index: usize) {
+        self.at = index;
+        if self.others.len() < index {
+            self.others.resize_with(index, T::default);
+        }
+    }
+
+    /// Which choice is at hand.
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// That of the choice at hand.
+    pub(crate) fn now(&mut self) -> &mut T {
+        let other = self.at.checked_sub(1).and_then(|it| self.others.get_mut(it));
+        other.unwrap_or(&mut self.first)
+    }
+
+    pub(crate) const fn first(&self) -> &T {
+        &self.first
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
 }
 
 /// Why the model stopped.
@@ -304,7 +365,7 @@ pub(crate) enum Stop {
     Refusal,
 }
 
-/// A piece of a streamed answer. At most one part is open at a time.
+/// A piece of a streamed answer. At most one part of a choice is open at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event<'a> {
     /// Once, first. The usage is what is known so far.
@@ -313,6 +374,9 @@ pub(crate) enum Event<'a> {
         model: Option<&'a str>,
         usage: Usage,
     },
+    /// What follows is of this choice, counted from 0; until the first of these it is of the first.
+    /// Sent to no client that has room for only one.
+    Choice(usize),
     PartStart(Opening<'a>),
     /// More of the open part: text, thinking, refusal or a tool's arguments.
     Delta(&'a str),
@@ -320,12 +384,11 @@ pub(crate) enum Event<'a> {
     Sealed(Signature),
     PartEnd,
     Ping,
-    /// Once, last.
-    Stop {
-        stop: Stop,
-        usage: Usage,
-    },
-    /// Once, last, in place of `Stop`.
+    /// Once for each choice, when nothing more comes of it.
+    Stop(Stop),
+    /// Once, last, with what all choices together used.
+    End(Usage),
+    /// Once, last, in place of `End`.
     Failed(Failure),
 }
 

@@ -66,6 +66,7 @@
 mod answers;
 mod anthropic;
 mod bedrock;
+mod choices;
 mod embedding;
 mod failure;
 mod fields;
@@ -184,6 +185,8 @@ struct GeneratePlan {
     /// The provider's model, named to the client when the provider does not.
     model: String,
     stream: bool,
+    /// How many answers were asked for.
+    answers: usize,
     /// Whether an OpenAI chat client asked for usage in its stream.
     include_usage: bool,
     /// How a stream is told to the client.
@@ -333,6 +336,7 @@ pub fn translate_request(
     let mut losses = Losses::default();
     let prompt = read(client, body, config, &mut losses)?;
     let (stream, include_usage) = (prompt.stream, prompt.include_usage);
+    let answers = prompt.answers.as_ref().and_then(|it| usize::try_from(it.value).ok());
     let functions = prompt.functions;
     let text_tools = prompt.tools.iter().filter(|it| it.takes_text);
     let text_tools = text_tools.map(|it| it.name.clone()).collect();
@@ -343,6 +347,7 @@ pub fn translate_request(
         provider,
         model: config.model.to_owned(),
         stream,
+        answers: answers.unwrap_or(1),
         include_usage,
         framing: framing(client, config.query),
         json_tool,

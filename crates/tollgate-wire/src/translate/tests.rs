@@ -57,6 +57,7 @@ fn plan(client: Format, provider: Format, stream: bool) -> GeneratePlan {
         provider: Provider::of(provider).unwrap(),
         model: "provider-model".to_owned(),
         stream,
+        answers: 1,
         include_usage: true,
         framing: Framing::Events,
         json_tool: None,

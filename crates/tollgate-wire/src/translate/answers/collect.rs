@@ -41,18 +41,21 @@ impl Collector {
                 self.answer.model = model.map(str::to_owned);
                 self.answer.usage = usage;
             }
-            Event::PartStart(opening) => self.answer.parts.push(Part::new("", begun(opening))),
+            Event::Choice(index) => self.answer.choices.turn_to(index),
+            Event::PartStart(opening) => {
+                self.answer.choices.now().parts.push(Part::new("", begun(opening)));
+            }
             Event::Delta(text) => self.more(text),
             Event::Sealed(seal) => {
                 if let Some(Part { content: Content::Thinking(thinking), .. }) =
-                    self.answer.parts.last_mut()
+                    self.answer.choices.now().parts.last_mut()
                 {
                     thinking.signature = Some(seal);
                 }
             }
             Event::PartEnd | Event::Ping => {}
-            Event::Stop { stop, usage } => {
-                self.answer.stop = stop;
+            Event::Stop(stop) => self.answer.choices.now().stop = stop,
+            Event::End(usage) => {
                 self.answer.usage = usage;
                 self.end = Some(Ok(()));
             }
@@ -66,7 +69,7 @@ impl Collector {
             self.end = Some(Err(failure::broken("the provider's answer is too long")));
             return;
         }
-        let Some(part) = self.answer.parts.last_mut() else { return };
+        let Some(part) = self.answer.choices.now().parts.last_mut() else { return };
         match &mut part.content {
             Content::Text(held) | Content::Refusal(held) => held.push_str(text),
             Content::Thinking(thinking) => thinking.text.push_str(text),
@@ -103,30 +106,38 @@ fn begun(opening: Opening<'_>) -> Content {
 pub(super) fn replay(answer: &Answer, sink: &mut Sink<'_>) {
     let (id, model) = (answer.id.as_deref(), answer.model.as_deref());
     sink(Event::Start { id, model, usage: Usage { output: None, ..answer.usage } });
-    for part in &answer.parts {
-        let (opening, text, seal) = match &part.content {
-            Content::Text(text) => (Opening::Text, text.as_str(), None),
-            Content::Refusal(text) => (Opening::Refusal, text.as_str(), None),
-            Content::Thinking(it) => (Opening::Thinking, it.text.as_str(), it.signature.clone()),
-            Content::Redacted(seal) => (Opening::Redacted(seal.clone()), "", None),
-            Content::ToolCall(call) => {
-                let opening = Opening::ToolCall { id: &call.id, name: &call.name };
-                (opening, call.arguments.as_str(), None)
-            }
-            // Readers of answers make none of these.
-            Content::Image(_)
-            | Content::Document { .. }
-            | Content::Audio { .. }
-            | Content::ToolResult(_) => continue,
-        };
-        sink(Event::PartStart(opening));
-        if !text.is_empty() {
-            sink(Event::Delta(text));
+    for (index, choice) in answer.choices.iter().enumerate() {
+        if index > 0 {
+            sink(Event::Choice(index));
         }
-        if let Some(seal) = seal {
-            sink(Event::Sealed(seal));
-        }
-        sink(Event::PartEnd);
+        choice.parts.iter().for_each(|it| replay_part(&it.content, sink));
+        sink(Event::Stop(choice.stop.clone()));
     }
-    sink(Event::Stop { stop: answer.stop.clone(), usage: answer.usage });
+    sink(Event::End(answer.usage));
+}
+
+fn replay_part(content: &Content, sink: &mut Sink<'_>) {
+    let (opening, text, seal) = match content {
+        Content::Text(text) => (Opening::Text, text.as_str(), None),
+        Content::Refusal(text) => (Opening::Refusal, text.as_str(), None),
+        Content::Thinking(it) => (Opening::Thinking, it.text.as_str(), it.signature.clone()),
+        Content::Redacted(seal) => (Opening::Redacted(seal.clone()), "", None),
+        Content::ToolCall(call) => {
+            let opening = Opening::ToolCall { id: &call.id, name: &call.name };
+            (opening, call.arguments.as_str(), None)
+        }
+        // Readers of answers make none of these.
+        Content::Image(_)
+        | Content::Document { .. }
+        | Content::Audio { .. }
+        | Content::ToolResult(_) => return,
+    };
+    sink(Event::PartStart(opening));
+    if !text.is_empty() {
+        sink(Event::Delta(text));
+    }
+    if let Some(seal) = seal {
+        sink(Event::Sealed(seal));
+    }
+    sink(Event::PartEnd);
 }

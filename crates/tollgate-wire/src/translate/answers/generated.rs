@@ -6,10 +6,10 @@ use super::{
     ANSWER_BYTES_MAX, Finished, GenerateConfig, Head,
     collect::{self, Collector},
     incoming::{self, Incoming},
-    outgoing::{self, Writing},
+    outgoing::Writing,
 };
 use crate::{
-    ir::{Answer, Content, Event, Failure},
+    ir::{Answer, Event, Failure},
     loss::Losses,
     tap::End,
     translate::{
@@ -154,20 +154,17 @@ impl Generated {
                 let mut reader = gemini::stream::Reader::new(&config);
                 let mut collector = Collector::default();
                 reader.event(body, &mut self.losses, &mut |event| collector.event(event));
-                reader.end(&mut |event| collector.event(event));
+                reader.end(End::Complete, &mut |event| collector.event(event));
                 collector.into_answer()?
             }
         };
-        let mut answer = outgoing::without_json_tool(answer, plan.json_tool);
-        if plan.functions {
-            let mut calls = 0;
-            answer.parts.retain(|it| {
-                calls += usize::from(matches!(it.content, Content::ToolCall(_)));
-                calls < 2 || !matches!(it.content, Content::ToolCall(_))
-            });
-            self.note_calls(calls > 1);
+        if plan.json_tool.is_none() && !plan.functions {
+            return Ok(answer);
         }
-        Ok(answer)
+        let mut collector = Collector::new(&config);
+        collect::replay(&answer, &mut |event| collector.event(event));
+        self.note_calls(collector.one_call.left_out);
+        collector.into_answer()
     }
 
     /// Notes that the model called more than the client has room for, if it did.

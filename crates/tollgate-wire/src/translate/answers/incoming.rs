@@ -59,7 +59,7 @@ impl Incoming {
                 if end == End::Complete {
                     sse.finish(|item| reader.item(item, losses, sink));
                 }
-                reader.end(sink);
+                reader.end(end, sink);
             }
             Self::Frames(_, mut reader) => reader.end(sink),
         }
@@ -98,11 +98,11 @@ impl Reader {
         }
     }
 
-    fn end(&mut self, sink: &mut Sink<'_>) {
+    fn end(&mut self, end: End, sink: &mut Sink<'_>) {
         match self {
-            Self::Chat(reader) => reader.end(sink),
+            Self::Chat(reader) => reader.end(end, sink),
             Self::Anthropic(reader) => reader.end(sink),
-            Self::Gemini(reader) => reader.end(sink),
+            Self::Gemini(reader) => reader.end(end, sink),
             Self::Responses(reader) => reader.end(sink),
         }
     }

@@ -2,9 +2,8 @@
 
 use tollgate_core::Usage;
 
-use super::collect::{self, Collector};
 use crate::{
-    ir::{Answer, Event, Opening, Stop},
+    ir::{Event, Opening, PerChoice, Stop},
     translate::{Client, GenerateConfig, anthropic, gemini, openai_chat, openai_responses},
 };
 
@@ -61,18 +60,20 @@ impl Writing {
                 self.begun = true;
                 false
             }
-            Event::PartStart(_)
+            Event::Choice(_)
+            | Event::PartStart(_)
             | Event::Delta(_)
             | Event::Sealed(_)
             | Event::PartEnd
-            | Event::Stop { .. } => !std::mem::replace(&mut self.begun, true),
+            | Event::Stop(_)
+            | Event::End(_) => !std::mem::replace(&mut self.begun, true),
             Event::Ping | Event::Failed(_) => false,
         };
         if begins {
             let start = Event::Start { id: None, model: None, usage: Usage::default() };
             self.writer.write(start, out);
         }
-        self.ended = matches!(event, Event::Stop { .. } | Event::Failed(_));
+        self.ended = matches!(event, Event::End(_) | Event::Failed(_));
         let event = self.one_call.event(self.json_tool.event(event));
         if let Some(event) = event {
             self.writer.write(event, out);
@@ -84,92 +85,102 @@ impl Writing {
     }
 }
 
-/// Lets one call through, for clients that have room for no more in an answer.
-#[derive(Clone, Copy, Default)]
+/// Lets one call of each choice through, for clients that have room for no more.
+#[derive(Default)]
 pub(super) struct OneCall {
     /// Whether there is room for one only.
     only_one: bool,
-    called: bool,
-    skipping: bool,
+    choices: PerChoice<Calls>,
     /// Whether there were more.
     pub(super) left_out: bool,
 }
 
+/// Whether a choice called a tool, and whether a further call is being left out.
+#[derive(Default)]
+struct Calls {
+    called: bool,
+    skipping: bool,
+}
+
 impl OneCall {
-    pub(super) const fn new(only_one: bool) -> Self {
-        Self { only_one, called: false, skipping: false, left_out: false }
+    pub(super) fn new(only_one: bool) -> Self {
+        Self { only_one, ..Self::default() }
     }
 
     pub(super) fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
-        match &event {
-            Event::PartStart(Opening::ToolCall { .. }) if self.only_one => {
-                self.skipping = std::mem::replace(&mut self.called, true);
-                self.left_out |= self.skipping;
+        if !self.only_one {
+            return Some(event);
+        }
+        let choice = self.choices.now();
+        let left_out = match &event {
+            Event::Choice(index) => {
+                self.choices.turn_to(*index);
+                false
             }
-            Event::PartEnd if self.skipping => {
-                self.skipping = false;
-                return None;
+            Event::PartStart(Opening::ToolCall { .. }) => {
+                choice.skipping = std::mem::replace(&mut choice.called, true);
+                self.left_out |= choice.skipping;
+                choice.skipping
             }
+            Event::Delta(_) | Event::Sealed(_) => choice.skipping,
+            Event::PartEnd => std::mem::take(&mut choice.skipping),
             Event::Start { .. }
             | Event::PartStart(_)
-            | Event::Delta(_)
-            | Event::Sealed(_)
-            | Event::PartEnd
             | Event::Ping
-            | Event::Stop { .. }
-            | Event::Failed(_) => {}
-        }
-        (!self.skipping).then_some(event)
+            | Event::Stop(_)
+            | Event::End(_)
+            | Event::Failed(_) => false,
+        };
+        (!left_out).then_some(event)
     }
 }
 
 /// Makes the call of the tool that stands for a prescribed shape the text that the client wants.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct JsonTool {
     /// `None`: there is no such tool.
     name: Option<&'static str>,
-    called: bool,
-    others_called: bool,
+    choices: PerChoice<Called>,
+}
+
+/// What a choice called.
+#[derive(Default)]
+struct Called {
+    tool: bool,
+    others: bool,
 }
 
 impl JsonTool {
-    pub(super) const fn new(name: Option<&'static str>) -> Self {
-        Self { name, called: false, others_called: false }
+    pub(super) fn new(name: Option<&'static str>) -> Self {
+        Self { name, ..Self::default() }
     }
 
     pub(super) fn event<'a>(&mut self, event: Event<'a>) -> Event<'a> {
         let Some(tool) = self.name else { return event };
+        let called = self.choices.now();
         match event {
+            Event::Choice(index) => {
+                self.choices.turn_to(index);
+                event
+            }
             Event::PartStart(Opening::ToolCall { name, .. }) if name == tool => {
-                self.called = true;
+                called.tool = true;
                 Event::PartStart(Opening::Text)
             }
             Event::PartStart(Opening::ToolCall { .. }) => {
-                self.others_called = true;
+                called.others = true;
                 event
             }
-            Event::Stop { stop: Stop::ToolUse, usage } if self.called && !self.others_called => {
-                Event::Stop { stop: Stop::End, usage }
-            }
+            Event::Stop(Stop::ToolUse) if called.tool && !called.others => Event::Stop(Stop::End),
             Event::Start { .. }
             | Event::PartStart(_)
             | Event::Delta(_)
             | Event::Sealed(_)
             | Event::PartEnd
             | Event::Ping
-            | Event::Stop { .. }
+            | Event::Stop(_)
+            | Event::End(_)
             | Event::Failed(_) => event,
         }
     }
-}
-
-/// The same for a whole answer: it is played through the events.
-pub(super) fn without_json_tool(answer: Answer, json_tool: Option<&'static str>) -> Answer {
-    if json_tool.is_none() {
-        return answer;
-    }
-    let mut tool = JsonTool::new(json_tool);
-    let mut collector = Collector::default();
-    collect::replay(&answer, &mut |event| collector.event(tool.event(event)));
-    collector.into_answer().unwrap_or(answer)
 }

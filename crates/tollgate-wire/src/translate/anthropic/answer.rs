@@ -12,7 +12,7 @@ use super::{
 use crate::{
     anthropic_messages::Counts,
     fault::Fault,
-    ir::{Answer, Content, Failure, Part, Signature, Thinking, ToolCall},
+    ir::{Answer, Choice, Content, Failure, Part, PerChoice, Signature, Thinking, ToolCall},
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
 };
@@ -74,11 +74,14 @@ pub(in crate::translate) fn read(json: &[u8], losses: &mut Losses) -> Result<Ans
         return Err(failure::broken("the provider's answer holds no message"));
     };
     let blocks = message.content.0.iter().enumerate();
+    let choice = Choice {
+        parts: blocks.filter_map(|(i, it)| part(it, &element("content", i), losses)).collect(),
+        stop: stop_of(reason, message.stop_sequence.filled()),
+    };
     Ok(Answer {
         id: message.id.filled().map(str::to_owned),
         model: message.model.filled().map(str::to_owned),
-        parts: blocks.filter_map(|(i, it)| part(it, &element("content", i), losses)).collect(),
-        stop: stop_of(reason, message.stop_sequence.filled()),
+        choices: PerChoice::only(choice),
         usage: message.usage.0.map(|it| it.normalised()).unwrap_or_default(),
     })
 }
@@ -110,15 +113,16 @@ fn part(block: &Block<'_>, at: &str, losses: &mut Losses) -> Option<Part> {
 
 /// Writes a whole answer.
 pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
-    let content: Vec<Value> = answer.parts.iter().filter_map(block).collect();
+    let choice = answer.choices.first();
+    let content: Vec<Value> = choice.parts.iter().filter_map(block).collect();
     json!({
         "id": answer.id.as_deref().unwrap_or(config.fallback_id),
         "type": "message",
         "role": "assistant",
         "model": answer.model.as_deref().unwrap_or(&config.plan.model),
         "content": content,
-        "stop_reason": stop_reason(&answer.stop),
-        "stop_sequence": stop_sequence(&answer.stop),
+        "stop_reason": stop_reason(&choice.stop),
+        "stop_sequence": stop_sequence(&choice.stop),
         "usage": usage_of(&answer.usage),
     })
 }

@@ -110,8 +110,8 @@ impl Reader {
                 if std::mem::take(&mut self.open) {
                     sink(Event::PartEnd);
                 }
-                let stop = self.stop.take().unwrap_or_default();
-                sink(Event::Stop { stop, usage: self.counts.normalised() });
+                sink(Event::Stop(self.stop.take().unwrap_or_default()));
+                sink(Event::End(self.counts.normalised()));
             }
             "ping" => sink(Event::Ping),
             _ => {}
@@ -283,6 +283,7 @@ pub(in crate::translate) struct Writer {
     model: String,
     index: usize,
     open: Open,
+    stop: Stop,
 }
 
 impl Writer {
@@ -292,6 +293,7 @@ impl Writer {
             model: config.plan.model.clone(),
             index: 0,
             open: Open::Text,
+            stop: Stop::default(),
         }
     }
 
@@ -321,10 +323,13 @@ impl Writer {
                 self.index += 1;
             }
             Event::Ping => put("ping", &Bare { r#type: "ping" }, out),
-            Event::Stop { stop, usage } => {
+            // Such a client asks for one answer.
+            Event::Choice(_) => {}
+            Event::Stop(stop) => self.stop = stop,
+            Event::End(usage) => {
                 let delta = StopDelta {
-                    stop_reason: stop_reason(&stop),
-                    stop_sequence: stop_sequence(&stop),
+                    stop_reason: stop_reason(&self.stop),
+                    stop_sequence: stop_sequence(&self.stop),
                 };
                 let r#type = "message_delta";
                 let usage = final_usage_of(&usage);

@@ -7,7 +7,7 @@ use tollgate_core::Format;
 use super::stop_of;
 use crate::{
     bedrock_converse::TokenUsage,
-    ir::{Answer, Content, Failure, Part, Signature, Thinking, ToolCall},
+    ir::{Answer, Choice, Content, Failure, Part, PerChoice, Signature, Thinking, ToolCall},
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
     translate::{failure, fields::element},
@@ -133,7 +133,8 @@ pub(in crate::translate) fn read(json: &[u8], losses: &mut Losses) -> Result<Ans
         part(block, &element("output.message.content", i), &mut parts, losses);
     }
     let usage = body.usage.0.map(|it| it.normalised()).unwrap_or_default();
-    Ok(Answer { id: None, model: None, parts, stop, usage })
+    let choices = PerChoice::only(Choice { parts, stop });
+    Ok(Answer { id: None, model: None, choices, usage })
 }
 
 fn part(block: &Block<'_>, at: &str, parts: &mut Vec<Part>, losses: &mut Losses) {

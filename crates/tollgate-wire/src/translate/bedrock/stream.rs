@@ -245,6 +245,7 @@ impl Reader {
         let Some(stop) = self.stop.take() else { return self.fail(failure::cut_off(), sink) };
         self.ended = true;
         self.close(sink);
-        sink(Event::Stop { stop, usage: self.usage });
+        sink(Event::Stop(stop));
+        sink(Event::End(self.usage));
     }
 }

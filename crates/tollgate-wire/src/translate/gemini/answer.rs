@@ -105,12 +105,14 @@ pub(super) struct Call<'a> {
 
 /// Writes a whole answer.
 pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
-    let parts: Vec<Value> = answer.parts.iter().filter_map(|it| part(&it.content)).collect();
+    let candidates = answer.choices.iter().enumerate().map(|(index, choice)| {
+        let parts = choice.parts.iter().filter_map(|it| part(&it.content));
+        let content = json!({"parts": parts.collect::<Vec<_>>(), "role": "model"});
+        let finish_reason = finish_reason(&choice.stop);
+        json!({"content": content, "finishReason": finish_reason, "index": index})
+    });
     let mut body = Map::new();
-    let content = json!({"parts": parts, "role": "model"});
-    let finish_reason = finish_reason(&answer.stop);
-    let candidate = json!({"content": content, "finishReason": finish_reason, "index": 0});
-    body.insert("candidates".to_owned(), json!([candidate]));
+    body.insert("candidates".to_owned(), candidates.collect());
     body.extend(usage_of(&answer.usage).map(|it| ("usageMetadata".to_owned(), it)));
     let model = answer.model.as_deref().unwrap_or(&config.plan.model);
     body.insert("modelVersion".to_owned(), model.into());

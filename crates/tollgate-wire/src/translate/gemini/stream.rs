@@ -11,20 +11,27 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    ir::{Event, Failure, FailureKind, Opening, Signature, Stop},
+    ir::{Event, Failure, FailureKind, Opening, PerChoice, Signature, Stop},
     loss::Losses,
     sse::EVENT_BYTES_MAX,
+    tap::End,
     translate::{
-        Framing, GenerateConfig, Sink, failure, json_into, openai_chat::answer::made_up_id,
+        Framing, GenerateConfig, Sink,
+        choices::{all_finished, numbers, place, turn_to},
+        failure,
+        fields::element,
+        json_into,
+        openai_chat::answer::made_up_id,
     },
 };
 
-/// The longest arguments of a call that are put together for a Gemini client, which takes them only
-/// whole.
+/// The most that is held of the calls that are put together for a Gemini client, which takes their
+/// arguments only whole; of all candidates together.
 const ARGUMENTS_BYTES_MAX: usize = EVENT_BYTES_MAX;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Open {
+    #[default]
     Nothing,
     Text,
     Thinking,
@@ -34,11 +41,20 @@ enum Open {
 pub(in crate::translate) struct Reader {
     id_base: String,
     begun: bool,
-    open: Open,
+    asked: usize,
+    choices: PerChoice<Told>,
+    /// How many tools were called, in all candidates.
     calls: usize,
-    stop: Option<Stop>,
     usage: Usage,
     ended: bool,
+}
+
+/// What was told of a candidate.
+#[derive(Default)]
+struct Told {
+    open: Open,
+    called: bool,
+    stop: Option<Stop>,
 }
 
 impl Reader {
@@ -46,9 +62,9 @@ impl Reader {
         Self {
             id_base: config.fallback_id.to_owned(),
             begun: false,
-            open: Open::Nothing,
+            asked: config.plan.answers,
+            choices: PerChoice::default(),
             calls: 0,
-            stop: None,
             usage: Usage::default(),
             ended: false,
         }
@@ -76,33 +92,49 @@ impl Reader {
             sink(Event::Start { id, model: body.model_version.filled(), usage });
         }
         if body.prompt_feedback.0.is_some_and(|it| it.block_reason.filled().is_some()) {
-            self.stop = Some(Stop::Refusal);
-        }
-        for candidate in body.candidates.0 {
-            if candidate.index.0.unwrap_or(0) == 0 {
-                self.candidate(&candidate, losses, sink);
-            } else {
-                losses.note("candidates[1]", "only one answer was asked for");
+            // No candidate is made then, however many were asked for.
+            for index in 0..self.asked {
+                turn_to(&mut self.choices, index, sink);
+                self.choices.now().stop = Some(Stop::Refusal);
             }
+        }
+        let numbers = numbers(body.candidates.0.iter().map(|it| it.index.0));
+        for (number, candidate) in numbers.zip(&body.candidates.0) {
+            match place(number, self.asked) {
+                Ok(index) => turn_to(&mut self.choices, index, sink),
+                Err(failure) => return self.fail(failure, sink),
+            }
+            self.candidate(candidate, losses, sink);
         }
     }
 
+    /// A piece of the candidate at hand.
     fn candidate(&mut self, it: &Candidate<'_>, losses: &mut Losses, sink: &mut Sink<'_>) {
+        let at = element("candidates", self.choices.at());
         for (name, filled) in [
             ("groundingMetadata", it.grounding_metadata),
             ("citationMetadata", it.citation_metadata),
             ("logprobsResult", it.logprobs_result),
         ] {
             if filled.0 {
-                losses.note(format!("candidates[0].{name}"), "has no counterpart");
+                losses.note(format!("{at}.{name}"), "has no counterpart");
             }
         }
         for part in it.content.0.iter().flat_map(|it| &it.parts.0) {
-            self.part(part, losses, sink);
+            for (name, filled) in [
+                ("inlineData", part.inline_data),
+                ("executableCode", part.executable_code),
+                ("codeExecutionResult", part.code_execution_result),
+            ] {
+                if filled.0 {
+                    losses.note(format!("{at}.content.parts.{name}"), "has no counterpart");
+                }
+            }
+            self.part(part, sink);
         }
         let Some(reason) = it.finish_reason.filled() else { return };
         match stop_of(reason) {
-            Ok(stop) => self.stop = Some(stop),
+            Ok(stop) => self.choices.now().stop = Some(stop),
             Err(()) => {
                 let why = it.finish_message.filled().unwrap_or("the model made no usable answer");
                 let failure = Failure {
@@ -116,26 +148,19 @@ impl Reader {
         }
     }
 
-    fn part(&mut self, part: &Part<'_>, losses: &mut Losses, sink: &mut Sink<'_>) {
-        for (name, filled) in [
-            ("inlineData", part.inline_data),
-            ("executableCode", part.executable_code),
-            ("codeExecutionResult", part.code_execution_result),
-        ] {
-            if filled.0 {
-                losses.note(format!("candidates[0].content.parts.{name}"), "has no counterpart");
-            }
-        }
+    fn part(&mut self, part: &Part<'_>, sink: &mut Sink<'_>) {
+        let told = self.choices.now();
         if part.thought == Some(true) {
-            self.more(Open::Thinking, part.text.filled(), sink);
-            self.seal(part, sink);
+            told.more(Open::Thinking, part.text.filled(), sink);
+            told.seal(part, sink);
             return;
         }
         // The seal is that of the thinking before.
-        self.seal(part, sink);
-        self.more(Open::Text, part.text.filled(), sink);
+        told.seal(part, sink);
+        told.more(Open::Text, part.text.filled(), sink);
         let Some(call) = &part.function_call.0 else { return };
-        self.close(sink);
+        told.close(sink);
+        told.called = true;
         let made_up;
         let id = match call.id.filled() {
             Some(id) => id,
@@ -153,6 +178,34 @@ impl Reader {
         sink(Event::PartEnd);
     }
 
+    fn fail(&mut self, failure: Failure, sink: &mut Sink<'_>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            sink(Event::Failed(failure));
+        }
+    }
+
+    /// When the stream ends: usage may come after the finish reason.
+    pub(in crate::translate) fn end(&mut self, end: End, sink: &mut Sink<'_>) {
+        if self.ended {
+            return;
+        }
+        if !all_finished(&self.choices, self.asked, end, |it| it.stop.is_some()) {
+            return self.fail(failure::cut_off(), sink);
+        }
+        self.ended = true;
+        for index in 0..self.choices.count() {
+            turn_to(&mut self.choices, index, sink);
+            let told = self.choices.now();
+            told.close(sink);
+            let stop = told.stop.take().unwrap_or_default();
+            let stop = if stop == Stop::End && told.called { Stop::ToolUse } else { stop };
+            sink(Event::Stop(stop));
+        }
+        sink(Event::End(self.usage));
+    }
+}
+
+impl Told {
     fn seal(&mut self, part: &Part<'_>, sink: &mut Sink<'_>) {
         let Some(value) = part.thought_signature.filled() else { return };
         self.begin(Open::Thinking, sink);
@@ -186,30 +239,12 @@ impl Reader {
             sink(Event::PartEnd);
         }
     }
-
-    fn fail(&mut self, failure: Failure, sink: &mut Sink<'_>) {
-        if !std::mem::replace(&mut self.ended, true) {
-            sink(Event::Failed(failure));
-        }
-    }
-
-    /// When the stream ends: usage may come after the finish reason.
-    pub(in crate::translate) fn end(&mut self, sink: &mut Sink<'_>) {
-        if self.ended {
-            return;
-        }
-        let Some(stop) = self.stop.take() else { return self.fail(failure::cut_off(), sink) };
-        self.ended = true;
-        self.close(sink);
-        let stop = if stop == Stop::End && self.calls > 0 { Stop::ToolUse } else { stop };
-        sink(Event::Stop { stop, usage: self.usage });
-    }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Chunk<'a, P: Serialize> {
-    candidates: [Chosen<P>; 1],
+    candidates: &'a [Chosen<P>],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage_metadata: Option<Value>,
     model_version: &'a str,
@@ -222,7 +257,7 @@ struct Chosen<P: Serialize> {
     content: Said<P>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finish_reason: Option<&'static str>,
-    index: u8,
+    index: usize,
 }
 
 #[derive(Serialize)]
@@ -241,11 +276,24 @@ struct TextPart<'a> {
     thought_signature: Option<String>,
 }
 
-/// What the writer has open.
+/// What of a candidate is open.
+#[derive(Default)]
 enum Writes {
+    #[default]
     Text,
     Thinking,
-    Call { id: String, name: String, arguments: String },
+    Call {
+        id: String,
+        name: String,
+        arguments: String,
+    },
+}
+
+/// What is being told of a candidate.
+#[derive(Default)]
+struct Telling {
+    open: Writes,
+    stop: Stop,
 }
 
 /// Writes events.
@@ -253,7 +301,9 @@ pub(in crate::translate) struct Writer {
     id: String,
     model: String,
     framing: Framing,
-    open: Writes,
+    choices: PerChoice<Telling>,
+    /// Bytes of the open calls, in all candidates.
+    held: usize,
     begun: bool,
     failed: bool,
 }
@@ -264,7 +314,8 @@ impl Writer {
             id: config.fallback_id.to_owned(),
             model: config.plan.model.clone(),
             framing: config.plan.framing,
-            open: Writes::Text,
+            choices: PerChoice::default(),
+            held: 0,
             begun: false,
             failed: false,
         }
@@ -282,24 +333,31 @@ impl Writer {
                     }
                 }
             }
+            Event::Choice(index) => self.choices.turn_to(index),
             Event::PartStart(opening) => self.part(opening, out),
             Event::Delta(text) => self.delta(text, out),
             Event::Sealed(seal) => {
                 let thought_signature = Some(shown(&seal, Kind::Readable));
-                self.text(TextPart { text: "", thought: Some(true), thought_signature }, out);
+                self.piece(TextPart { text: "", thought: Some(true), thought_signature }, out);
             }
             Event::PartEnd => {
                 if let Writes::Call { id, name, arguments } =
-                    std::mem::replace(&mut self.open, Writes::Text)
+                    std::mem::take(&mut self.choices.now().open)
                 {
-                    self.chunk(function_call(&id, &name, &arguments), None, None, out);
+                    let held = id.len() + name.len() + arguments.len();
+                    self.held = self.held.saturating_sub(held);
+                    self.piece(function_call(&id, &name, &arguments), out);
                 }
             }
             // Google's SDKs cannot read comments, and the format has no event without meaning.
             Event::Ping => {}
-            Event::Stop { stop, usage } => {
-                let last = TextPart::default();
-                self.chunk(last, Some(finish_reason(&stop)), usage_of(&usage), out);
+            Event::Stop(stop) => self.choices.now().stop = stop,
+            Event::End(usage) => {
+                let ends = self.choices.iter().enumerate().map(|(index, it)| {
+                    chosen(TextPart::default(), Some(finish_reason(&it.stop)), index)
+                });
+                let ends: Vec<_> = ends.collect();
+                self.chunk(&ends, usage_of(&usage), out);
                 self.end(out);
             }
             Event::Failed(failure) => self.fail(&failure, out),
@@ -307,26 +365,28 @@ impl Writer {
     }
 
     fn part(&mut self, opening: Opening<'_>, out: &mut Vec<u8>) {
-        self.open = match opening {
+        self.choices.now().open = match opening {
             Opening::Text | Opening::Refusal => Writes::Text,
             Opening::Thinking => Writes::Thinking,
             Opening::Redacted(seal) => {
                 let thought_signature = Some(shown(&seal, Kind::Hidden));
-                self.text(TextPart { text: "", thought: Some(true), thought_signature }, out);
+                self.piece(TextPart { text: "", thought: Some(true), thought_signature }, out);
                 Writes::Text
             }
             Opening::ToolCall { id, name } => {
+                self.held = self.held.saturating_add(id.len() + name.len());
                 Writes::Call { id: id.to_owned(), name: name.to_owned(), arguments: String::new() }
             }
         };
     }
 
     fn delta(&mut self, text: &str, out: &mut Vec<u8>) {
-        let thought = match &mut self.open {
+        let thought = match &mut self.choices.now().open {
             Writes::Text => None,
             Writes::Thinking => Some(true),
             Writes::Call { arguments, .. } => {
-                if arguments.len().saturating_add(text.len()) > ARGUMENTS_BYTES_MAX {
+                self.held = self.held.saturating_add(text.len());
+                if self.held > ARGUMENTS_BYTES_MAX {
                     self.fail(&failure::broken("a tool call's arguments are too long"), out);
                 } else {
                     arguments.push_str(text);
@@ -334,29 +394,23 @@ impl Writer {
                 return;
             }
         };
-        self.text(TextPart { text, thought, thought_signature: None }, out);
+        self.piece(TextPart { text, thought, thought_signature: None }, out);
     }
 
-    fn text(&mut self, part: TextPart<'_>, out: &mut Vec<u8>) {
-        self.chunk(part, None, None, out);
+    /// A piece of the candidate at hand.
+    fn piece<P: Serialize>(&mut self, part: P, out: &mut Vec<u8>) {
+        self.chunk(&[chosen(part, None, self.choices.at())], None, out);
     }
 
     fn chunk<P: Serialize>(
         &mut self,
-        part: P,
-        finish_reason: Option<&'static str>,
+        candidates: &[Chosen<P>],
         usage_metadata: Option<Value>,
         out: &mut Vec<u8>,
     ) {
         begin_item(self.framing, std::mem::replace(&mut self.begun, true), out);
-        let content = Said { parts: [part], role: "model" };
-        let chunk = Chunk {
-            candidates: [Chosen { content, finish_reason, index: 0 }],
-            usage_metadata,
-            model_version: &self.model,
-            response_id: &self.id,
-        };
-        json_into(&chunk, out);
+        let (model_version, response_id) = (self.model.as_str(), self.id.as_str());
+        json_into(&Chunk { candidates, usage_metadata, model_version, response_id }, out);
         end_item(self.framing, out);
     }
 
@@ -374,6 +428,14 @@ impl Writer {
             Framing::List => out.extend_from_slice(b"]"),
         }
     }
+}
+
+const fn chosen<P: Serialize>(
+    part: P,
+    finish_reason: Option<&'static str>,
+    index: usize,
+) -> Chosen<P> {
+    Chosen { content: Said { parts: [part], role: "model" }, finish_reason, index }
 }
 
 /// What stands before an item; whether others came before it.

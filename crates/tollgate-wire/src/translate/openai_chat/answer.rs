@@ -12,11 +12,16 @@ use tollgate_core::Usage;
 use super::{finish_reason, functions, redacted, sealed, stop_of, usage_of};
 use crate::{
     fault::Fault,
-    ir::{Answer, Content, Failure, Part, Signature, Stop, Thinking, ToolCall},
+    ir::{Answer, Choice, Content, Failure, Part, PerChoice, Signature, Stop, Thinking, ToolCall},
     lenient::{Count, Filled, Many, Maybe, Text, absent, expects_anything},
     loss::Losses,
     openai_usage::OpenaiUsage,
-    translate::{GenerateConfig, failure, fields::element},
+    translate::{
+        GenerateConfig,
+        choices::{numbers, place},
+        failure,
+        fields::element,
+    },
 };
 
 /// A `chat.completion` or a `chat.completion.chunk`.
@@ -28,7 +33,7 @@ pub(super) struct Body<'a> {
     #[serde(borrow)]
     pub(super) model: Text<'a>,
     #[serde(borrow)]
-    pub(super) choices: Many<Choice<'a>>,
+    pub(super) choices: Many<ToldChoice<'a>>,
     usage: Maybe<OpenaiUsage>,
     /// Groq.
     x_groq: Maybe<Beside>,
@@ -42,9 +47,10 @@ struct Beside {
     usage: Maybe<OpenaiUsage>,
 }
 
+/// A choice, whole or a piece of one.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Choice<'a> {
+pub(super) struct ToldChoice<'a> {
     pub(super) index: Count,
     #[serde(borrow, alias = "delta")]
     pub(super) message: Maybe<Message<'a>>,
@@ -216,40 +222,50 @@ pub(in crate::translate) fn read(
         return Err(failure::in_answer(&fault.told()));
     }
     let usage = body.usage().unwrap_or_default();
-    let mut answer = Answer {
-        id: body.id.filled().map(str::to_owned),
-        model: body.model.filled().map(str::to_owned),
-        usage,
-        ..Answer::default()
-    };
-    for more in body.choices.0.iter().skip(1) {
-        losses.note(element("choices", usize_of(more.index)), "only one answer was asked for");
+    let (id, model) = (body.id.filled(), body.model.filled());
+    let id_base = id.unwrap_or(config.fallback_id);
+    let mut calls = 0;
+    let mut found = Vec::new();
+    for (number, choice) in numbers(body.choices.0.iter().map(|it| it.index.0)).zip(&body.choices.0)
+    {
+        let place = place(number, config.plan.answers)?;
+        found.push((place, self::choice(choice, place, id_base, &mut calls, losses)));
     }
-    let first = body.choices.0.into_iter().next();
-    let choice = first.ok_or_else(|| failure::broken("the provider's answer holds no choice"))?;
-    if choice.logprobs.0 {
-        losses.note("choices[0].logprobs", "log probabilities are not translated");
+    found.sort_by_key(|it| it.0);
+    if found.iter().enumerate().any(|(place, it)| it.0 != place) {
+        return Err(failure::broken("the provider's choices are not numbered one by one"));
     }
-    let message = choice.message.0.unwrap_or_default();
+    let choices = PerChoice::of(found.into_iter().map(|it| it.1))
+        .ok_or_else(|| failure::broken("the provider's answer holds no choice"))?;
+    let (id, model) = (id.map(str::to_owned), model.map(str::to_owned));
+    Ok(Answer { id, model, choices, usage })
+}
+
+fn choice(
+    told: &ToldChoice<'_>,
+    place: usize,
+    id_base: &str,
+    calls: &mut usize,
+    losses: &mut Losses,
+) -> Choice {
+    let at = element("choices", place);
+    if told.logprobs.0 {
+        losses.note(format!("{at}.logprobs"), "log probabilities are not translated");
+    }
+    let nothing = Message::default();
+    let message = told.message.0.as_ref().unwrap_or(&nothing);
     for name in message.losses() {
-        losses.note(format!("choices[0].message.{name}"), "has no counterpart");
+        losses.note(format!("{at}.message.{name}"), "has no counterpart");
     }
-    let base = answer.id.as_deref().unwrap_or(config.fallback_id).to_owned();
-    answer.parts = parts(&message, &base);
-    let called = !message.tool_calls.0.is_empty();
-    answer.stop = stop_of(choice.finish_reason.filled().unwrap_or_default());
+    let stop = stop_of(told.finish_reason.filled().unwrap_or_default());
     // Some servers end a call with `stop`.
-    if called && answer.stop == Stop::End {
-        answer.stop = Stop::ToolUse;
-    }
-    Ok(answer)
+    let called = !message.tool_calls.0.is_empty();
+    let stop = if called && stop == Stop::End { Stop::ToolUse } else { stop };
+    Choice { parts: parts(message, id_base, calls), stop }
 }
 
-fn usize_of(count: Count) -> usize {
-    count.0.and_then(|it| usize::try_from(it).ok()).unwrap_or(1)
-}
-
-fn parts(message: &Message<'_>, id_base: &str) -> Vec<Part> {
+/// The parts of a message; ids that are missing are made up by how many `calls` came before.
+fn parts(message: &Message<'_>, id_base: &str, calls: &mut usize) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut put = |content| parts.push(Part::new("", content));
     let mut signature = None;
@@ -286,8 +302,9 @@ fn parts(message: &Message<'_>, id_base: &str) -> Vec<Part> {
     if let Some(refusal) = message.refusal.filled() {
         put(Content::Refusal(refusal.to_owned()));
     }
-    for (number, call) in message.tool_calls.0.iter().enumerate() {
-        let id = call.id.filled().map_or_else(|| made_up_id(id_base, number), str::to_owned);
+    for call in &message.tool_calls.0 {
+        let id = call.id.filled().map_or_else(|| made_up_id(id_base, *calls), str::to_owned);
+        *calls += 1;
         let function = call.function.0.as_ref();
         let text = |it: Option<&Text<'_>>| it.and_then(Text::filled).unwrap_or_default().to_owned();
         put(Content::ToolCall(ToolCall {
@@ -312,9 +329,32 @@ const ID_BASE_CHARS: usize = 28;
 
 /// Writes a whole answer.
 pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
+    let choices = answer.choices.iter().enumerate().map(|(index, it)| {
+        json!({
+            "index": index,
+            "message": message(&it.parts, config.plan.functions),
+            "logprobs": null,
+            "finish_reason": finish_reason(&it.stop, config.plan.functions),
+        })
+    });
+    let mut body = json!({
+        "id": answer.id.as_deref().unwrap_or(config.fallback_id),
+        "object": "chat.completion",
+        "created": config.created_s,
+        "model": answer.model.as_deref().unwrap_or(&config.plan.model),
+        "choices": choices.collect::<Vec<_>>(),
+    });
+    if let (Value::Object(members), Some(usage)) = (&mut body, usage_of(&answer.usage)) {
+        members.insert("usage".to_owned(), usage);
+    }
+    body
+}
+
+/// The message of a choice; whether the client knows calls of one function only.
+fn message(parts: &[Part], functions: bool) -> Map<String, Value> {
     let (mut text, mut thought, mut refusal) = (String::new(), String::new(), String::new());
     let (mut calls, mut details) = (Vec::new(), Vec::new());
-    for part in &answer.parts {
+    for part in parts {
         match &part.content {
             Content::Text(it) => text.push_str(it),
             Content::Refusal(it) => refusal.push_str(it),
@@ -341,7 +381,7 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
     if !thought.is_empty() {
         message.insert("reasoning_content".to_owned(), thought.into());
     }
-    if let (true, Some(call)) = (config.plan.functions, calls.first()) {
+    if let (true, Some(call)) = (functions, calls.first()) {
         message.insert("function_call".to_owned(), functions::function_call(call));
         calls.clear();
     }
@@ -351,22 +391,7 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
             message.insert(name.to_owned(), list.into());
         }
     }
-    let mut body = json!({
-        "id": answer.id.as_deref().unwrap_or(config.fallback_id),
-        "object": "chat.completion",
-        "created": config.created_s,
-        "model": answer.model.as_deref().unwrap_or(&config.plan.model),
-        "choices": [{
-            "index": 0,
-            "message": message,
-            "logprobs": null,
-            "finish_reason": finish_reason(&answer.stop, config.plan.functions),
-        }],
-    });
-    if let (Value::Object(members), Some(usage)) = (&mut body, usage_of(&answer.usage)) {
-        members.insert("usage".to_owned(), usage);
-    }
-    body
+    message
 }
 
 #[cfg(test)]

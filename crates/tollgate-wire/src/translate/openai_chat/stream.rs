@@ -10,14 +10,21 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    ir::{Event, Opening, Stop},
+    ir::{Event, Failure, Opening, PerChoice, Stop},
+    lenient::Maybe,
     loss::Losses,
-    translate::{GenerateConfig, Sink, failure, json_into},
+    tap::End,
+    translate::{
+        GenerateConfig, Sink,
+        choices::{all_finished, numbers, place, turn_to},
+        failure, json_into,
+    },
 };
 
 /// What the open part is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Open {
+    #[default]
     Nothing,
     Text,
     Thinking,
@@ -29,14 +36,23 @@ enum Open {
 pub(in crate::translate) struct Reader {
     id_base: String,
     begun: bool,
-    open: Open,
-    /// The open call's index and id in the provider's words.
-    index: Option<u64>,
-    id: String,
+    asked: usize,
+    choices: PerChoice<Told>,
+    /// How many tools were called, in all choices.
     calls: usize,
-    stop: Option<Stop>,
     usage: Usage,
     ended: bool,
+}
+
+/// What was told of a choice.
+#[derive(Default)]
+struct Told {
+    open: Open,
+    called: bool,
+    /// The newest call's index and id in the provider's words.
+    index: Option<u64>,
+    id: String,
+    stop: Option<Stop>,
 }
 
 impl Reader {
@@ -44,11 +60,9 @@ impl Reader {
         Self {
             id_base: config.fallback_id.to_owned(),
             begun: false,
-            open: Open::Nothing,
-            index: None,
-            id: String::new(),
+            asked: config.plan.answers,
+            choices: PerChoice::default(),
             calls: 0,
-            stop: None,
             usage: Usage::default(),
             ended: false,
         }
@@ -61,7 +75,7 @@ impl Reader {
         sink: &mut Sink<'_>,
     ) {
         if data.trim_ascii() == b"[DONE]" {
-            self.end(sink);
+            self.end(End::Complete, sink);
             return;
         }
         let Ok(body) = serde_json::from_slice::<Body<'_>>(data) else {
@@ -80,60 +94,125 @@ impl Reader {
             self.id_base = id.unwrap_or(&self.id_base).to_owned();
             sink(Event::Start { id, model: body.model.filled(), usage: self.usage });
         }
-        for choice in body.choices.0 {
-            if choice.index.0.unwrap_or(0) != 0 {
-                losses.note("choices[1]", "only one answer was asked for");
-                continue;
+        let numbers = numbers(body.choices.0.iter().map(|it| it.index.0));
+        for (number, choice) in numbers.zip(&body.choices.0) {
+            match place(number, self.asked) {
+                Ok(index) => turn_to(&mut self.choices, index, sink),
+                Err(failure) => return self.fail(failure, sink),
             }
             if choice.logprobs.0 {
-                losses.note("choices[0].logprobs", "log probabilities are not translated");
+                let at = format!("choices[{number}].logprobs");
+                losses.note(at, "log probabilities are not translated");
             }
-            if let Some(message) = choice.message.0 {
-                self.message(&message, losses, sink);
+            if let Maybe(Some(message)) = &choice.message {
+                for name in message.losses() {
+                    losses.note(format!("choices[{number}].delta.{name}"), "has no counterpart");
+                }
+                self.message(message, sink);
             }
             if let Some(reason) = choice.finish_reason.filled() {
-                self.stop = Some(stop_of(reason));
+                self.choices.now().stop = Some(stop_of(reason));
             }
         }
     }
 
-    fn message(&mut self, delta: &Message<'_>, losses: &mut Losses, sink: &mut Sink<'_>) {
-        for name in delta.losses() {
-            losses.note(format!("choices[0].delta.{name}"), "has no counterpart");
-        }
-        self.more(Open::Thinking, delta.thought(), sink);
+    fn message(&mut self, delta: &Message<'_>, sink: &mut Sink<'_>) {
+        let told = self.choices.now();
+        told.more(Open::Thinking, delta.thought(), sink);
         for (seal, is_hidden) in delta.reasoning_details.0.iter().filter_map(|it| it.seal()) {
             if is_hidden {
-                self.close(sink);
+                told.close(sink);
                 sink(Event::PartStart(Opening::Redacted(seal)));
                 sink(Event::PartEnd);
             } else {
-                self.begin(Open::Thinking, sink);
+                told.begin(Open::Thinking, sink);
                 sink(Event::Sealed(seal));
                 // What is thought after a seal is another piece of thinking.
-                self.close(sink);
+                told.close(sink);
             }
         }
         match &delta.content {
             Said::Nothing => {}
-            Said::Text(text) => self.more(Open::Text, Some(text), sink),
+            Said::Text(text) => told.more(Open::Text, Some(text), sink),
             Said::List(pieces) => {
                 for piece in pieces {
                     for thought in &piece.thinking.0 {
-                        self.more(Open::Thinking, thought.text.filled(), sink);
+                        told.more(Open::Thinking, thought.text.filled(), sink);
                     }
-                    self.more(Open::Text, piece.text.filled(), sink);
+                    told.more(Open::Text, piece.text.filled(), sink);
                 }
             }
         }
         let spoken = delta.audio.0.as_ref().and_then(|it| it.transcript.filled());
-        self.more(Open::Text, spoken, sink);
-        self.more(Open::Refusal, delta.refusal.filled(), sink);
+        told.more(Open::Text, spoken, sink);
+        told.more(Open::Refusal, delta.refusal.filled(), sink);
         for call in &delta.tool_calls.0 {
             self.call(call, sink);
         }
     }
 
+    /// A fragment of a call. It continues the choice's newest call unless it brings another index
+    /// or, from servers that give every call the index 0, another id.
+    fn call(&mut self, call: &Call<'_>, sink: &mut Sink<'_>) {
+        let function = call.function.0.as_ref();
+        let name = function.and_then(|it| it.name.filled());
+        let arguments = function.and_then(|it| it.arguments.filled());
+        let id = call.id.filled();
+        let told = self.choices.now();
+        let same_index = call.index.0.is_none_or(|it| told.index == Some(it));
+        let same_id = id.is_none_or(|it| it == told.id);
+        if !(told.called && same_index && same_id) {
+            let Some(name) = name else {
+                // A late repetition without content is harmless.
+                if arguments.is_some() {
+                    self.fail(failure::broken("a tool call's fragments are out of order"), sink);
+                }
+                return;
+            };
+            told.close(sink);
+            told.open = Open::Tool;
+            told.called = true;
+            told.index = call.index.0;
+            told.id = id.map_or_else(|| made_up_id(&self.id_base, self.calls), str::to_owned);
+            self.calls += 1;
+            sink(Event::PartStart(Opening::ToolCall { id: &told.id, name }));
+        }
+        let Some(arguments) = arguments else { return };
+        if told.open == Open::Tool {
+            sink(Event::Delta(arguments));
+        } else {
+            self.fail(failure::broken("a tool call's fragments are out of order"), sink);
+        }
+    }
+
+    fn fail(&mut self, failure: Failure, sink: &mut Sink<'_>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            sink(Event::Failed(failure));
+        }
+    }
+
+    /// At `[DONE]`, or when the stream ends without: finish reasons are end enough.
+    pub(in crate::translate) fn end(&mut self, end: End, sink: &mut Sink<'_>) {
+        if self.ended {
+            return;
+        }
+        if !all_finished(&self.choices, self.asked, end, |it| it.stop.is_some()) {
+            return self.fail(failure::cut_off(), sink);
+        }
+        self.ended = true;
+        for index in 0..self.choices.count() {
+            turn_to(&mut self.choices, index, sink);
+            let told = self.choices.now();
+            told.close(sink);
+            let stop = told.stop.take().unwrap_or_default();
+            let stop = if stop == Stop::End && told.called { Stop::ToolUse } else { stop };
+            sink(Event::Stop(stop));
+        }
+        sink(Event::End(self.usage));
+    }
+}
+
+impl Told {
     fn more(&mut self, kind: Open, text: Option<&str>, sink: &mut Sink<'_>) {
         if let Some(text) = text.filter(|it| !it.is_empty()) {
             self.begin(kind, sink);
@@ -160,59 +239,6 @@ impl Reader {
             sink(Event::PartEnd);
         }
     }
-
-    /// A fragment of a call. It continues the open call unless it brings another index or, from
-    /// servers that give every call the index 0, another id.
-    fn call(&mut self, call: &Call<'_>, sink: &mut Sink<'_>) {
-        let function = call.function.0.as_ref();
-        let name = function.and_then(|it| it.name.filled());
-        let arguments = function.and_then(|it| it.arguments.filled());
-        let id = call.id.filled();
-        let same_index = call.index.0.is_none_or(|it| self.index == Some(it));
-        let same_id = id.is_none_or(|it| it == self.id);
-        let continues = self.calls > 0 && same_index && same_id;
-        if !continues {
-            let Some(name) = name else {
-                // A late repetition without content is harmless.
-                if arguments.is_some() {
-                    self.fail(failure::broken("a tool call's fragments are out of order"), sink);
-                }
-                return;
-            };
-            self.close(sink);
-            self.open = Open::Tool;
-            self.index = call.index.0;
-            self.id = id.map_or_else(|| made_up_id(&self.id_base, self.calls), str::to_owned);
-            self.calls += 1;
-            sink(Event::PartStart(Opening::ToolCall { id: &self.id, name }));
-        }
-        let Some(arguments) = arguments else { return };
-        if self.open == Open::Tool {
-            sink(Event::Delta(arguments));
-        } else {
-            self.fail(failure::broken("a tool call's fragments are out of order"), sink);
-        }
-    }
-
-    fn fail(&mut self, failure: crate::ir::Failure, sink: &mut Sink<'_>) {
-        if !std::mem::replace(&mut self.ended, true) {
-            sink(Event::Failed(failure));
-        }
-    }
-
-    /// At `[DONE]`, or when the stream ends without: a finish reason is end enough.
-    pub(in crate::translate) fn end(&mut self, sink: &mut Sink<'_>) {
-        if self.ended {
-            return;
-        }
-        let Some(stop) = self.stop.take() else {
-            return self.fail(failure::cut_off(), sink);
-        };
-        self.ended = true;
-        self.close(sink);
-        let stop = if stop == Stop::End && self.calls > 0 { Stop::ToolUse } else { stop };
-        sink(Event::Stop { stop, usage: self.usage });
-    }
 }
 
 #[derive(Serialize)]
@@ -226,7 +252,7 @@ struct Chunk<'a, D: Serialize> {
 
 #[derive(Serialize)]
 struct Chosen<D: Serialize> {
-    index: u8,
+    index: usize,
     delta: D,
     logprobs: Option<()>,
     finish_reason: Option<&'static str>,
@@ -286,6 +312,13 @@ pub(in crate::translate) struct Writer {
     created: u64,
     include_usage: bool,
     functions: bool,
+    choices: PerChoice<Telling>,
+}
+
+/// What is being told of a choice.
+#[derive(Default)]
+struct Telling {
+    begun: bool,
     open: Open,
     calls: usize,
     details: usize,
@@ -302,11 +335,7 @@ impl Writer {
             created: config.created_s,
             include_usage: config.plan.include_usage,
             functions: config.plan.functions,
-            open: Open::Nothing,
-            calls: 0,
-            details: 0,
-            thought_bytes: 0,
-            argued: false,
+            choices: PerChoice::default(),
         }
     }
 
@@ -318,29 +347,35 @@ impl Writer {
                         told.clone_into(held);
                     }
                 }
-                let first =
-                    Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
-                self.chunk(first, None, out);
+                self.begin(out);
+            }
+            Event::Choice(index) => {
+                self.choices.turn_to(index);
+                self.begin(out);
             }
             Event::PartStart(opening) => self.part(&opening, out),
             Event::Delta(text) => self.delta(text, out),
             Event::Sealed(seal) => {
-                let details = Some([sealed(&seal, self.thought_bytes, self.details)]);
-                self.details += 1;
+                let choice = self.choices.now();
+                let details = Some([sealed(&seal, choice.thought_bytes, choice.details)]);
+                choice.details += 1;
+                choice.thought_bytes = 0;
                 self.chunk(Delta { reasoning_details: details, ..Delta::default() }, None, out);
-                self.thought_bytes = 0;
             }
             Event::PartEnd => {
+                let choice = self.choices.now();
                 // A call without arguments would leave the client with an empty text.
-                if self.open == Open::Tool && !self.argued {
+                if choice.open == Open::Tool && !choice.argued {
                     self.delta("{}", out);
                 }
-                self.open = Open::Nothing;
+                self.choices.now().open = Open::Nothing;
             }
             // A comment: clients of this format skip it, and the connection stays alive.
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
-            Event::Stop { stop, usage } => {
+            Event::Stop(stop) => {
                 self.chunk(Delta::default(), Some(finish_reason(&stop, self.functions)), out);
+            }
+            Event::End(usage) => {
                 if let Some(usage) = usage_of(&usage).filter(|_| self.include_usage) {
                     let (id, model) = (self.id.as_str(), self.model.as_str());
                     let created = self.created;
@@ -354,53 +389,66 @@ impl Writer {
         }
     }
 
+    /// Says whose the choice at hand is, the first time.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.choices.now().begun, true) {
+            let first = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
+            self.chunk(first, None, out);
+        }
+    }
+
     fn part(&mut self, opening: &Opening<'_>, out: &mut Vec<u8>) {
-        self.open = match opening {
+        let choice = self.choices.now();
+        choice.open = match opening {
             Opening::Text => Open::Text,
             Opening::Refusal => Open::Refusal,
             Opening::Thinking => {
-                self.thought_bytes = 0;
+                choice.thought_bytes = 0;
                 Open::Thinking
             }
+            Opening::Redacted(_) => Open::Nothing,
+            Opening::ToolCall { .. } => Open::Tool,
+        };
+        let mut delta = Delta::default();
+        match opening {
             Opening::Redacted(seal) => {
-                let details = Some([redacted(seal, self.details)]);
-                self.details += 1;
-                self.chunk(Delta { reasoning_details: details, ..Delta::default() }, None, out);
-                Open::Nothing
+                delta.reasoning_details = Some([redacted(seal, choice.details)]);
+                choice.details += 1;
             }
             Opening::ToolCall { id, name } => {
                 let function = FunctionPiece { name: Some(name), arguments: "" };
-                let delta = if self.functions {
-                    Delta { function_call: Some(function), ..Delta::default() }
+                if self.functions {
+                    delta.function_call = Some(function);
                 } else {
-                    let (id, index) = (Some(*id), self.calls);
+                    let (id, index) = (Some(*id), choice.calls);
                     let call = CallPiece { index, id, r#type: Some("function"), function };
-                    Delta { tool_calls: Some([call]), ..Delta::default() }
-                };
-                self.chunk(delta, None, out);
-                self.calls += 1;
-                self.argued = false;
-                Open::Tool
+                    delta.tool_calls = Some([call]);
+                }
+                choice.calls += 1;
+                choice.argued = false;
             }
-        };
+            Opening::Text | Opening::Refusal | Opening::Thinking => return,
+        }
+        self.chunk(delta, None, out);
     }
 
     fn delta(&mut self, text: &str, out: &mut Vec<u8>) {
+        let choice = self.choices.now();
         let mut delta = Delta::default();
-        match self.open {
+        match choice.open {
             Open::Text => delta.content = Some(text),
             Open::Refusal => delta.refusal = Some(text),
             Open::Thinking => {
-                self.thought_bytes = self.thought_bytes.saturating_add(text.len());
+                choice.thought_bytes = choice.thought_bytes.saturating_add(text.len());
                 delta.reasoning_content = Some(text);
             }
             Open::Tool => {
-                self.argued |= !text.is_empty();
+                choice.argued |= !text.is_empty();
                 let function = FunctionPiece { name: None, arguments: text };
                 if self.functions {
                     delta.function_call = Some(function);
                 } else {
-                    let (id, index) = (None, self.calls.saturating_sub(1));
+                    let (id, index) = (None, choice.calls.saturating_sub(1));
                     delta.tool_calls = Some([CallPiece { index, id, r#type: None, function }]);
                 }
             }
@@ -409,13 +457,14 @@ impl Writer {
         self.chunk(delta, None, out);
     }
 
+    /// A chunk of the choice at hand.
     fn chunk(&self, delta: Delta<'_>, finish_reason: Option<&'static str>, out: &mut Vec<u8>) {
         let chunk = Chunk {
             id: &self.id,
             object: OBJECT,
             created: self.created,
             model: &self.model,
-            choices: [Chosen { index: 0, delta, logprobs: None, finish_reason }],
+            choices: [Chosen { index: self.choices.at(), delta, logprobs: None, finish_reason }],
         };
         data(&chunk, out);
     }

@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    ir::{Answer, Content, Failure, INPUT, Part, Signature, Stop, Thinking, ToolCall},
+    ir::{
+        Answer, Choice, Content, Failure, INPUT, Part, PerChoice, Signature, Stop, Thinking,
+        ToolCall,
+    },
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
     openai_usage::OpenaiUsage,
@@ -116,12 +119,12 @@ pub(in crate::translate) fn read(json: &[u8], losses: &mut Losses) -> Result<Ans
     }
     let called = parts.iter().any(|it| matches!(it.content, Content::ToolCall(_)));
     let stop = response.stop();
+    let stop = if called && stop == Stop::End { Stop::ToolUse } else { stop };
     Ok(Answer {
         id: response.id.filled().map(str::to_owned),
         model: response.model.filled().map(str::to_owned),
-        stop: if called && stop == Stop::End { Stop::ToolUse } else { stop },
+        choices: PerChoice::only(Choice { parts, stop }),
         usage: response.usage.0.map(|it| it.normalised()).unwrap_or_default(),
-        parts,
     })
 }
 
@@ -217,13 +220,14 @@ pub(super) fn ended(head: &AnswerHead<'_>, stop: &Stop, output: &[Value], usage:
 pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) -> Value {
     let id = answer.id.as_deref().unwrap_or(config.fallback_id);
     let model = answer.model.as_deref().unwrap_or(&config.plan.model);
-    let items = answer.parts.iter().enumerate();
+    let choice = answer.choices.first();
+    let items = choice.parts.iter().enumerate();
     let tools = ToolKinds::of(config.plan);
     let items =
         items.filter_map(|(i, part)| item(&part.content, &item_id(&part.content, id, i), &tools));
     let output: Vec<Value> = items.collect();
     let head = AnswerHead { id, model, created_s: config.created_s };
-    ended(&head, &answer.stop, &output, &answer.usage)
+    ended(&head, &choice.stop, &output, &answer.usage)
 }
 
 /// The id of an answer's item: of reasoning that OpenAI sealed its own, which the seal belongs to.

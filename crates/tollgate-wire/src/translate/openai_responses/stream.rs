@@ -248,7 +248,8 @@ impl Reader {
         let usage = response.usage.0.as_ref().map(|it| it.normalised()).unwrap_or_default();
         let stop = response.stop();
         let stop = if self.called && stop == Stop::End { Stop::ToolUse } else { stop };
-        sink(Event::Stop { stop, usage });
+        sink(Event::Stop(stop));
+        sink(Event::End(usage));
     }
 
     fn fail(&mut self, failure: Failure, sink: &mut Sink<'_>) {
@@ -275,6 +276,7 @@ pub(in crate::translate) struct Writer {
     open: Content,
     open_id: String,
     bytes: usize,
+    stop: Stop,
     failed: bool,
 }
 
@@ -305,6 +307,7 @@ impl Writer {
             open: Content::Text(String::new()),
             open_id: String::new(),
             bytes: 0,
+            stop: Stop::default(),
             failed: false,
         }
     }
@@ -334,9 +337,12 @@ impl Writer {
             }
             Event::PartEnd => self.end(out),
             Event::Ping => out.extend_from_slice(b": ping\n\n"),
-            Event::Stop { stop, usage } => {
+            // Such a client asks for one answer.
+            Event::Choice(_) => {}
+            Event::Stop(stop) => self.stop = stop,
+            Event::End(usage) => {
                 let output = std::mem::take(&mut self.output);
-                let response = ended(&self.head(), &stop, &output, &usage);
+                let response = ended(&self.head(), &self.stop, &output, &usage);
                 let complete = response.get("status").and_then(Value::as_str) == Some("completed");
                 let kind = if complete { "response.completed" } else { "response.incomplete" };
                 self.put(kind, json!({"response": response}), out);

@@ -288,7 +288,8 @@ fn streamed(provider: Format, pieces: &[Piece], usage: Usage) -> Vec<u8> {
         deltas.iter().for_each(|it| put(Event::Delta(it)));
         put(Event::PartEnd);
     }
-    put(Event::Stop { stop: stop(pieces), usage });
+    put(Event::Stop(stop(pieces)));
+    put(Event::End(usage));
     out
 }
 
