@@ -12,6 +12,7 @@
 //! | cached, OpenAI and Gemini | what stands before the last message, rounded down to [`CACHE_STEP_TOKENS`], if it is at least [`CACHE_TOKENS_MIN`]; it is a part of the prompt's tokens |
 //! | cached, Anthropic | each `cache_control` mark over at least [`CACHE_TOKENS_MIN`] tokens ends a prefix: the longest that this simulator has seen before is read, what later marks add is written; neither is a part of the input tokens |
 //! | functions | if there are functions on offer and the last message brings no results, they are called: the first two, or one if parallel calls are off or one is forced; with arguments made from the schema |
+//! | several answers (`n`, `candidateCount`) | each has the next sentences of the list, or begins with the next function; output and reasoning are those of all; a stream has a piece of each in turn |
 //! | text | a few sentences chosen by the last message, or by the texts of all results that it brings; JSON made from the schema if one is given |
 //! | stop | at the first stop sequence found, else after four bytes per token of the limit on output |
 

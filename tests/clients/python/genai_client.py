@@ -205,6 +205,45 @@ def many():
     return all_at_once(stream)
 
 
+def several_of(pieces):
+    """Several answers, put together of one or more pieces."""
+    texts, stops, calls, usage = {}, {}, [], None
+    for piece in pieces:
+        usage = plain(piece.usage_metadata) or usage
+        for candidate in piece.candidates:
+            at = candidate.index or 0
+            texts.setdefault(at, "")
+            if candidate.finish_reason:
+                stops[at] = candidate.finish_reason.value
+            for part in candidate.content.parts:
+                if part.function_call:
+                    call = part.function_call
+                    calls.append({"choice": at, "name": call.name, "arguments": call.args})
+                else:
+                    texts[at] += part.text or ""
+    return {
+        "texts": [texts[at] for at in sorted(texts)],
+        "stop": [stops[at] for at in sorted(stops)],
+        "tool_calls": sorted(calls, key=lambda it: it["choice"]),
+        "usage": usage,
+    }
+
+
+def several(**more):
+    answer = client.models.generate_content(
+        model=MODEL, contents=QUESTION, config=config(candidate_count=2, **more)
+    )
+    return several_of([answer])
+
+
+def several_stream(**more):
+    return several_of(
+        client.models.generate_content_stream(
+            model=MODEL, contents=QUESTION, config=config(candidate_count=2, **more)
+        )
+    )
+
+
 def structured():
     return generate(response_mime_type="application/json", response_json_schema=FORECAST)
 
@@ -261,6 +300,10 @@ CASES = {
     "thinking_turns": thinking_turns,
     "image": image,
     "structured": structured,
+    "several": several,
+    "several_stream": several_stream,
+    "several_tools": lambda: several(tools=TOOLS),
+    "several_tools_stream": lambda: several_stream(tools=TOOLS),
     "thinking": thinking,
     "max_tokens": lambda: generate(max_output_tokens=5),
     "count_tokens": count_tokens,

@@ -150,6 +150,61 @@ def chat_thinking():
     return chat_turns(reasoning_effort="high")
 
 
+def described(choices):
+    """Several answers, as the SDK has them."""
+    return {
+        "texts": [it.message.content for it in choices],
+        "stop": [it.finish_reason for it in choices],
+        "tool_calls": [
+            {"choice": it.index} | call_of(call)
+            for it in choices
+            for call in it.message.tool_calls or []
+        ],
+    }
+
+
+def chat_several(**more):
+    answer = client.chat.completions.create(model=MODEL, messages=QUESTION, n=2, **more)
+    return described(answer.choices) | {"usage": plain(answer.usage)}
+
+
+def chat_several_stream():
+    """The SDK puts the chunks of each choice together."""
+    with client.chat.completions.stream(
+        model=MODEL, messages=QUESTION, n=2, stream_options={"include_usage": True}
+    ) as stream:
+        for _ in stream:
+            pass
+        final = stream.get_final_completion()
+    return described(final.choices) | {"usage": plain(final.usage)}
+
+
+def chat_several_tools_stream():
+    stops, calls, usage = {}, {}, None
+    for chunk in client.chat.completions.create(
+        model=MODEL,
+        messages=QUESTION,
+        n=2,
+        tools=TOOLS,
+        stream=True,
+        stream_options={"include_usage": True},
+    ):
+        usage = plain(chunk.usage) or usage
+        for choice in chunk.choices:
+            if choice.finish_reason:
+                stops[choice.index] = choice.finish_reason
+            for part in choice.delta.tool_calls or []:
+                fresh = {"choice": choice.index, "name": "", "arguments": ""}
+                call = calls.setdefault((choice.index, part.index), fresh)
+                call["name"] += part.function.name or ""
+                call["arguments"] += part.function.arguments or ""
+    return {
+        "stop": [stops[index] for index in sorted(stops)],
+        "tool_calls": [calls[index] for index in sorted(calls)],
+        "usage": usage,
+    }
+
+
 def picture():
     return f"data:image/png;base64,{PNG}"
 
@@ -406,6 +461,10 @@ CASES = {
     "chat_turns": chat_turns,
     "chat_thinking": chat_thinking,
     "chat_image": chat_image,
+    "chat_several": chat_several,
+    "chat_several_stream": chat_several_stream,
+    "chat_several_tools": lambda: chat_several(tools=TOOLS),
+    "chat_several_tools_stream": chat_several_tools_stream,
     "responses_plain": responses_plain,
     "responses_stream": responses_stream,
     "responses_tools_stream": responses_tools_stream,

@@ -85,14 +85,23 @@ const OPENING: &str = "This is a simulated answer 🦀.";
 
 /// Says what the model says.
 pub(crate) fn compose(ask: &Ask, controls: &Controls) -> Answer {
+    choice(ask, controls, 0)
+}
+
+/// Says it so many times, each time a little differently.
+pub(crate) fn choices(ask: &Ask, controls: &Controls, count: usize) -> Vec<Answer> {
+    (0..count).map(|number| choice(ask, controls, number)).collect()
+}
+
+fn choice(ask: &Ask, controls: &Controls, number: usize) -> Answer {
     if !ask.tools.is_empty() && !ask.has_results && !controls.text_only {
-        return calls(ask);
+        return calls(ask, number);
     }
     let mut text = match (&ask.json_schema, controls.text_bytes) {
         (_, Some(bytes)) => text_of_length(bytes),
         (Some(schema), None) if schema.is_null() => json!({"simulated": true}).to_string(),
         (Some(schema), None) => example(schema, "answer", schema, 0).to_string(),
-        (None, None) => sentences(&ask.last_text),
+        (None, None) => sentences(&ask.last_text, number),
     };
     let mut stop = Stop::End;
     let found = ask.stops.iter().filter(|it| !it.is_empty());
@@ -111,20 +120,21 @@ pub(crate) fn compose(ask: &Ask, controls: &Controls) -> Answer {
     Answer { text, tool_calls: Vec::new(), stop, tokens }
 }
 
-fn calls(ask: &Ask) -> Answer {
+fn calls(ask: &Ask, number: usize) -> Answer {
     let count = if ask.parallel { PARALLEL_CALLS } else { 1 };
     let call = |tool: &Tool| ToolCall {
         name: tool.name.clone(),
         arguments: object(&tool.schema, &tool.schema, 0),
     };
-    let tool_calls: Vec<_> = ask.tools.iter().take(count).map(call).collect();
+    let called = ask.tools.iter().cycle().skip(number).take(count.min(ask.tools.len()));
+    let tool_calls: Vec<_> = called.map(call).collect();
     let tokens_of =
         |it: &ToolCall| count_tokens(&it.name) + count_tokens(&it.arguments.to_string());
     let tokens = tool_calls.iter().map(tokens_of).sum();
     Answer { text: String::new(), tool_calls, stop: Stop::Tools, tokens }
 }
 
-fn sentences(last_text: &str) -> String {
+fn sentences(last_text: &str, number: usize) -> String {
     let hash = fnv1a(last_text.as_bytes());
     let count = SENTENCES.len();
     let at = |shift: u32| usize::try_from((hash >> shift) & 0xff).unwrap_or(0) % count;
@@ -132,7 +142,7 @@ fn sentences(last_text: &str) -> String {
     let mut text = OPENING.to_owned();
     for step in 0..many {
         text.push(' ');
-        text.push_str(SENTENCES[(at(16) + step * (1 + 2 * (at(24) % 2))) % count]);
+        text.push_str(SENTENCES[(at(16) + number + step * (1 + 2 * (at(24) % 2))) % count]);
     }
     text
 }

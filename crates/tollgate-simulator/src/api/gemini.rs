@@ -33,12 +33,16 @@ const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 /// How many words of the text one chunk of a stream has: Gemini's chunks are large.
 const WORDS_PER_CHUNK: usize = 5;
 
+/// The most candidates in one answer, as the real API has it.
+const CANDIDATES_MAX: usize = 8;
+
 struct Content<'a> {
     asked: &'a Asked,
     model: &'static Model,
-    answer: Answer,
+    candidates: Vec<Answer>,
     prompt: u64,
     cached: u64,
+    /// Of each candidate.
     thoughts: u64,
     shows_thoughts: bool,
 }
@@ -49,10 +53,15 @@ struct Content<'a> {
 /// What the real API refuses too: an unknown model, no contents, a signature that is not its own.
 pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let content = Content::compose(asked)?;
-    let finish = Some(content.finish_reason());
-    let body = content.response(&content.parts(), finish, content.answer.tokens);
-    let usage = content.reported(content.answer.tokens);
-    let generated = answer::stream_pieces(&content.answer.text, &asked.controls).len();
+    let candidates = content.candidates.iter().enumerate();
+    let candidates =
+        candidates.map(|(at, it)| candidate(at, &content.parts(it), Some(finish_reason(it))));
+    let tokens = content.candidates.iter().map(|it| it.tokens).sum();
+    let body = content.response(&candidates.collect::<Vec<_>>(), tokens);
+    let usage = content.reported(tokens);
+    // The candidates are made side by side.
+    let pieces = |it: &Answer| answer::stream_pieces(&it.text, &asked.controls).len();
+    let generated = content.candidates.iter().map(pieces).max().unwrap_or(0);
     let body = ReplyBody::Whole(WholeBody { usage, generated, ..WholeBody::json(&body) });
     let served = Some(content.model.served.to_owned());
     Ok(Reply { model_served: served, ..asked.reply(body) })
@@ -117,7 +126,15 @@ impl<'a> Content<'a> {
         let model = models::find(asked, models::writes)?;
         let body = asked.body()?;
         let ask = read(body)?;
-        let answer = answer::compose(&ask, &asked.controls);
+        let count = either(config(body), "candidateCount", "candidate_count").as_u64().unwrap_or(1);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if !(1..=CANDIDATES_MAX).contains(&count) {
+            return Err(ApiError::bad_request(&format!(
+                "* GenerateContentRequest.generation_config.candidate_count: candidate_count must be \
+                 in the range [1, {CANDIDATES_MAX}].\n",
+            )));
+        }
+        let candidates = answer::choices(&ask, &asked.controls, count);
         let thinking = either(config(body), "thinkingConfig", "thinking_config");
         let budget = either(thinking, "thinkingBudget", "thinking_budget").as_i64();
         let thoughts = match (model.kind, budget) {
@@ -134,7 +151,7 @@ impl<'a> Content<'a> {
         Ok(Self {
             asked,
             model,
-            answer,
+            candidates,
             prompt: ask.prompt_tokens.max(cached),
             cached,
             thoughts,
@@ -142,13 +159,8 @@ impl<'a> Content<'a> {
         })
     }
 
-    fn response(&self, parts: &[Value], finish: Option<&str>, output: u64) -> Value {
-        let mut candidate = json!({"content": {"parts": parts, "role": "model"}});
-        if let Some(finish) = finish {
-            candidate["finishReason"] = json!(finish);
-        }
-        candidate["index"] = json!(0);
-        let mut response = json!({"candidates": [candidate]});
+    fn response(&self, candidates: &[Value], output: u64) -> Value {
+        let mut response = json!({ "candidates": candidates });
         if !self.asked.controls.no_usage {
             response["usageMetadata"] = self.usage(output);
         }
@@ -163,16 +175,22 @@ impl<'a> Content<'a> {
         if output > 0 {
             usage["candidatesTokenCount"] = json!(output);
         }
-        usage["totalTokenCount"] = json!(self.prompt + output + self.thoughts);
+        let thoughts = self.all_thoughts();
+        usage["totalTokenCount"] = json!(self.prompt + output + thoughts);
         if self.cached > 0 {
             usage["cachedContentTokenCount"] = json!(self.cached);
             usage["cacheTokensDetails"] = json!([{"modality": "TEXT", "tokenCount": self.cached}]);
         }
         usage["promptTokensDetails"] = json!([{"modality": "TEXT", "tokenCount": self.prompt}]);
-        if self.thoughts > 0 {
-            usage["thoughtsTokenCount"] = json!(self.thoughts);
+        if thoughts > 0 {
+            usage["thoughtsTokenCount"] = json!(thoughts);
         }
         usage
+    }
+
+    /// Tokens of the thoughts of all candidates.
+    fn all_thoughts(&self) -> u64 {
+        self.candidates.iter().map(|_| self.thoughts).sum()
     }
 
     fn reported(&self, output: u64) -> Option<UsageSent> {
@@ -180,36 +198,29 @@ impl<'a> Content<'a> {
         let sent = UsageSent {
             input: Some(self.prompt - self.cached),
             cache_read: present(self.cached),
-            output: present(output + self.thoughts),
-            reasoning: present(self.thoughts),
+            output: present(output + self.all_thoughts()),
+            reasoning: present(self.all_thoughts()),
             ..UsageSent::default()
         };
         (!self.asked.controls.no_usage).then_some(sent)
     }
 
-    fn finish_reason(&self) -> &'static str {
-        match self.answer.stop {
-            Stop::End | Stop::Sequence(_) | Stop::Tools => "STOP",
-            Stop::Length => "MAX_TOKENS",
-        }
-    }
-
-    fn parts(&self) -> Vec<Value> {
+    fn parts(&self, answer: &Answer) -> Vec<Value> {
         let mut parts = Vec::new();
         if self.shows_thoughts {
             parts.push(json!({"text": THOUGHTS, "thought": true}));
         }
-        if self.answer.tool_calls.is_empty() {
-            parts.push(json!({"text": self.answer.text}));
+        if answer.tool_calls.is_empty() {
+            parts.push(json!({"text": answer.text}));
         }
-        parts.extend(self.call_parts());
+        parts.extend(self.call_parts(answer));
         parts
     }
 
     /// The calls of functions; the first carries the signature of the thoughts, as the real API
     /// has it.
-    fn call_parts(&self) -> impl Iterator<Item = Value> {
-        self.answer.tool_calls.iter().enumerate().map(|(at, call)| {
+    fn call_parts(&self, answer: &Answer) -> impl Iterator<Item = Value> {
+        answer.tool_calls.iter().enumerate().map(|(at, call)| {
             let mut part = json!({"functionCall": {"name": call.name, "args": call.arguments}});
             if at == 0 && self.thoughts > 0 {
                 part["thoughtSignature"] = json!(THOUGHT_SIGNATURE);
@@ -218,37 +229,73 @@ impl<'a> Content<'a> {
         })
     }
 
+    /// The events: each has the next chunk of every candidate that has one left.
     fn events(&self) -> Vec<Event> {
-        let mut chunks: Vec<(Vec<Value>, u64)> = Vec::new();
-        if self.shows_thoughts {
-            chunks.push((vec![json!({"text": THOUGHTS, "thought": true})], 0));
-        }
-        let mut said = String::new();
-        for text in self.text_chunks() {
-            said.push_str(&text);
-            chunks.push((vec![json!({"text": text})], count_tokens(&said)));
-        }
-        let calls: Vec<_> = self.call_parts().collect();
-        if !calls.is_empty() {
-            chunks.push((calls, self.answer.tokens));
-        }
-        if chunks.is_empty() {
-            chunks.push((vec![json!({"text": ""})], 0));
-        }
-        let last = chunks.len() - 1;
-        let event = |(at, (parts, output)): (usize, (Vec<Value>, u64))| {
-            let finish = (at == last).then(|| self.finish_reason());
-            let data = self.response(&parts, finish, output).to_string();
+        let chunks: Vec<_> = self.candidates.iter().map(|it| self.chunks(it)).collect();
+        let count = chunks.iter().map(Vec::len).max().unwrap_or(0);
+        let event = |at: usize| {
+            let of = |(index, chunks): (usize, &Vec<Chunk>)| {
+                let last = at + 1 == chunks.len();
+                let finish = last.then(|| finish_reason(&self.candidates[index]));
+                Some(candidate(index, &chunks.get(at)?.parts, finish))
+            };
+            let candidates: Vec<_> = chunks.iter().enumerate().filter_map(of).collect();
+            let so_far = |it: &Vec<Chunk>| it.get(at).or(it.last()).map_or(0, |it| it.output);
+            let output = chunks.iter().map(so_far).sum();
+            let data = self.response(&candidates, output).to_string();
             Event::data(data).generated().reporting(self.reported(output))
         };
-        chunks.into_iter().enumerate().map(event).collect()
+        (0..count).map(event).collect()
     }
 
-    fn text_chunks(&self) -> Vec<String> {
-        let words = answer::stream_pieces(&self.answer.text, &self.asked.controls);
+    fn chunks(&self, answer: &Answer) -> Vec<Chunk> {
+        let mut chunks = Vec::new();
+        if self.shows_thoughts {
+            chunks
+                .push(Chunk { parts: vec![json!({"text": THOUGHTS, "thought": true})], output: 0 });
+        }
+        let mut said = String::new();
+        for text in self.text_chunks(answer) {
+            said.push_str(&text);
+            chunks.push(Chunk { parts: vec![json!({"text": text})], output: count_tokens(&said) });
+        }
+        let calls: Vec<_> = self.call_parts(answer).collect();
+        if !calls.is_empty() {
+            chunks.push(Chunk { parts: calls, output: answer.tokens });
+        }
+        if chunks.is_empty() {
+            chunks.push(Chunk { parts: vec![json!({"text": ""})], output: 0 });
+        }
+        chunks
+    }
+
+    fn text_chunks(&self, answer: &Answer) -> Vec<String> {
+        let words = answer::stream_pieces(&answer.text, &self.asked.controls);
         let asked_for = self.asked.controls.pieces.is_some();
         let size = if asked_for { 1 } else { WORDS_PER_CHUNK };
         words.chunks(size).map(<[&str]>::concat).collect()
+    }
+}
+
+/// A chunk of a candidate, and the tokens that the candidate has after it.
+struct Chunk {
+    parts: Vec<Value>,
+    output: u64,
+}
+
+fn candidate(index: usize, parts: &[Value], finish: Option<&str>) -> Value {
+    let mut candidate = json!({"content": {"parts": parts, "role": "model"}});
+    if let Some(finish) = finish {
+        candidate["finishReason"] = json!(finish);
+    }
+    candidate["index"] = json!(index);
+    candidate
+}
+
+fn finish_reason(answer: &Answer) -> &'static str {
+    match answer.stop {
+        Stop::End | Stop::Sequence(_) | Stop::Tools => "STOP",
+        Stop::Length => "MAX_TOKENS",
     }
 }
 

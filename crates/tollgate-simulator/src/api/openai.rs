@@ -20,20 +20,14 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// Counts for an answer given `choices` times.
-    pub(crate) fn count(
-        asked: &Asked,
-        ask: &Ask,
-        answer: &Answer,
-        reasoning: u64,
-        choices: u64,
-    ) -> Self {
+    /// Counts for these answers, each after so much reasoning.
+    pub(crate) fn count(asked: &Asked, ask: &Ask, answers: &[Answer], reasoning: u64) -> Self {
         let cached = asked.controls.cached.unwrap_or(implicitly_cached(ask.prefix_tokens));
-        let reasoning = asked.controls.reasoning.unwrap_or(reasoning) * choices;
+        let reasoning = answers.iter().map(|_| asked.controls.reasoning.unwrap_or(reasoning)).sum();
         Self {
             prompt: ask.prompt_tokens.max(cached),
             cached,
-            output: answer.tokens * choices + reasoning,
+            output: answers.iter().map(|it| it.tokens).sum::<u64>() + reasoning,
             reasoning,
         }
     }

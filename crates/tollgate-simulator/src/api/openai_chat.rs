@@ -17,14 +17,13 @@ use crate::{
 };
 
 /// The most choices in one answer, as the real API has it.
-const CHOICES_MAX: u64 = 128;
+const CHOICES_MAX: usize = 128;
 
 /// Everything that the chunks and the plain answer have in common.
 struct Chat<'a> {
     asked: &'a Asked,
     model: &'static Model,
-    answer: Answer,
-    choices: u64,
+    choices: Vec<Answer>,
     tokens: Tokens,
 }
 
@@ -36,11 +35,11 @@ pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let model = models::find(asked, models::writes)?;
     let body = asked.body()?;
     let ask = read(body)?;
-    let answer = answer::compose(&ask, &asked.controls);
-    let choices = body["n"].as_u64().unwrap_or(1).clamp(1, CHOICES_MAX);
+    let count = body["n"].as_u64().and_then(|it| usize::try_from(it).ok()).unwrap_or(1);
+    let choices = answer::choices(&ask, &asked.controls, count.clamp(1, CHOICES_MAX));
     let reasoning = reasoning_tokens(model, body["reasoning_effort"].as_str());
-    let tokens = Tokens::count(asked, &ask, &answer, reasoning, choices);
-    let chat = Chat { asked, model, answer, choices, tokens };
+    let tokens = Tokens::count(asked, &ask, &choices, reasoning);
+    let chat = Chat { asked, model, choices, tokens };
 
     let mut reply = asked.reply(if body["stream"] == true {
         let events = chat.events(body["stream_options"]["include_usage"] == true);
@@ -64,29 +63,27 @@ impl Chat<'_> {
     }
 
     fn whole(&self) -> WholeBody {
-        let message = |_| {
+        let choice = |(index, answer): (usize, &Answer)| {
             let mut message = json!({
                 "role": "assistant",
-                "content": self.text(),
+                "content": text_of_answer(answer),
                 "refusal": null,
                 "annotations": [],
             });
-            if !self.answer.tool_calls.is_empty() {
-                let calls = self.answer.tool_calls.iter().enumerate();
-                message["tool_calls"] = calls.map(|(at, it)| self.tool_call(at, it)).collect();
+            if !answer.tool_calls.is_empty() {
+                let calls = answer.tool_calls.iter().enumerate();
+                message["tool_calls"] =
+                    calls.map(|(at, it)| self.tool_call(index, at, it)).collect();
             }
-            message
-        };
-        let choice = |index| {
             json!({
                 "index": index,
-                "message": message(index),
+                "message": message,
                 "logprobs": null,
-                "finish_reason": self.finish_reason(),
+                "finish_reason": finish_reason(answer),
             })
         };
         let mut body = self.frame("chat.completion");
-        body["choices"] = (0..self.choices).map(choice).collect();
+        body["choices"] = self.choices.iter().enumerate().map(choice).collect();
         let mut usage = None;
         if !self.asked.controls.no_usage {
             body["usage"] = self.usage();
@@ -94,35 +91,23 @@ impl Chat<'_> {
         }
         body["service_tier"] = json!(service_tier(self.asked));
         body["system_fingerprint"] = json!("fp_simulated");
-        WholeBody { usage, generated: self.pieces().len(), ..WholeBody::json(&body) }
+        // The choices are made side by side.
+        let generated = self.choices.iter().map(|it| self.pieces(it).len()).max().unwrap_or(0);
+        WholeBody { usage, generated, ..WholeBody::json(&body) }
     }
 
-    fn pieces(&self) -> Vec<&str> {
-        answer::stream_pieces(&self.answer.text, &self.asked.controls)
+    fn pieces<'b>(&self, answer: &'b Answer) -> Vec<&'b str> {
+        answer::stream_pieces(&answer.text, &self.asked.controls)
     }
 
-    fn text(&self) -> Option<&str> {
-        self.answer.tool_calls.is_empty().then_some(self.answer.text.as_str())
-    }
-
-    fn call_id(&self, at: usize) -> String {
-        format!("{}{at}", self.asked.id("call_"))
-    }
-
-    fn tool_call(&self, at: usize, call: &ToolCall) -> Value {
+    /// A call: its choice, and its place there.
+    fn tool_call(&self, index: usize, at: usize, call: &ToolCall) -> Value {
+        let before: usize = self.choices.iter().take(index).map(|it| it.tool_calls.len()).sum();
         json!({
-            "id": self.call_id(at),
+            "id": format!("{}{}", self.asked.id("call_"), before + at),
             "type": "function",
             "function": {"name": call.name, "arguments": call.arguments.to_string()},
         })
-    }
-
-    fn finish_reason(&self) -> &'static str {
-        match self.answer.stop {
-            Stop::End | Stop::Sequence(_) => "stop",
-            Stop::Length => "length",
-            Stop::Tools => "tool_calls",
-        }
     }
 
     fn usage(&self) -> Value {
@@ -154,24 +139,30 @@ impl Chat<'_> {
             }
             Event::data(chunk.to_string())
         };
-        let delta = |index: u64, delta: Value, finish: Option<&str>| {
+        let delta = |index: usize, delta: Value, finish: Option<&str>| {
             let choice = json!({
                 "index": index, "delta": delta, "logprobs": null, "finish_reason": finish,
             });
             chunk(json!([choice]), Value::Null)
         };
-        let mut events = Vec::new();
-        for index in 0..self.choices {
-            let content = self.text().map(|_| "");
+        let choice = |(index, answer): (usize, &Answer)| {
+            let content = text_of_answer(answer).map(|_| "");
             let opening = json!({"role": "assistant", "content": content, "refusal": null});
-            events.push(delta(index, opening, None));
-            for piece in self.pieces() {
+            let mut events = vec![delta(index, opening, None)];
+            for piece in self.pieces(answer) {
                 events.push(delta(index, json!({"content": piece}), None).generated());
             }
-            for part in self.tool_call_deltas() {
+            for part in self.tool_call_deltas(index, answer) {
                 events.push(delta(index, json!({"tool_calls": [part]}), None).generated());
             }
-            events.push(delta(index, json!({}), Some(self.finish_reason())));
+            events.push(delta(index, json!({}), Some(finish_reason(answer))));
+            events.into_iter()
+        };
+        let mut left: Vec<_> = self.choices.iter().enumerate().map(choice).collect();
+        let mut events = Vec::new();
+        // A chunk of each in turn, as the choices are made side by side.
+        while left.iter().any(|it| it.len() > 0) {
+            events.extend(left.iter_mut().filter_map(Iterator::next));
         }
         if include_usage {
             let last = chunk(json!([]), self.usage());
@@ -181,10 +172,10 @@ impl Chat<'_> {
         events
     }
 
-    fn tool_call_deltas(&self) -> Vec<Value> {
+    fn tool_call_deltas(&self, index: usize, answer: &Answer) -> Vec<Value> {
         let mut deltas = Vec::new();
-        for (at, call) in self.answer.tool_calls.iter().enumerate() {
-            let mut opening = self.tool_call(at, call);
+        for (at, call) in answer.tool_calls.iter().enumerate() {
+            let mut opening = self.tool_call(index, at, call);
             opening["function"]["arguments"] = json!("");
             opening["index"] = json!(at);
             deltas.push(opening);
@@ -193,6 +184,18 @@ impl Chat<'_> {
             }
         }
         deltas
+    }
+}
+
+fn text_of_answer(answer: &Answer) -> Option<&str> {
+    answer.tool_calls.is_empty().then_some(answer.text.as_str())
+}
+
+fn finish_reason(answer: &Answer) -> &'static str {
+    match answer.stop {
+        Stop::End | Stop::Sequence(_) => "stop",
+        Stop::Length => "length",
+        Stop::Tools => "tool_calls",
     }
 }
 

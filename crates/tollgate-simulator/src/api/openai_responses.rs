@@ -41,7 +41,7 @@ pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let ask = read(request)?;
     let answer = answer::compose(&ask, &asked.controls);
     let reasoning = reasoning_tokens(model, request["reasoning"]["effort"].as_str());
-    let tokens = Tokens::count(asked, &ask, &answer, reasoning, 1);
+    let tokens = Tokens::count(asked, &ask, std::slice::from_ref(&answer), reasoning);
     let response = Response { asked, request, model, answer, tokens };
 
     let mut reply = asked.reply(if request["stream"] == true {

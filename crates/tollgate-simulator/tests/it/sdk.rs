@@ -98,12 +98,33 @@ fn check_errors(cases: &Cases, expected: &[(&str, &str, Option<u64>)]) {
 /// Asserts that two runs read the same, though the bytes came differently.
 fn check_same_texts(one: &Cases, other: &Cases) {
     for (case, value) in one {
-        for field in ["text", "stop", "tool_calls", "error", "model"] {
+        for field in ["text", "texts", "stop", "tool_calls", "error", "model"] {
             assert_eq!(value[field], other[case][field], "{case}: {field}");
         }
     }
     let texts = one.values().filter(|it| it["text"].as_str().is_some_and(|it| it.contains('🦀')));
     assert!(texts.count() > 2);
+}
+
+/// Asserts that two answers at once are two, whole and streamed alike, and the same for their calls.
+fn check_several(cases: &Cases, [whole, streamed, calls, streamed_calls]: [&str; 4]) {
+    let texts = cases[whole]["texts"].as_array().expect("texts");
+    assert!(texts.len() == 2 && texts[0] != texts[1], "{texts:?}");
+    let called = cases[calls]["tool_calls"].as_array().expect("calls");
+    let called: Vec<_> = called.iter().map(|it| (&it["choice"], &it["name"])).collect();
+    let [first, second] = [&Value::from(0), &Value::from(1)];
+    let [weather, time] = [&Value::from("weather"), &Value::from("time")];
+    assert_eq!(called, [(first, weather), (first, time), (second, time), (second, weather)]);
+    for (one, other, field) in [
+        (whole, streamed, "texts"),
+        (whole, streamed, "stop"),
+        (whole, streamed, "usage"),
+        (calls, streamed_calls, "tool_calls"),
+        (calls, streamed_calls, "stop"),
+        (calls, streamed_calls, "usage"),
+    ] {
+        assert_eq!(cases[one][field], cases[other][field], "{other}: {field}");
+    }
 }
 
 /// The usage that the simulator reported to one client, for each of its calls.
@@ -183,6 +204,9 @@ async fn openai_for_python_reads_every_answer() {
     let simulator = simulator().await;
     let Some(plain) = python(&simulator, "openai_client.py", "").await else { return };
     check_openai(&plain, &simulator, "APIConnectionError");
+    let names =
+        ["chat_several", "chat_several_stream", "chat_several_tools", "chat_several_tools_stream"];
+    check_several(&plain, names);
     for controls in ["split=bytes", "crlf,comments,no_space,split=7", "gzip"] {
         let cases = python(&simulator, "openai_client.py", controls).await;
         check_same_texts(&plain, &cases.expect("a set-up that is there"));
@@ -277,8 +301,9 @@ async fn google_genai_for_python_reads_every_answer() {
             ..UsageSent::default()
         }
     };
-    check_usage(&plain, 10, &sent_to(&simulator.calls(), "/models/"), normalised);
+    check_usage(&plain, 14, &sent_to(&simulator.calls(), "/models/"), normalised);
     assert_eq!(plain["tools"]["tool_calls"], plain["tools_stream"]["tool_calls"]);
+    check_several(&plain, ["several", "several_stream", "several_tools", "several_tools_stream"]);
     assert_eq!(plain["embeddings"]["dimensions"], serde_json::json!([8, 8]));
     // This SDK reads neither comments nor `data:` without a space; the real API sends neither.
     for controls in ["split=bytes", "gzip,split=7"] {

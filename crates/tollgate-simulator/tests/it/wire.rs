@@ -1,6 +1,7 @@
 //! The order of events and the shapes that the SDKs of [`crate::sdk`] do not look at.
 
 use serde_json::{Value, json};
+use tollgate_simulator::count_tokens;
 
 use crate::http::{credentials, post, send, simulator};
 
@@ -63,6 +64,81 @@ async fn chat_tool_calls_come_in_fragments_by_index() {
     }
     assert_eq!(arguments, [r#"{"city":"simulated city"}"#, "{}"]);
     assert!(ids.len() == 2 && ids[0] != ids[1]);
+}
+
+/// The text of each answer, and the tokens that all of them have.
+fn counted(texts: &[String]) -> u64 {
+    texts.iter().map(|it| count_tokens(it)).sum()
+}
+
+#[tokio::test]
+async fn several_choices_of_a_chat_come_a_chunk_of_each_in_turn() {
+    let simulator = simulator().await;
+    let mut body = json!({"model": "gpt-4.1-mini", "messages": question(), "n": 3});
+    let (raw, call) = post(&simulator, "/v1/chat/completions", "", &body).await;
+    let choices = raw.json()["choices"].clone();
+    let texts: Vec<String> = choices
+        .as_array()
+        .expect("choices")
+        .iter()
+        .map(|it| it["message"]["content"].as_str().expect("a text").to_owned())
+        .collect();
+    assert!(texts.len() == 3 && texts[0] != texts[1] && texts[1] != texts[2]);
+    assert_eq!(call.usage.and_then(|it| it.output), Some(counted(&texts)));
+
+    body["stream"] = json!(true);
+    let (raw, _) = post(&simulator, "/v1/chat/completions", "", &body).await;
+    let mut streamed = vec![String::new(); 3];
+    let mut order = Vec::new();
+    for event in raw.events() {
+        let choice = &event["choices"][0];
+        let Some(index) = choice["index"].as_u64() else { continue };
+        order.push(index);
+        let index = usize::try_from(index).expect("an index");
+        streamed[index] += choice["delta"]["content"].as_str().unwrap_or_default();
+    }
+    assert_eq!(streamed, texts);
+    assert_eq!(order[..6], [0, 1, 2, 0, 1, 2]);
+}
+
+#[tokio::test]
+async fn several_candidates_of_gemini_have_their_chunks_in_each_event() {
+    let simulator = simulator().await;
+    let path = |method: &str| format!("/v1beta/models/gemini-2.5-flash:{method}");
+    let ask = |count: u64| {
+        json!({
+            "contents": [{"parts": [{"text": "Which order?"}]}],
+            "generationConfig": {"candidateCount": count, "thinkingConfig": {"thinkingBudget": 5}},
+        })
+    };
+    let text = |it: &Value| {
+        let parts = it["content"]["parts"].as_array().into_iter().flatten();
+        parts.filter_map(|it| it["text"].as_str()).collect::<String>()
+    };
+    let (raw, call) = post(&simulator, &path("generateContent"), "", &ask(2)).await;
+    let whole = raw.json();
+    let texts: Vec<String> =
+        whole["candidates"].as_array().expect("candidates").iter().map(text).collect();
+    assert!(texts.len() == 2 && texts[0] != texts[1]);
+    let usage = call.usage.expect("usage");
+    assert_eq!((usage.reasoning, usage.output), (Some(10), Some(counted(&texts) + 10)));
+
+    let (raw, call) = post(&simulator, &path("streamGenerateContent?alt=sse"), "", &ask(2)).await;
+    let mut streamed = vec![String::new(); 2];
+    let mut ends = 0;
+    for event in raw.events() {
+        for candidate in event["candidates"].as_array().expect("candidates") {
+            let index = candidate["index"].as_u64().expect("an index");
+            streamed[usize::try_from(index).expect("an index")] += &text(candidate);
+            ends += usize::from(candidate["finishReason"] == "STOP");
+        }
+    }
+    assert_eq!((streamed, ends), (texts, 2));
+    assert_eq!(call.usage.and_then(|it| it.output), usage.output);
+    for count in [0, 9] {
+        let (raw, _) = post(&simulator, &path("generateContent"), "", &ask(count)).await;
+        assert_eq!(raw.status, 400, "{count}");
+    }
 }
 
 #[tokio::test]
