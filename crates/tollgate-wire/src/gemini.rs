@@ -11,7 +11,7 @@ use crate::{
     fault::Fault,
     lenient::{Count, Filled, Many, Maybe, Text, Texts},
     needle::holds_set,
-    tap::Seen,
+    tap::{Choices, Seen, may_be_of_further},
     tier::Tier,
 };
 
@@ -206,27 +206,9 @@ pub(crate) struct Memory {
     pub(crate) newest: Vec<u8>,
     /// Web searches, by the event that names the most.
     pub(crate) searches: u64,
-    /// One bit for each candidate that was seen beside the first, and for each that has finished.
-    /// The API makes at most eight.
-    further: u64,
-    finished: u64,
+    candidates: Choices,
     /// Whether the prompt was blocked or an error came.
     over: bool,
-}
-
-impl Memory {
-    fn saw_candidate(&mut self, index: u64, finished: bool) {
-        let bit = 1 << index.min(63);
-        self.further |= bit & !1;
-        if finished {
-            self.finished |= bit;
-        }
-    }
-
-    /// Events of the first candidate may be passed over, so it counts as seen from the start.
-    const fn ended(&self) -> bool {
-        self.over || self.finished == self.further | 1
-    }
 }
 
 /// Reads an answer or event.
@@ -253,9 +235,8 @@ pub(crate) fn read(
         let parts = candidate.content.0.as_ref().map(|it| it.parts.0.as_slice());
         seen.first_token |= parts.unwrap_or_default().iter().any(Part::is_token);
         let (index, finish) = (candidate.index.0.unwrap_or(0), candidate.finish_reason.filled());
-        memory.saw_candidate(index, finish.is_some());
+        memory.candidates.saw(index, finish.is_some());
         if index == 0 {
-            seen.terminal |= finish.is_some();
             seen.saw_stop(finish);
         }
     }
@@ -265,8 +246,8 @@ pub(crate) fn read(
         seen.error = Some(fault.told());
         memory.over = true;
     }
-    seen.terminal |= memory.over;
-    seen.ended = memory.ended();
+    seen.ended = memory.over || memory.candidates.have_finished();
+    seen.terminal = seen.ended;
     memory.searches = memory.searches.max(searches);
     if let Some(usage) = answer.usage_metadata.0 {
         seen.saw_tier(usage.service_tier.or_apart(usage.traffic_type));
@@ -300,17 +281,7 @@ pub(crate) fn may_matter(raw: &[u8]) -> bool {
         [r#""finishReason""#, r#""blockReason""#, r#""error""#, r#""groundingMetadata""#]
             .map(Finder::new)
     });
-    SET.iter().any(|it| holds_set(raw, it)) || holds_further_candidate(raw)
-}
-
-/// Whether an event may hold a candidate other than the first.
-fn holds_further_candidate(raw: &[u8]) -> bool {
-    static INDEX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""index""#));
-    INDEX.find_iter(raw).any(|at| {
-        let after = raw.get(at + INDEX.needle().len()..).unwrap_or_default().trim_ascii_start();
-        let value = after.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
-        matches!(value.first(), Some(b'1'..=b'9'))
-    })
+    SET.iter().any(|it| holds_set(raw, it)) || may_be_of_further(raw)
 }
 
 /// Whether an event holds usage.

@@ -11,7 +11,7 @@ use crate::{
     lenient::{Count, Filled, Many, Maybe, Text},
     needle::{holds_any, holds_set},
     openai_usage::OpenaiUsage,
-    tap::Seen,
+    tap::{Choices, Seen, may_be_of_further},
     tier::Tier,
 };
 
@@ -76,19 +76,25 @@ impl Delta {
     }
 }
 
-pub(crate) fn read(seen: &mut Seen, json: &[u8]) -> Result<(), serde_json::Error> {
+pub(crate) fn read(
+    seen: &mut Seen,
+    choices: &mut Choices,
+    json: &[u8],
+) -> Result<(), serde_json::Error> {
     let answer: Answer<'_> = serde_json::from_slice(json)?;
     seen.saw_model(answer.model.filled());
     seen.saw_tier(answer.service_tier);
     let mut beside = answer.x_groq.0.and_then(|it| it.usage.0);
     for choice in answer.choices.0 {
         seen.first_token |= choice.text.0 || choice.delta.0.is_some_and(|it| it.is_token());
-        if choice.index.0.unwrap_or(0) == 0 {
-            seen.terminal |= choice.finish_reason.filled().is_some();
-            seen.saw_stop(choice.finish_reason.filled());
+        let (index, finish) = (choice.index.0.unwrap_or(0), choice.finish_reason.filled());
+        choices.saw(index, finish.is_some());
+        if index == 0 {
+            seen.saw_stop(finish);
         }
         beside = choice.usage.0.or(beside);
     }
+    seen.terminal = seen.ended || choices.have_finished();
     seen.first_token |= answer.r#type.filled().is_some_and(|it| it.ends_with(".delta"));
     if answer.r#type.filled().is_some_and(|it| it.ends_with(".done")) {
         seen.saw_end();
@@ -110,5 +116,5 @@ pub(crate) fn may_matter(raw: &[u8]) -> bool {
         LazyLock::new(|| [r#""usage""#, r#""finish_reason""#, r#""error""#].map(Finder::new));
     static PLAIN: LazyLock<[Finder<'static>; 2]> =
         LazyLock::new(|| ["[DONE]", r#".done""#].map(Finder::new));
-    SET.iter().any(|it| holds_set(raw, it)) || holds_any(raw, &*PLAIN)
+    SET.iter().any(|it| holds_set(raw, it)) || holds_any(raw, &*PLAIN) || may_be_of_further(raw)
 }

@@ -6,7 +6,8 @@
 //! Most events of a stream hold nothing but a few more characters, and parsing them would cost more
 //! than forwarding them. So once the first token and the model's name are known, an event is parsed
 //! only if one of the few names that can matter stands in its bytes: for OpenAI chat `"usage"`,
-//! `"finish_reason"` or `"error"` with a value other than `null`, or `[DONE]`. Inside a JSON string
+//! `"finish_reason"` or `"error"` with a value other than `null`, `[DONE]`, or an `"index"` other than
+//! 0, which may be that of a further choice. Inside a JSON string
 //! such a name's quotes are escaped, so text about `"usage"` does not match; if something else does,
 //! the parser decides. The one thing missed is a name spelled with `\u` escapes, which no provider
 //! writes. Gemini repeats its usage in every event: there the newest one is kept and parsed at the
@@ -14,13 +15,17 @@
 
 mod array;
 mod body;
+mod choices;
 mod pipe;
 mod seen;
 
 use tollgate_core::{Format, Operation, ServiceTier, Usage};
 
-pub(crate) use self::seen::Seen;
 use self::{body::Body, pipe::Pipe};
+pub(crate) use self::{
+    choices::{Choices, may_be_of_further},
+    seen::Seen,
+};
 
 /// The longest answer body that is read when it does not stream; a longer one is forwarded but not
 /// metered.
@@ -104,20 +109,20 @@ pub struct Report {
     pub other_fees: bool,
     /// The model that the provider names in its answer.
     pub model_served: Option<String>,
-    /// Why the model stopped, in the format's own word. For Responses the status, or the reason of
-    /// an incomplete one.
+    /// Why the model stopped, in the format's own word; where it gave several answers, the first. For
+    /// Responses the status, or the reason of an incomplete one.
     pub stop_reason: Option<String>,
     /// The provider's error, the last if there are several.
     pub error: Option<ProviderError>,
-    /// Whether the answer came to the end that its format defines: a whole JSON body; `[DONE]` or a
-    /// finish reason; `message_stop`; `response.completed`, `.incomplete` or `.failed`; a Gemini
-    /// finish or block reason; Bedrock's `messageStop`; or an error event. A stream that ends without has broken off. Bodies
-    /// that are not read (lists, files, audio) count as ended when their transfer does.
+    /// Whether the answer came to the end that its format defines: a whole JSON body; `[DONE]` or the
+    /// finish reasons of all choices that were seen; `message_stop`; `response.completed`,
+    /// `.incomplete` or `.failed`; Gemini's finish reasons of all candidates that were seen, or a block
+    /// reason; Bedrock's `messageStop`; or an error event. A stream that ends without has broken off.
+    /// Bodies that are not read (lists, files, audio) count as ended when their transfer does.
     pub terminal_seen: bool,
     /// Whether nothing can be missing, however the connection ended: as `terminal_seen`, but of an
     /// OpenAI chat only `[DONE]` or an error counts, because usage and other choices come behind a
-    /// finish reason, of Gemini the finish reasons of all candidates that were seen, and of Bedrock
-    /// the `metadata` that tells the usage.
+    /// finish reason, and of Bedrock the `metadata` that tells the usage.
     pub ended: bool,
     /// Whether a generated token was seen (streams only).
     pub first_token_seen: bool,

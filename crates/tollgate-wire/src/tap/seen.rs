@@ -2,7 +2,7 @@
 
 use tollgate_core::{Format, ServiceTier, Usage};
 
-use super::{Gap, ProviderError, Report};
+use super::{Choices, Gap, ProviderError, Report};
 use crate::{
     anthropic_messages, bedrock_converse, cohere_embed, event_stream::Frame, gemini, ollama_embed,
     openai_chat, openai_responses, sse::SseEvent, tier::Tier,
@@ -11,7 +11,7 @@ use crate::{
 /// A format's own memory between events.
 enum Reader {
     /// OpenAI chat, and every OpenAI path whose answer has a `usage` of either spelling.
-    Openai,
+    Openai(Choices),
     Responses,
     Anthropic(anthropic_messages::Counts),
     Gemini(gemini::Memory),
@@ -41,7 +41,7 @@ pub(crate) struct Seen {
 impl Seen {
     pub(super) fn new(format: Format) -> Self {
         let reader = match format {
-            Format::OpenaiChat | Format::OpenaiEmbeddings => Reader::Openai,
+            Format::OpenaiChat | Format::OpenaiEmbeddings => Reader::Openai(Choices::default()),
             Format::OpenaiResponses => Reader::Responses,
             Format::AnthropicMessages => Reader::Anthropic(anthropic_messages::Counts::default()),
             Format::Gemini => Reader::Gemini(gemini::Memory::default()),
@@ -127,7 +127,7 @@ impl Seen {
     pub(super) fn whole(&mut self, json: &[u8]) {
         let read = match &self.reader {
             Reader::Responses => openai_responses::read_body(self, json),
-            Reader::Openai
+            Reader::Openai(_)
             | Reader::Anthropic(_)
             | Reader::Gemini(_)
             | Reader::Bedrock
@@ -152,7 +152,7 @@ impl Seen {
 
     fn may_matter(&self, raw: &[u8]) -> bool {
         match &self.reader {
-            Reader::Openai => openai_chat::may_matter(raw),
+            Reader::Openai(_) => openai_chat::may_matter(raw),
             Reader::Responses => openai_responses::may_matter(raw),
             Reader::Anthropic(_) => anthropic_messages::may_matter(raw),
             Reader::Gemini(_) => gemini::may_matter(raw),
@@ -176,9 +176,9 @@ impl Seen {
             self.saw_end();
             return;
         }
-        let mut reader = std::mem::replace(&mut self.reader, Reader::Openai);
+        let mut reader = std::mem::replace(&mut self.reader, Reader::Responses);
         let read = match &mut reader {
-            Reader::Openai => openai_chat::read(self, json),
+            Reader::Openai(choices) => openai_chat::read(self, choices, json),
             Reader::Responses => openai_responses::read_event(self, json, name),
             Reader::Anthropic(counts) => anthropic_messages::read(self, counts, json, name),
             Reader::Gemini(memory) => gemini::read(self, memory, json),

@@ -461,15 +461,21 @@ fn a_stream_is_at_its_end_only_when_nothing_can_be_missing() {
         let report = tap.finish(End::Broken);
         assert_eq!((report.terminal_seen, report.ended), (terminal, ended), "{events:?}");
     };
-    let chat = |events: &[&str], ended| check("openai-chat/stream.sse", events, true, ended);
+    let chat = |events: &[&str], terminal, ended| {
+        check("openai-chat/stream.sse", events, terminal, ended);
+    };
     let stop =
         r#"{"model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}"#;
     let other =
         r#"{"model":"m","choices":[{"index":1,"delta":{"content":"b"},"finish_reason":null}]}"#;
-    chat(&[stop], false);
-    chat(&[stop, other], false);
-    chat(&[stop, r#"{"error":{"message":"m"}}"#], true);
-    chat(&[stop, "[DONE]"], true);
+    let other_stop = r#"{"choices":[{"index":1,"delta":{},"finish_reason":"stop"}]}"#;
+    chat(&[stop], true, false);
+    chat(&[stop, other], false, false);
+    chat(&[other, stop], false, false);
+    chat(&[other, other_stop], false, false);
+    chat(&[other, stop, other_stop], true, false);
+    chat(&[other, stop, r#"{"error":{"message":"m"}}"#], true, true);
+    chat(&[stop, "[DONE]"], true, true);
     let gemini = |events: &[&str], terminal, ended| {
         check("gemini/stream.sse", events, terminal, ended);
     };
@@ -483,8 +489,8 @@ fn a_stream_is_at_its_end_only_when_nothing_can_be_missing() {
     let [second, second_end] = [false, true].map(|it| text(1, it));
     gemini(&[&first, &first], false, false);
     gemini(&[&first, &first_end], true, true);
-    gemini(&[&first, &second, &first_end], true, false);
-    gemini(&[&first, &first_end, &second], true, false);
+    gemini(&[&first, &second, &first_end], false, false);
+    gemini(&[&first, &first_end, &second], false, false);
     gemini(&[&second, &second_end, &first], false, false);
     gemini(&[&first, &second, &second_end, &first_end], true, true);
     gemini(&[r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#], true, true);
