@@ -56,14 +56,16 @@ pub(super) fn request(request: &Value, view: &mut View) {
 }
 
 pub(super) fn answer(answer: &Value, view: &mut View) {
-    for choice in list(answer, "choices") {
-        view.begin(Role::Assistant);
+    let choices = list(answer, "choices").iter().filter(|it| it.is_object());
+    let count = choices.clone().count();
+    for choice in choices {
+        view.begin_answer(count);
         if let Some(message) = choice.get("message") {
             self::message(message, view);
         }
         view.text(text(choice, "text").unwrap_or_default());
     }
-    view.end();
+    view.end_answers(count);
 }
 
 fn tool_result(message: &Value, view: &mut View) {

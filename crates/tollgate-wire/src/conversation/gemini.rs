@@ -43,11 +43,13 @@ pub(super) fn request(request: &Value, view: &mut View) {
 }
 
 pub(super) fn answer(answer: &Value, view: &mut View) {
-    for candidate in list(answer, "candidates") {
-        view.begin(Role::Assistant);
+    let candidates = list(answer, "candidates").iter().filter(|it| it.is_object());
+    let count = candidates.clone().count();
+    for candidate in candidates {
+        view.begin_answer(count);
         parts(candidate.get("content").unwrap_or(&Value::Null), view);
     }
-    view.end();
+    view.end_answers(count);
 }
 
 fn content(content: &Value, view: &mut View) {
@@ -114,7 +116,7 @@ pub(super) fn assembled(answer: Answer) -> Value {
         Answer::Whole(value) => return unwrapped(&value).clone(),
         Answer::Events(events) => events,
     };
-    // Candidates with their index, in the order they appear.
+    // Candidates with their index.
     let mut candidates: Vec<(u64, Vec<Value>)> = Vec::new();
     for candidate in events.iter().flat_map(|it| list(unwrapped(it), "candidates")) {
         let index = candidate.get("index").and_then(Value::as_u64).unwrap_or(0);
@@ -127,6 +129,7 @@ pub(super) fn assembled(answer: Answer) -> Value {
             join(held, part);
         }
     }
+    candidates.sort_by_key(|(index, _)| *index);
     let candidates = candidates.into_iter().map(|(_, parts)| json!({"content": {"parts": parts}}));
     json!({ "candidates": candidates.collect::<Vec<_>>() })
 }

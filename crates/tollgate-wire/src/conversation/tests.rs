@@ -52,6 +52,34 @@ fn a_stream_is_put_together_again() {
 }
 
 #[test]
+fn each_of_several_answers_is_shown_even_if_it_is_empty() {
+    let check = |format, body: &str, expected: &[&str]| {
+        let shown = conversation(Bodies { format, request: b"{}", response: body.as_bytes() });
+        let texts = shown.messages.iter().map(|it| match it.parts.as_slice() {
+            [] => "",
+            [Part::Text { text }] => text,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(texts.collect::<Vec<_>>(), expected);
+        assert_eq!(shown.answers, expected.len());
+    };
+    let (chat, gemini) = (Format::OpenaiChat, Format::Gemini);
+    let said = r#"{"index":1,"message":{"content":"b"}}"#;
+    let silent = r#"{"index":0,"message":{"content":null},"finish_reason":"content_filter"}"#;
+    check(chat, &format!(r#"{{"choices":[{silent},{said},{silent}]}}"#), &["", "b", ""]);
+    check(chat, &format!(r#"{{"choices":[{silent}]}}"#), &[]);
+    let said = r#"{"index":1,"content":{"parts":[{"text":"b"}]}}"#;
+    let silent = r#"{"index":0,"finishReason":"SAFETY"}"#;
+    check(gemini, &format!(r#"{{"candidates":[{said},{silent}]}}"#), &["b", ""]);
+    let events = format!(r#"[{{"candidates":[{said}]}},{{"candidates":[{silent}]}}]"#);
+    check(gemini, &events, &["", "b"]);
+    let many = vec!["{}"; CONVERSATION_BYTES_MAX / 16].join(",");
+    let body = format!(r#"{{"choices":[{many}]}}"#);
+    let shown = conversation(Bodies { format: chat, request: b"{}", response: body.as_bytes() });
+    assert!(shown.cut && shown.messages.len() < CONVERSATION_BYTES_MAX / 32);
+}
+
+#[test]
 fn what_came_of_a_broken_stream_is_shown() {
     let check = |name: &str, text: &str| {
         assert_eq!(answer(name).last(), Some(&Part::Text { text: text.to_owned() }), "{name}");

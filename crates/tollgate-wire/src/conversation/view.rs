@@ -25,6 +25,27 @@ impl View {
         self.messages.push(Message { role, parts: Vec::new() });
     }
 
+    /// Begins one of so many answers. Of several each stays, even if nothing is said in it.
+    pub(super) fn begin_answer(&mut self, of: usize) {
+        if of < 2 {
+            return self.begin(Role::Assistant);
+        }
+        match self.bytes_left.checked_sub(PART_BYTES) {
+            Some(left) => {
+                self.bytes_left = left;
+                self.messages.push(Message { role: Role::Assistant, parts: Vec::new() });
+            }
+            None => self.cut = true,
+        }
+    }
+
+    /// Ends the last of so many answers.
+    pub(super) fn end_answers(&mut self, of: usize) {
+        if of < 2 {
+            self.end();
+        }
+    }
+
     /// Begins a message unless the last one has this role.
     pub(super) fn go_on(&mut self, role: Role) {
         if self.messages.last().is_none_or(|it| it.role != role) {

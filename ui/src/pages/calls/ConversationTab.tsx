@@ -12,6 +12,7 @@ const SHOWN_CHARS = 2_400;
 /** What was said: messages, tool calls, thinking. */
 export function ConversationTab({ detail }: { detail: CallDetail }) {
   const { call, conversation, request } = detail;
+  const said = (conversation?.messages.length ?? 0) - (conversation?.answers ?? 0);
   const tools = toolNames(conversation?.messages ?? []);
   if (!conversation) {
     return (
@@ -47,7 +48,7 @@ export function ConversationTab({ detail }: { detail: CallDetail }) {
           // biome-ignore lint/suspicious/noArrayIndexKey: messages have no ids and only ever grow at the end.
           key={at}
           message={message}
-          answer={at >= conversation.messages.length - conversation.answers}
+          answer={at < said ? null : answerName(at - said, conversation.answers)}
           tools={tools}
         />
       ))}
@@ -92,19 +93,27 @@ function toolNames(messages: MessageView[]): Map<string, string> {
   return names;
 }
 
+/** What one of so many answers is called. */
+function answerName(at: number, answers: number): string {
+  return answers > 1 ? `answer ${at + 1} of ${answers}` : "answer";
+}
+
 interface MessageProps {
   message: MessageView;
-  answer: boolean;
+  /** What it is called, if it is an answer. */
+  answer: string | null;
   tools: Map<string, string>;
 }
 
 function Message({ message, answer, tools }: MessageProps) {
   const Icon = ROLES[message.role] ?? User;
   return (
-    <article className={cn("border-b px-4 py-3", answer && "border-l-2 border-l-accent bg-surface")}>
+    <article className={cn("border-b px-4 py-3", answer !== null && "border-l-2 border-l-accent bg-surface")}>
       <h3 className="mb-1.5 flex items-center gap-1.5 text-xs font-semibold tracking-wide text-faint uppercase">
         <Icon aria-hidden className="size-3.5" /> {message.role}
-        {answer && <span className="font-medium tracking-normal text-accent normal-case">answer</span>}
+        {answer !== null && (
+          <span className="font-medium tracking-normal text-accent normal-case">{answer}</span>
+        )}
       </h3>
       <div className="flex flex-col gap-2.5">
         {message.parts.map((part, at) => (

@@ -232,3 +232,21 @@ it("shows what else was asked for", async () => {
   await user.click(screen.getByText(/^Parameters/));
   expect(screen.getByText("max_tokens").nextElementSibling).toHaveTextContent("1024");
 });
+
+it("tells several answers apart", async () => {
+  const says = (text: string) => ({ role: "assistant", parts: [{ kind: "text" as const, text }] });
+  const { user } = show(`#/calls/${callId(1)}`, {
+    "GET /api/calls/*": aCallDetail(aCall(1), {
+      conversation: {
+        messages: [{ ...says("Two names?"), role: "user" }, says("Ada"), { ...says(""), parts: [] }],
+        answers: 2,
+        tools: [],
+        params: [],
+        cut: false,
+      },
+    }),
+  });
+  await user.click(await screen.findByRole("tab", { name: /Conversation/ }));
+  const shown = screen.getAllByRole("article").map((it) => it.textContent?.trim());
+  expect(shown).toEqual(["userTwo names?", "assistantanswer 1 of 2Ada", "assistantanswer 2 of 2empty"]);
+});
