@@ -257,18 +257,36 @@ impl Relay {
     }
 
     /// Makes the last piece: what the shape still holds, and what it takes to end the answer in its
-    /// format.
-    fn send_last_of_shape(&mut self, end: End) {
+    /// format. Says whether the translation found the answer to be none, and told the client.
+    fn send_last_of_shape(&mut self, end: End) -> bool {
         match std::mem::replace(&mut self.shape, Shape::AsIs) {
-            Shape::AsIs | Shape::Listed(_) => {}
-            Shape::Hiding(veil) => self.send_last(veil.finish()),
+            Shape::AsIs | Shape::Listed(_) => false,
+            Shape::Hiding(veil) => {
+                self.send_last(veil.finish());
+                false
+            }
             Shape::Translated(translator) => {
-                let Finished { bytes, losses, .. } = translator.finish(end);
+                let Finished { bytes, losses, failed, .. } = translator.finish(end);
                 self.call.keep(&bytes);
                 self.call.lost_in_answer(losses);
                 self.send_last(bytes);
+                failed
             }
         }
+    }
+
+    /// Ends an answer that has all that its format promises, to the tap at least, and settles the
+    /// call. An error that the provider tells itself is told by the report.
+    fn complete(&mut self, end: End) {
+        let failed = self.send_last_of_shape(end);
+        let unreadable = failed && self.call.read_to_end(end).is_none_or(|it| it.error.is_none());
+        self.over = true;
+        let refusal = self.refusal(&BodyError::Unfinished);
+        self.call.close(if unreadable {
+            Ending::Error(refusal.code, refusal.message)
+        } else {
+            Ending::Complete
+        });
     }
 
     /// Takes the whole body in.
@@ -314,7 +332,7 @@ impl Relay {
             let refusal = self.refusal(&BodyError::Unfinished);
             return Err((self.call, refusal));
         };
-        let Finished { bytes, head, retry_after_s, losses } = translator.finish(End::Complete);
+        let Finished { bytes, head, retry_after_s, losses, .. } = translator.finish(End::Complete);
         let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let unreadable = status.is_server_error() && self.call.succeeds();
         self.call.lost_in_answer(losses);
@@ -342,9 +360,7 @@ impl Relay {
                 return self.break_off(BodyError::Unfinished);
             }
         }
-        self.send_last_of_shape(End::Complete);
-        self.over = true;
-        self.call.close(Ending::Complete);
+        self.complete(End::Complete);
         None
     }
 
@@ -357,8 +373,7 @@ impl Relay {
         self.over = true;
         if ended && self.may_append {
             // All that the format promises has arrived.
-            self.send_last_of_shape(End::Broken);
-            self.call.close(Ending::Complete);
+            self.complete(End::Broken);
             return None;
         }
         let refusal = self.refusal(&error);

@@ -60,6 +60,9 @@ pub struct Finished {
     /// The head, for answers whose [`head`](AnswerTranslator::head) had to wait. A provider's
     /// success that could not be read is a 502.
     pub head: Head,
+    /// Whether the client is told an error instead of a whole answer: by the status, or by the event
+    /// that ends a stream.
+    pub failed: bool,
     /// The `retry-after` header to send, in seconds: the provider's own, or what its body says.
     pub retry_after_s: Option<u64>,
     /// What of the answer's content could not be carried over; paths are those of the provider's

@@ -263,6 +263,7 @@ impl Embedded {
         Finished {
             bytes: bytes.into(),
             head: Head { status, content_type: "application/json" },
+            failed: status >= 400,
             retry_after_s: self.retry_after_s,
             losses: Vec::new(),
         }

@@ -128,7 +128,7 @@ impl Generated {
             Output::Stream(writing) => {
                 let head = stream_head(self.plan.framing);
                 self.note_calls(writing.left_out_calls());
-                self.finished(out, head)
+                self.finished(out, head, writing.failed())
             }
             Output::Whole(collector) => {
                 self.note_calls(collector.one_call.left_out);
@@ -191,8 +191,8 @@ impl Generated {
         let mut out = Vec::new();
         if let Output::Stream(writing) = &mut self.output {
             collect::replay(answer, &mut |event| writing.event(event, &mut out));
-            let head = stream_head(self.plan.framing);
-            return self.finished(out, head);
+            let (head, failed) = (stream_head(self.plan.framing), writing.failed());
+            return self.finished(out, head, failed);
         }
         let config = self.config(&self.plan, &self.fallback_id);
         let body = match self.plan.client {
@@ -202,7 +202,7 @@ impl Generated {
             Client::Responses => openai_responses::answer::write(answer, &config),
         };
         json_into(&body, &mut out);
-        self.finished(out, Head { status: 200, content_type: JSON })
+        self.finished(out, Head { status: 200, content_type: JSON }, false)
     }
 
     fn failed(mut self, failure: &Failure, status: u16) -> Finished {
@@ -211,13 +211,14 @@ impl Generated {
         let mut out = Vec::new();
         json_into(&failure::body_of(format, failure, status), &mut out);
         self.retry_after_s = self.retry_after_s.or(failure.retry_after_s);
-        self.finished(out, Head { status, content_type: JSON })
+        self.finished(out, Head { status, content_type: JSON }, true)
     }
 
-    fn finished(self, out: Vec<u8>, head: Head) -> Finished {
+    fn finished(self, out: Vec<u8>, head: Head, failed: bool) -> Finished {
         Finished {
             bytes: out.into(),
             head,
+            failed,
             retry_after_s: self.retry_after_s,
             losses: self.losses.into_vec(),
         }

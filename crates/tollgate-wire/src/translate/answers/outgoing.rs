@@ -24,6 +24,15 @@ impl Writer {
             Self::Responses(writer) => writer.write(event, out),
         }
     }
+
+    /// Whether the client was told an error that the writer found itself.
+    const fn failed(&self) -> bool {
+        match self {
+            Self::Chat(_) | Self::Anthropic(_) => false,
+            Self::Gemini(writer) => writer.failed,
+            Self::Responses(writer) => writer.failed,
+        }
+    }
 }
 
 /// The client's stream so far.
@@ -33,6 +42,7 @@ pub(in crate::translate) struct Writing {
     one_call: OneCall,
     begun: bool,
     ended: bool,
+    failed: bool,
 }
 
 impl Writing {
@@ -45,7 +55,7 @@ impl Writing {
         };
         let json_tool = JsonTool::new(config.plan.json_tool);
         let one_call = OneCall::new(config.plan.functions);
-        Self { writer, json_tool, one_call, begun: false, ended: false }
+        Self { writer, json_tool, one_call, begun: false, ended: false, failed: false }
     }
 
     /// Nothing comes after the end, and only signs of life and errors before the beginning, whatever
@@ -73,11 +83,17 @@ impl Writing {
             let start = Event::Start { id: None, model: None, usage: Usage::default() };
             self.writer.write(start, out);
         }
-        self.ended = matches!(event, Event::End(_) | Event::Failed(_));
+        self.failed = matches!(event, Event::Failed(_));
+        self.ended = self.failed || matches!(event, Event::End(_));
         let event = self.one_call.event(self.json_tool.event(event));
         if let Some(event) = event {
             self.writer.write(event, out);
         }
+    }
+
+    /// Whether the client was told an error.
+    pub(super) const fn failed(&self) -> bool {
+        self.failed || self.writer.failed()
     }
 
     pub(super) const fn left_out_calls(&self) -> bool {

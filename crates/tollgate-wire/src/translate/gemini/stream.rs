@@ -305,7 +305,8 @@ pub(in crate::translate) struct Writer {
     /// Bytes of the open calls, in all candidates.
     held: usize,
     begun: bool,
-    failed: bool,
+    /// Whether the client was told an error.
+    pub(in crate::translate) failed: bool,
 }
 
 impl Writer {

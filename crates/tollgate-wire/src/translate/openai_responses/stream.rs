@@ -277,7 +277,8 @@ pub(in crate::translate) struct Writer {
     open_id: String,
     bytes: usize,
     stop: Stop,
-    failed: bool,
+    /// Whether the client was told an error.
+    pub(in crate::translate) failed: bool,
 }
 
 #[derive(Serialize)]
