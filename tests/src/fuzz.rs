@@ -146,13 +146,15 @@ pub fn requests(data: &[u8]) {
     }
 }
 
-/// The plan of a plain request of a client's.
-fn plan(from: Format, to: Format, stream: bool) -> AnswerPlan {
+/// The plan of a plain request of a client's that asks for so many answers.
+fn plan(from: Format, to: Format, stream: bool, answers: u64) -> AnswerPlan {
     let body = serde_json::json!({
         "messages": [{"role": "user", "content": "a"}],
         "contents": [{"parts": [{"text": "a"}]}],
         "input": "a",
         "max_tokens": 9,
+        "n": answers,
+        "generationConfig": {"candidateCount": answers},
     });
     let config = RequestConfig {
         from,
@@ -170,9 +172,12 @@ fn plan(from: Format, to: Format, stream: bool) -> AnswerPlan {
 pub fn answers(data: &[u8]) {
     for from in CLIENTS {
         for to in CLIENTS.into_iter().filter(|to| is_translated(from, *to, Operation::Generate)) {
-            check_answer(from, to, Some("text/event-stream"), data);
+            check_answer(from, to, 1, Some("text/event-stream"), data);
         }
-        check_answer(from, Format::BedrockConverse, Some(EVENT_STREAM), data);
+        check_answer(from, Format::BedrockConverse, 1, Some(EVENT_STREAM), data);
+    }
+    for (from, to) in [(Format::OpenaiChat, Format::Gemini), (Format::Gemini, Format::OpenaiChat)] {
+        check_answer(from, to, 2, Some("text/event-stream"), data);
     }
 }
 
@@ -195,20 +200,20 @@ pub fn frames(data: &[u8]) {
     }
     check_tap(Format::BedrockConverse, Some(EVENT_STREAM), 200, &stream);
     for from in CLIENTS {
-        check_answer(from, Format::BedrockConverse, Some(EVENT_STREAM), &stream);
+        check_answer(from, Format::BedrockConverse, 1, Some(EVENT_STREAM), &stream);
     }
 }
 
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 
-fn check_answer(from: Format, to: Format, streamed: Option<&str>, data: &[u8]) {
+fn check_answer(from: Format, to: Format, answers: u64, streamed: Option<&str>, data: &[u8]) {
     for (stream, content_type, status) in [
         (true, streamed, 200),
         (false, streamed, 200),
         (true, Some("application/json"), 200),
         (false, Some("application/json"), 500),
     ] {
-        let plan = plan(from, to, stream);
+        let plan = plan(from, to, stream, answers);
         let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
             let mut answer = AnswerTranslator::new(&AnswerConfig {
                 plan: &plan,

@@ -49,9 +49,11 @@ fn events(provider: Format) -> (String, String, String) {
     (events[..text].concat(), events[text].to_owned(), events[text + 1..].concat())
 }
 
-/// What is held after a hundred events, and after thousands.
-fn held(client: Format, provider: Format, body: &str) -> [usize; 2] {
+/// What is held after a hundred events of each answer, and after thousands.
+fn held(client: Format, provider: Format, body: &str, answers: usize) -> [usize; 2] {
     let (before, event, after) = events(provider);
+    let others = (1..answers).map(|it| event.replace(r#""index":0"#, &format!(r#""index":{it}"#)));
+    let events: Vec<String> = std::iter::once(event.clone()).chain(others).collect();
     let config = RequestConfig {
         from: client,
         to: provider,
@@ -72,7 +74,7 @@ fn held(client: Format, provider: Format, body: &str) -> [usize; 2] {
     drop(answer.push(before.as_bytes()));
     let mut held = [0; 2];
     for (at, repeats) in [100, 5_000].into_iter().enumerate() {
-        for _ in 0..repeats {
+        for event in events.iter().cycle().take(repeats * answers) {
             // Cut, so that an event is kept between two pieces.
             let (first, second) = event.as_bytes().split_at(event.len() / 2);
             drop(answer.push(first));
@@ -101,11 +103,27 @@ fn a_translated_stream_holds_no_more_at_its_end_than_at_its_beginning() {
         [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini, Format::OpenaiResponses];
     for (client, body) in clients {
         for provider in providers.into_iter().filter(|it| *it != client) {
-            let [early, late] = held(client, provider, body);
+            let [early, late] = held(client, provider, body, 1);
             assert_eq!(late, early, "{provider} to {client}");
         }
     }
+    let several = [
+        (
+            Format::OpenaiChat,
+            Format::Gemini,
+            r#"{"messages":[{"role":"user","content":"a"}],"stream":true,"n":8}"#,
+        ),
+        (
+            Format::Gemini,
+            Format::OpenaiChat,
+            r#"{"contents":[{"parts":[{"text":"a"}]}],"generationConfig":{"candidateCount":8}}"#,
+        ),
+    ];
+    for (client, provider, body) in several {
+        let [early, late] = held(client, provider, body, 8);
+        assert_eq!(late, early, "eight answers of {provider} to {client}");
+    }
     let responses = r#"{"input":"a","stream":true}"#;
-    let [early, late] = held(Format::OpenaiResponses, Format::OpenaiChat, responses);
+    let [early, late] = held(Format::OpenaiResponses, Format::OpenaiChat, responses, 1);
     assert!(late > early, "what is kept is counted");
 }

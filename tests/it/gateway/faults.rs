@@ -83,7 +83,7 @@ async fn serve(mut socket: TcpStream) {
 }
 
 /// One request of a kept connection; `None` when there is none more.
-async fn read_request(socket: &mut TcpStream) -> Option<(String, String)> {
+pub(super) async fn read_request(socket: &mut TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::StatusCode;
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tollgate_core::{
     Format, PicoUsd, Routing,
     call::{ErrorCode, Outcome},
@@ -14,6 +15,7 @@ use tollgate_gateway::{
 use tollgate_ledger::{Ledger, LedgerConfig};
 use tollgate_simulator::Simulator;
 
+use crate::gateway::faults::read_request;
 use crate::gateway::harness::{
     CLIENT_KEY, Door, PATIENCE, Whole, ask, keyed, post, priced, setup, simulator,
 };
@@ -367,6 +369,68 @@ async fn a_translated_stream_that_breaks_ends_with_the_clients_own_error_event()
     let (settled, _) = town.settled().await;
     assert_eq!(settled.call.outcome, Outcome::Failed);
     assert_eq!(settled.call.error_code, Some(ErrorCode::ProviderBroke));
+}
+
+#[tokio::test]
+async fn several_answers_of_which_one_is_cut_off_end_with_an_error() {
+    const TWO: &str = r#"{"model":"fast","n":2,"stream":true,
+        "messages":[{"role":"user","content":"Which two?"}]}"#;
+    let whole = {
+        let body = r#"{"contents":[{"parts":[{"text":"Which two?"}]}],
+            "generationConfig":{"candidateCount":2}}"#;
+        let path = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
+        let whole = ask(simulator().await.addr(), post(path, body)).await;
+        String::from_utf8(whole.body.to_vec()).unwrap()
+    };
+    let last = whole.trim_end().rfind("\r\n\r\n").unwrap() + 4;
+    assert_eq!(whole[..last].matches("finishReason").count(), 1, "one ends before the other");
+    for control in ["end_after", "break_after"] {
+        let provider = simulator().await;
+        let mut google = keyed("google", &provider.base_url(), "sk-google");
+        google.provider.endpoints.retain(|it| it.format == Format::Gemini);
+        let target = format!("gemini-2.5-flash+{control}={last}");
+        let models = vec![model(&[("google", &target)])];
+        let door = Door::open(Snapshot { models, ..priced(vec![google]) }).await;
+        let answer = ask(door.addr, post("/v1/chat/completions", TWO)).await;
+        let text = answer.text();
+        assert!(!answer.broken && text.contains("data: {\"error\""), "{control}: {text}");
+        assert!(!text.contains("[DONE]") && !text.contains("\"finish_reason\":\"stop\""), "{text}");
+        let call = &door.seen.calls(1).await[0];
+        assert_eq!(call.outcome, Outcome::Failed, "{control}");
+        assert_eq!(call.error_code, Some(ErrorCode::ProviderBroke), "{control}");
+    }
+}
+
+/// What is an answer to the tap, and none to the translation.
+#[tokio::test]
+async fn a_stream_that_cannot_be_translated_to_its_end_is_a_failed_call() {
+    let chunk = |index: u32| {
+        format!(
+            "data: {{\"model\":\"m\",\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"a\"}},\
+             \"finish_reason\":\"stop\"}}]}}\n\n"
+        )
+    };
+    let body = format!("{}{}data: [DONE]\n\n", chunk(0), chunk(1));
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        read_request(&mut socket).await.unwrap();
+        socket.write_all(answer.as_bytes()).await.unwrap();
+    });
+    let models = vec![model(&[("openai", "gpt-5-mini")])];
+    let providers = vec![keyed("openai", &origin, "sk-openai")];
+    let door = Door::open(Snapshot { models, ..priced(providers) }).await;
+    let answer = ask(door.addr, post("/v1/messages", MESSAGES)).await;
+    let text = answer.text();
+    assert!(text.contains("event: error\n") && text.contains("was not asked for"), "{text}");
+    let call = &door.seen.calls(1).await[0];
+    assert_eq!(call.outcome, Outcome::Failed);
+    assert_eq!(call.error_code, Some(ErrorCode::ProviderBroke));
 }
 
 #[tokio::test]

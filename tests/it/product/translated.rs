@@ -272,6 +272,12 @@ const CHAT: [&str; 17] = [
     "large",
 ];
 
+/// Two answers to one request, which Anthropic does not give.
+const CHAT_SEVERAL: [&str; 4] =
+    ["chat_several", "chat_several_stream", "chat_several_tools", "chat_several_tools_stream"];
+const CONTENTS_SEVERAL: [&str; 4] =
+    ["several", "several_stream", "several_tools", "several_tools_stream"];
+
 const RESPONSES: [&str; 7] = [
     "responses_plain",
     "responses_stream",
@@ -346,7 +352,8 @@ async fn openai_for_python_is_served_by_anthropic() {
 #[tokio::test]
 async fn openai_for_python_is_served_by_gemini() {
     let instead = instead(Sdk::OpenaiPython, GEMINI.0, GEMINI.1);
-    instead.check(&[&CHAT[..], &["chat_thinking"], &RESPONSES[..]].concat()).await;
+    let cases = [&CHAT[..], &["chat_thinking"], &CHAT_SEVERAL[..], &RESPONSES[..]];
+    instead.check(&cases.concat()).await;
 }
 
 #[tokio::test]
@@ -384,7 +391,8 @@ async fn google_genai_for_python_is_served_by_anthropic() {
 async fn google_genai_for_python_is_served_by_openai() {
     // OpenAI's error in the middle of a stream has no status; Google's own has one.
     let differences = &[NO_529[0], ("error_midstream", "status", "502")];
-    Instead { differences, ..CONTENTS_BY_OPENAI }.check(&CONTENTS).await;
+    let cases = [&CONTENTS[..], &CONTENTS_SEVERAL[..]].concat();
+    Instead { differences, ..CONTENTS_BY_OPENAI }.check(&cases).await;
 }
 
 #[tokio::test]

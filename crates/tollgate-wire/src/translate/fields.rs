@@ -144,6 +144,15 @@ impl Fields {
         Ok(value.map(|value| Given { at: self.path(name), value }))
     }
 
+    /// How many answers are asked for; absent when one.
+    pub(super) fn answers(&mut self, name: &str) -> Result<Option<Given<u64>>, Refused> {
+        let at = self.path(name);
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let value = value.as_u64().filter(|it| *it > 0);
+        let value = value.ok_or_else(|| Refused::new(&at, "must be a whole number from 1 on"))?;
+        Ok((value > 1).then_some(Given { at, value }))
+    }
+
     pub(super) fn given_text(&mut self, name: &str) -> Result<Option<Given<String>>, Refused> {
         let value = self.text(name)?;
         Ok(value.map(|value| Given { at: self.path(name), value }))

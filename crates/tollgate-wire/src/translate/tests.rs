@@ -13,6 +13,7 @@ use crate::{
 mod generated;
 mod hostile;
 mod requests;
+mod several;
 mod streams;
 
 /// Every format that clients speak and that is translated.
@@ -67,6 +68,25 @@ fn plan(client: Format, provider: Format, stream: bool) -> GeneratePlan {
     }
 }
 
+/// The formats that have room for several answers.
+const SEVERAL: [Format; 2] = [Format::OpenaiChat, Format::Gemini];
+
+/// How many answers the request of a recorded answer asked for.
+fn asked(fixture: &Fixture) -> usize {
+    if fixture.name.contains("two-answers") { 2 } else { 1 }
+}
+
+/// The clients that may have asked for a recorded answer.
+fn clients(fixture: &Fixture) -> impl Iterator<Item = Format> + use<> {
+    let several = asked(fixture) > 1;
+    others(fixture.format).filter(move |it| !several || SEVERAL.contains(it))
+}
+
+/// The plan of a client's request for a recorded answer.
+fn plan_for(fixture: &Fixture, client: Format, stream: bool) -> GeneratePlan {
+    GeneratePlan { answers: asked(fixture), ..plan(client, fixture.format, stream) }
+}
+
 /// A translated answer, put together.
 struct Translated {
     head: Head,
@@ -104,12 +124,14 @@ fn translate<'a>(
     let finished = translator.finish(end);
     body.extend_from_slice(&finished.bytes);
     assert!(head.is_none_or(|it| it == finished.head), "the head does not change");
-    let Finished { head, losses, retry_after_s, .. } = finished;
+    let Finished { head, failed, losses, retry_after_s, .. } = finished;
+    let told = streams::report_of(Client::format(plan.client), head, &body);
+    assert_eq!(failed, told.error.is_some(), "{}", String::from_utf8_lossy(&body));
     Translated { head, body, losses, retry_after_s }
 }
 
 fn translate_fixture(fixture: &Fixture, client: Format) -> Translated {
-    let plan = plan(client, fixture.format, fixture.is_stream);
+    let plan = plan_for(fixture, client, fixture.is_stream);
     let (status, is_stream) = (fixture.status, fixture.is_stream);
     translate(&plan, status, is_stream, [fixture.body.as_slice()], fixture.end())
 }
@@ -124,6 +146,12 @@ fn answers() -> impl Iterator<Item = Fixture> {
             && !case.starts_with("embed")
     };
     fixture::all().into_iter().filter(told)
+}
+
+/// The recorded streams that are cut at every byte.
+fn cut_streams() -> impl Iterator<Item = Fixture> {
+    let names = ["/stream.", "/stream-two-answers."];
+    answers().filter(move |it| it.is_stream && names.iter().any(|name| it.name.contains(name)))
 }
 
 /// The recorded requests of a format: name and body.

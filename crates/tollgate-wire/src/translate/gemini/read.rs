@@ -300,7 +300,7 @@ fn generation_config(
     prompt.seed = config.given_number("seed")?;
     prompt.frequency_penalty = config.given_number("frequencyPenalty")?;
     prompt.presence_penalty = config.given_number("presencePenalty")?;
-    prompt.answers = config.given_count("candidateCount")?.filter(|it| it.value != 1);
+    prompt.answers = config.answers("candidateCount")?;
     prompt.max_tokens = config.given_count("maxOutputTokens")?;
     prompt.stops = config.given_texts("stopSequences")?;
     let asked = config.given_bool("responseLogprobs")?.filter(|it| it.value);

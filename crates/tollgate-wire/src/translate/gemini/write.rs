@@ -24,6 +24,9 @@ use crate::{
 /// Gemini refuses more.
 const STOPS_MAX: usize = 5;
 
+/// The most answers to one request: Gemini refuses more, and models that give only one say so.
+const ANSWERS_MAX: u64 = 8;
+
 /// What a picture is taken for when its address does not tell.
 const MEDIA_TYPE_DEFAULT: &str = "image/jpeg";
 
@@ -37,9 +40,6 @@ pub(in crate::translate) fn request(
     provider: &Capabilities,
     losses: &mut Losses,
 ) -> Result<(Value, Option<&'static str>), Refused> {
-    if let Some(answers) = &prompt.answers {
-        return Err(Refused::new(&answers.at, "only one answer can be translated"));
-    }
     hoist_system(&mut prompt, losses);
     alternate(&mut prompt, Blanks::Taken, losses);
     results_first(&mut prompt);
@@ -299,6 +299,12 @@ fn generation_config(
         ("presencePenalty", &prompt.presence_penalty),
     ] {
         config.extend(number.as_ref().map(|it| (name.to_owned(), it.value.clone().into())));
+    }
+    if let Some(Given { at, value }) = &prompt.answers {
+        if *value > ANSWERS_MAX {
+            return Err(Refused::new(at, format!("Gemini gives at most {ANSWERS_MAX}")));
+        }
+        config.insert("candidateCount".to_owned(), (*value).into());
     }
     if let Some(max) = &prompt.max_tokens {
         config.insert("maxOutputTokens".to_owned(), max.value.into());

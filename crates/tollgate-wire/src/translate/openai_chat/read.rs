@@ -53,7 +53,7 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
     prompt.frequency_penalty = fields.given_number("frequency_penalty")?;
     prompt.presence_penalty = fields.given_number("presence_penalty")?;
     prompt.logprobs = logprobs(&mut fields)?;
-    prompt.answers = fields.given_count("n")?.filter(|it| it.value != 1);
+    prompt.answers = fields.answers("n")?;
     prompt.stops = fields.given_texts("stop")?;
     let old_max = fields.given_count("max_tokens")?;
     prompt.max_tokens = fields.given_count("max_completion_tokens")?.or(old_max);

@@ -13,6 +13,7 @@ use crate::{
     ir::{Event, Failure, Opening, PerChoice, Stop},
     lenient::Maybe,
     loss::Losses,
+    sse::EVENT_BYTES_MAX,
     tap::End,
     translate::{
         GenerateConfig, Sink,
@@ -20,6 +21,9 @@ use crate::{
         failure, json_into,
     },
 };
+
+/// The most that is held of calls' ids, of all choices together.
+const IDS_BYTES_MAX: usize = EVENT_BYTES_MAX;
 
 /// What the open part is.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -38,8 +42,9 @@ pub(in crate::translate) struct Reader {
     begun: bool,
     asked: usize,
     choices: PerChoice<Told>,
-    /// How many tools were called, in all choices.
+    /// How many tools were called, and the bytes of the newest calls' ids, in all choices.
     calls: usize,
+    held: usize,
     usage: Usage,
     ended: bool,
 }
@@ -63,6 +68,7 @@ impl Reader {
             asked: config.plan.answers,
             choices: PerChoice::default(),
             calls: 0,
+            held: 0,
             usage: Usage::default(),
             ended: false,
         }
@@ -173,8 +179,13 @@ impl Reader {
             told.open = Open::Tool;
             told.called = true;
             told.index = call.index.0;
+            self.held = self.held.saturating_sub(told.id.len());
             told.id = id.map_or_else(|| made_up_id(&self.id_base, self.calls), str::to_owned);
             self.calls += 1;
+            self.held = self.held.saturating_add(told.id.len());
+            if self.held > IDS_BYTES_MAX {
+                return self.fail(failure::broken("the ids of tool calls are too long"), sink);
+            }
             sink(Event::PartStart(Opening::ToolCall { id: &told.id, name }));
         }
         let Some(arguments) = arguments else { return };

@@ -20,6 +20,9 @@ use crate::{
 /// OpenAI refuses more.
 const STOPS_MAX: usize = 4;
 
+/// The most answers to one request: OpenAI refuses more.
+const ANSWERS_MAX: u64 = 128;
+
 /// OpenAI refuses longer names of end users.
 const END_USER_CHARS_MAX: usize = 64;
 
@@ -69,8 +72,11 @@ pub(in crate::translate) fn request(
     if let Some(top_k) = prompt.top_k {
         losses.note(top_k.at, "has no counterpart in OpenAI's format");
     }
-    if let Some(answers) = prompt.answers {
-        return Err(Refused::new(answers.at, "only one answer can be translated"));
+    if let Some(Given { at, value }) = prompt.answers {
+        if value > ANSWERS_MAX {
+            return Err(Refused::new(at, format!("OpenAI gives at most {ANSWERS_MAX}")));
+        }
+        body.insert("n".to_owned(), value.into());
     }
     if let Some(asked) = prompt.logprobs {
         losses.note(asked.at, "log probabilities are not translated");

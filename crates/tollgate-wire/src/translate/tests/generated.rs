@@ -254,17 +254,19 @@ fn piece() -> impl Strategy<Value = Piece> {
     ]
 }
 
-fn id(number: usize) -> String {
-    format!("call_{number}")
+/// The id of a choice's call.
+fn id(choice: usize, number: usize) -> String {
+    format!("call_{choice}_{number}")
 }
 
-/// The answer as a provider of the format streams it.
-fn streamed(provider: Format, pieces: &[Piece], usage: Usage) -> Vec<u8> {
-    if provider == Format::BedrockConverse {
+/// The answer as a provider of the format streams it: its choices an event of each in turn, in the
+/// `order` that their numbers are drawn in.
+fn streamed(provider: Format, choices: &[Vec<Piece>], order: &[usize], usage: Usage) -> Vec<u8> {
+    if let (Format::BedrockConverse, [pieces]) = (provider, choices) {
         return streamed_by_bedrock(pieces, usage);
     }
     // The writer of the format's own clients, which the fixtures hold to be right.
-    let plan = plan(provider, provider, true);
+    let plan = GeneratePlan { answers: choices.len(), ..plan(provider, provider, true) };
     let config = GenerateConfig {
         plan: &plan,
         status: 200,
@@ -277,20 +279,45 @@ fn streamed(provider: Format, pieces: &[Piece], usage: Usage) -> Vec<u8> {
     let mut out = Vec::new();
     let mut put = |event: Event<'_>| writing.event(event, &mut out);
     put(Event::Start { id: Some("answer-1"), model: Some("model-1"), usage: Usage::default() });
-    for (number, piece) in pieces.iter().enumerate() {
-        let id = id(number);
+    let ids: Vec<Vec<String>> = choices
+        .iter()
+        .enumerate()
+        .map(|(at, pieces)| (0..pieces.len()).map(|number| id(at, number)).collect())
+        .collect();
+    let mut left: Vec<std::vec::IntoIter<Event<'_>>> =
+        choices.iter().zip(&ids).map(|(pieces, ids)| events_of(pieces, ids).into_iter()).collect();
+    let mut at_hand = 0;
+    for drawn in order.iter().cycle() {
+        let Some(next) = (0..left.len())
+            .map(|it| (it + drawn) % left.len())
+            .find(|it| !left[*it].as_slice().is_empty())
+        else {
+            break;
+        };
+        if std::mem::replace(&mut at_hand, next) != next {
+            put(Event::Choice(next));
+        }
+        put(left[next].next().unwrap());
+    }
+    put(Event::End(usage));
+    out
+}
+
+/// A choice's events, its stop last.
+fn events_of<'a>(pieces: &'a [Piece], ids: &'a [String]) -> Vec<Event<'a>> {
+    let mut events = Vec::new();
+    for (piece, id) in pieces.iter().zip(ids) {
         let (opening, deltas) = match piece {
             Piece::Text(deltas) => (Opening::Text, deltas),
             Piece::Thinking(deltas) => (Opening::Thinking, deltas),
-            Piece::Call { name, fragments } => (Opening::ToolCall { id: &id, name }, fragments),
+            Piece::Call { name, fragments } => (Opening::ToolCall { id, name }, fragments),
         };
-        put(Event::PartStart(opening));
-        deltas.iter().for_each(|it| put(Event::Delta(it)));
-        put(Event::PartEnd);
+        events.push(Event::PartStart(opening));
+        events.extend(deltas.iter().map(|it| Event::Delta(it)));
+        events.push(Event::PartEnd);
     }
-    put(Event::Stop(stop(pieces)));
-    put(Event::End(usage));
-    out
+    events.push(Event::Stop(stop(pieces)));
+    events
 }
 
 fn stop(pieces: &[Piece]) -> Stop {
@@ -314,7 +341,7 @@ fn streamed_by_bedrock(pieces: &[Piece], usage: Usage) -> Vec<u8> {
                 .map(|it| serde_json::json!({"reasoningContent": {"text": it}}))
                 .collect(),
             Piece::Call { name, fragments } => {
-                let call = serde_json::json!({"toolUseId": id(index), "name": name});
+                let call = serde_json::json!({"toolUseId": id(0, index), "name": name});
                 put("contentBlockStart", serde_json::json!({"start": {"toolUse": call}}));
                 fragments.iter().map(|it| serde_json::json!({"toolUse": {"input": it}})).collect()
             }
@@ -333,66 +360,106 @@ fn streamed_by_bedrock(pieces: &[Piece], usage: Usage) -> Vec<u8> {
     frames(&lines.join("\n"))
 }
 
-/// What the view for people finds: text, thinking, and calls with their ids.
-fn shown(format: Format, body: &[u8]) -> (String, String, Vec<(String, String, Value)>) {
+/// What a choice says: text, thinking, and calls with their ids.
+type Told = (String, String, Vec<(String, String, Value)>);
+
+/// What the view for people finds in each choice.
+fn shown(format: Format, body: &[u8]) -> Vec<Told> {
     let shown = conversation(Bodies { format, request: b"{}", response: body });
-    let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
-    for part in shown.messages.into_iter().flat_map(|it| it.parts) {
-        match &part {
-            conversation::Part::Text { text: it } => text.push_str(it),
-            conversation::Part::Thinking { text: it } => thought.push_str(it),
-            conversation::Part::ToolCall { id, name, arguments } => {
-                let arguments = serde_json::from_str(arguments).unwrap();
-                calls.push((id.clone().unwrap(), name.clone(), arguments));
+    assert_eq!(shown.answers, shown.messages.len());
+    let told = shown.messages.into_iter().map(|message| {
+        let mut told = Told::default();
+        for part in message.parts {
+            match &part {
+                conversation::Part::Text { text } => told.0.push_str(text),
+                conversation::Part::Thinking { text } => told.1.push_str(text),
+                conversation::Part::ToolCall { id, name, arguments } => {
+                    let arguments = serde_json::from_str(arguments).unwrap();
+                    told.2.push((id.clone().unwrap(), name.clone(), arguments));
+                }
+                conversation::Part::ToolResult { .. }
+                | conversation::Part::Image { .. }
+                | conversation::Part::Document { .. }
+                | conversation::Part::Other { .. } => panic!("{part:?}"),
             }
-            conversation::Part::ToolResult { .. }
-            | conversation::Part::Image { .. }
-            | conversation::Part::Document { .. }
-            | conversation::Part::Other { .. } => panic!("{part:?}"),
         }
-    }
-    (text, thought, calls)
+        told
+    });
+    told.collect()
 }
 
-fn check_stream(pieces: &[Piece], usage: Usage, cuts: &[usize]) -> Result<(), TestCaseError> {
-    let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
+/// What was put into a choice.
+fn meant(choice: usize, pieces: &[Piece]) -> Told {
+    let mut told = Told::default();
     for (number, piece) in pieces.iter().enumerate() {
         match piece {
-            Piece::Text(it) => text.push_str(&it.concat()),
-            Piece::Thinking(it) => thought.push_str(&it.concat()),
+            Piece::Text(it) => told.0.push_str(&it.concat()),
+            Piece::Thinking(it) => told.1.push_str(&it.concat()),
             Piece::Call { name, fragments } => {
                 let arguments = serde_json::from_str(&fragments.concat()).unwrap();
-                calls.push((id(number), name.clone(), arguments));
+                told.2.push((id(choice, number), name.clone(), arguments));
             }
         }
     }
-    for provider in PROVIDERS {
-        let stream = streamed(provider, pieces, usage);
-        for client in others(provider) {
-            let plan = plan(client, provider, true);
+    told
+}
+
+/// The stream in pieces of these lengths, again and again.
+fn cut_up<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+    let (mut rest, mut parts) = (stream, Vec::new());
+    for size in cuts.iter().cycle() {
+        let (piece, after) = rest.split_at(rest.len().min(*size));
+        parts.push(piece);
+        rest = after;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    parts
+}
+
+fn check_stream(
+    choices: &[Vec<Piece>],
+    order: &[usize],
+    usage: Usage,
+    cuts: &[usize],
+) -> Result<(), TestCaseError> {
+    let meant: Vec<Told> = choices.iter().enumerate().map(|(at, it)| meant(at, it)).collect();
+    let can = |it: &Format| choices.len() == 1 || SEVERAL.contains(it);
+    for provider in PROVIDERS.into_iter().filter(can) {
+        let stream = streamed(provider, choices, order, usage);
+        for client in others(provider).filter(can) {
+            let plan = GeneratePlan { answers: choices.len(), ..plan(client, provider, true) };
             let whole = translate(&plan, 200, true, [stream.as_slice()], crate::End::Complete);
-            let (mut rest, mut parts) = (stream.as_slice(), Vec::new());
-            for size in cuts.iter().cycle() {
-                let (piece, after) = rest.split_at(rest.len().min(*size));
-                parts.push(piece);
-                rest = after;
-                if rest.is_empty() {
-                    break;
-                }
-            }
-            let cut = translate(&plan, 200, true, parts, crate::End::Complete);
+            let cut = translate(&plan, 200, true, cut_up(&stream, cuts), crate::End::Complete);
             prop_assert!(cut.body == whole.body, "{provider} to {client}");
-            let found = shown(client, &whole.body);
-            prop_assert_eq!(&found.0, &text, "{} to {}", provider, client);
-            prop_assert_eq!(&found.1, &thought, "{} to {}", provider, client);
-            prop_assert_eq!(&found.2, &calls, "{} to {}", provider, client);
-            let told = streams::report(client, &whole);
-            prop_assert_eq!((told.usage.input, told.usage.output), (usage.input, usage.output));
-            prop_assert!(told.ended && told.error.is_none() && told.gap.is_none());
-            prop_assert_eq!(&whole.losses, &[]);
+            let at_once = GeneratePlan { stream: false, ..plan };
+            let gathered =
+                translate(&at_once, 200, true, [stream.as_slice()], crate::End::Complete);
+            for told in [whole, gathered] {
+                // The Responses format begins a message with each part that is one.
+                let mut found = shown(client, &told.body);
+                if choices.len() == 1 {
+                    found = vec![joined(found)];
+                }
+                prop_assert_eq!(&found, &meant, "{} to {}", provider, client);
+                prop_assert_eq!(&told.losses, &[]);
+                let told = streams::report(client, &told);
+                prop_assert_eq!((told.usage.input, told.usage.output), (usage.input, usage.output));
+                prop_assert!(told.ended && told.error.is_none() && told.gap.is_none());
+            }
         }
     }
     Ok(())
+}
+
+fn joined(told: Vec<Told>) -> Told {
+    told.into_iter().fold(Told::default(), |mut sum, it| {
+        sum.0.push_str(&it.0);
+        sum.1.push_str(&it.1);
+        sum.2.extend(it.2);
+        sum
+    })
 }
 
 proptest! {
@@ -412,6 +479,19 @@ proptest! {
         cuts in vec(1_usize..60, 1..12),
     ) {
         let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
-        check_stream(&pieces, usage, &cuts)?;
+        check_stream(&[pieces], &[0], usage, &cuts)?;
+    }
+
+    /// However they are mixed.
+    #[test]
+    fn several_streamed_answers_say_the_same_in_another_format(
+        choices in vec(vec(piece(), 1..4), 2..5),
+        order in vec(0_usize..5, 1..20),
+        input in 1..100_000_u64,
+        output in 1..100_000_u64,
+        cuts in vec(1_usize..60, 1..12),
+    ) {
+        let usage = Usage { input: Some(input), output: Some(output), ..Usage::default() };
+        check_stream(&choices, &order, usage, &cuts)?;
     }
 }

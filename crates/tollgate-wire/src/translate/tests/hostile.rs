@@ -82,9 +82,9 @@ proptest! {
             };
             spoil(&mut value, at, what);
             let body = value.to_string();
-            for client in others(fixture.format) {
+            for client in clients(&fixture) {
                 for stream in [true, false] {
-                    let plan = plan(client, fixture.format, stream);
+                    let plan = plan_for(&fixture, client, stream);
                     translate(&plan, 200, false, [body.as_bytes()], crate::End::Complete);
                 }
             }

@@ -22,7 +22,7 @@ fn translates_every_recorded_answer_to_every_format() {
     in_folder("translate/answers", || {
         for fixture in answers() {
             let mut out = String::new();
-            for client in others(fixture.format) {
+            for client in clients(&fixture) {
                 writeln!(out, "# {client}\n{}", shown(&translate_fixture(&fixture, client)))
                     .unwrap();
             }
@@ -34,9 +34,9 @@ fn translates_every_recorded_answer_to_every_format() {
 #[test]
 fn the_result_does_not_depend_on_where_the_stream_is_cut() {
     for fixture in answers() {
-        for client in others(fixture.format) {
+        for client in clients(&fixture) {
             let whole = translate_fixture(&fixture, client);
-            let plan = plan(client, fixture.format, fixture.is_stream);
+            let plan = plan_for(&fixture, client, fixture.is_stream);
             let (status, is_stream) = (fixture.status, fixture.is_stream);
             let bytes = fixture.body.chunks(1);
             let cut = translate(&plan, status, is_stream, bytes, fixture.end());
@@ -47,10 +47,10 @@ fn the_result_does_not_depend_on_where_the_stream_is_cut() {
 
 #[test]
 fn a_cut_at_any_single_byte_changes_nothing() {
-    for fixture in answers().filter(|it| it.name.contains("/stream.") && it.is_stream) {
-        for client in others(fixture.format) {
+    for fixture in cut_streams() {
+        for client in clients(&fixture) {
             let whole = translate_fixture(&fixture, client).body;
-            let plan = plan(client, fixture.format, true);
+            let plan = plan_for(&fixture, client, true);
             for at in 0..fixture.body.len() {
                 let (first, second) = fixture.body.split_at(at);
                 let cut = translate(&plan, 200, true, [first, second], crate::End::Complete);
@@ -61,15 +61,19 @@ fn a_cut_at_any_single_byte_changes_nothing() {
 }
 
 pub(super) fn report(format: Format, translated: &Translated) -> Report {
+    report_of(format, translated.head, &translated.body)
+}
+
+pub(super) fn report_of(format: Format, head: Head, body: &[u8]) -> Report {
     let mut tap = Tap::new(TapConfig {
         format,
         operation: Operation::Generate,
         posted: true,
-        status: translated.head.status,
-        content_type: Some(translated.head.content_type),
+        status: head.status,
+        content_type: Some(head.content_type),
         content_encoding: None,
     });
-    tap.push(&translated.body);
+    tap.push(body);
     tap.finish(crate::End::Complete)
 }
 
@@ -110,7 +114,7 @@ fn sayable(usage: Usage, format: Format) -> Usage {
 fn usage_end_and_errors_are_the_same_to_the_tap() {
     for fixture in answers() {
         let original = fixture.report([fixture.body.as_slice()]);
-        for client in others(fixture.format) {
+        for client in clients(&fixture) {
             let translated = report(client, &translate_fixture(&fixture, client));
             let told = format!("{} to {client}", fixture.name);
             assert!(translated.terminal_seen, "{told}: an end is always told");
@@ -145,7 +149,7 @@ fn usage_end_and_errors_are_the_same_to_the_tap() {
     }
 }
 
-fn messages(format: Format, body: &[u8]) -> Vec<conversation::Message> {
+pub(super) fn messages(format: Format, body: &[u8]) -> Vec<conversation::Message> {
     let shown = conversation(Bodies { format, request: b"{}", response: body });
     shown.messages
 }
@@ -180,7 +184,7 @@ fn text_thinking_and_calls_are_the_same_to_a_reader() {
             continue;
         }
         let original = said(&messages(fixture.format, &fixture.body));
-        for client in others(fixture.format) {
+        for client in clients(&fixture) {
             let translated = translate_fixture(&fixture, client);
             if translated.head.status >= 400 {
                 continue;
@@ -196,8 +200,8 @@ fn text_thinking_and_calls_are_the_same_to_a_reader() {
 fn a_stream_and_a_whole_answer_stand_for_each_other() {
     for fixture in answers().filter(|it| it.status < 400) {
         let original = said(&messages(fixture.format, &fixture.body));
-        for client in others(fixture.format) {
-            let plan = plan(client, fixture.format, !fixture.is_stream);
+        for client in clients(&fixture) {
+            let plan = plan_for(&fixture, client, !fixture.is_stream);
             let pieces = [fixture.body.as_slice()];
             let other = translate(&plan, 200, fixture.is_stream, pieces, fixture.end());
             let same = translate_fixture(&fixture, client);
@@ -212,7 +216,7 @@ fn a_stream_and_a_whole_answer_stand_for_each_other() {
     }
 }
 
-fn stream_to(client: Format, provider: Format, stream: &str, end: crate::End) -> String {
+pub(super) fn stream_to(client: Format, provider: Format, stream: &str, end: crate::End) -> String {
     let plan = plan(client, provider, true);
     let translated = translate(&plan, 200, true, [stream.as_bytes()], end);
     String::from_utf8(translated.body).unwrap()
@@ -220,11 +224,11 @@ fn stream_to(client: Format, provider: Format, stream: &str, end: crate::End) ->
 
 #[test]
 fn a_stream_that_ends_early_ends_with_an_error_wherever_it_is_cut() {
-    for fixture in answers().filter(|it| it.name.contains("/stream.") && it.is_stream) {
-        for client in others(fixture.format) {
+    for fixture in cut_streams() {
+        for client in clients(&fixture) {
             for at in 0..fixture.body.len() {
                 let body = &fixture.body[..at];
-                let plan = plan(client, fixture.format, true);
+                let plan = plan_for(&fixture, client, true);
                 let translated = translate(&plan, 200, true, [body], crate::End::Broken);
                 let whole = fixture.report([body]).terminal_seen;
                 let told = report(client, &translated);
@@ -373,7 +377,7 @@ fn seals_come_back_to_their_provider() {
         ),
     ];
     for (fixture, seal) in seals {
-        for client in others(fixture.format) {
+        for client in clients(fixture) {
             let plan = plan(client, fixture.format, false);
             let body = [fixture.body.as_slice()];
             let answer = translate(&plan, 200, true, body, crate::End::Complete);
@@ -438,7 +442,7 @@ fn log_probabilities_that_the_responses_api_tells_are_a_loss() {
         let body = String::from_utf8(fixture.body.clone()).unwrap();
         let body = body.replace(r#""logprobs": []"#, told).replace(r#""logprobs":[]"#, told);
         for client in [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini] {
-            let plan = plan(client, fixture.format, fixture.is_stream);
+            let plan = plan_for(&fixture, client, fixture.is_stream);
             let body = [body.as_bytes()];
             let done = translate(&plan, 200, fixture.is_stream, body, crate::End::Complete);
             let lost = done.losses.iter().filter(|it| it.field.ends_with(".content.logprobs"));
