@@ -34,6 +34,9 @@ pub struct Quirks {
     /// Anthropic: `thinking.type` `disabled` is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_thinking_off: Option<bool>,
+    /// Anthropic: a request in which the model must call a tool, some or a named one, is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_forced_tool: Option<bool>,
     /// Gemini: earlier calls must carry their seals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seals_required: Option<bool>,
@@ -60,6 +63,7 @@ impl Quirks {
         structured_output: None,
         adaptive_thinking: None,
         no_thinking_off: None,
+        no_forced_tool: None,
         seals_required: None,
         no_reasoning: None,
         no_sampling: None,
@@ -77,6 +81,7 @@ impl Quirks {
             structured_output: self.structured_output.or(other.structured_output),
             adaptive_thinking: self.adaptive_thinking.or(other.adaptive_thinking),
             no_thinking_off: self.no_thinking_off.or(other.no_thinking_off),
+            no_forced_tool: self.no_forced_tool.or(other.no_forced_tool),
             seals_required: self.seals_required.or(other.seals_required),
             no_reasoning: self.no_reasoning.or(other.no_reasoning),
             no_sampling: self.no_sampling.or(other.no_sampling),
@@ -124,7 +129,7 @@ const fn family(names: &'static [&'static str], quirks: Quirks) -> Family {
 
 /// What a later line says of a name counts before what an earlier one does, so that a name not
 /// listed yet is taken for the newest of its family.
-const FAMILIES: [Family; 28] = [
+const FAMILIES: [Family; 29] = [
     // Anthropic
     family(
         &["claude"],
@@ -203,6 +208,11 @@ const FAMILIES: [Family; 28] = [
             "claude-mythos",
         ],
         Quirks { no_thinking_off: Some(true), ..Quirks::NONE },
+    ),
+    // Only those of which Anthropic says so ("What's new" of Opus 5.5, Sonnet 5.5 and Fable 5.1).
+    family(
+        &["claude-opus-5-5", "claude-sonnet-5-5", "claude-fable-5-1"],
+        Quirks { no_forced_tool: Some(true), ..Quirks::NONE },
     ),
     // OpenAI
     family(&["gpt-3", "gpt-4", "chatgpt-4o", "gpt-audio"], NO_REASONING),
@@ -356,6 +366,13 @@ mod tests {
         let can = |model: &str| quirks("anthropic", model).no_thinking_off != Some(true);
         assert!(can("claude-opus-4-6") && can("claude-opus-5") && can("claude-haiku-5-5"));
         assert!(!can("claude-fable-5") && !can("claude-opus-4-7") && !can("claude-sonnet-5-5"));
+    }
+
+    #[test]
+    fn some_claude_models_cannot_be_forced_to_call_a_tool() {
+        let can = |model: &str| quirks("anthropic", model).no_forced_tool != Some(true);
+        assert!(can("claude-opus-5") && can("claude-fable-5") && can("claude-of-a-year-to-come"));
+        assert!(!can("claude-opus-5-5") && !can("claude-fable-5-1") && !can("claude-sonnet-5-5"));
     }
 
     #[test]

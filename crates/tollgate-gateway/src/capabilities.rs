@@ -18,6 +18,7 @@ pub fn capabilities(provider: &Provider, model: &str) -> Capabilities {
         structured_output,
         adaptive_thinking,
         no_thinking_off,
+        no_forced_tool,
         seals_required,
         no_reasoning,
         no_sampling,
@@ -32,6 +33,7 @@ pub fn capabilities(provider: &Provider, model: &str) -> Capabilities {
         structured_output: structured_output == Some(true),
         adaptive_thinking: adaptive_thinking == Some(true),
         no_thinking_off: no_thinking_off == Some(true),
+        no_forced_tool: no_forced_tool == Some(true),
         seals_required: seals_required == Some(true),
         no_reasoning: no_reasoning == Some(true),
         no_sampling: no_sampling == Some(true),
@@ -74,5 +76,24 @@ mod tests {
         assert!(old.contains(r#""temperature":0.5"#), "{old}");
         let other = chat("mistral", "mistral-large-latest");
         assert!(other.contains(r#""max_tokens":64000"#), "{other}");
+    }
+    #[test]
+    fn a_model_that_cannot_be_made_to_call_a_tool_is_not_asked_to() {
+        let catalogue = Catalogue::embedded().unwrap();
+        let body = br#"{"messages":[{"role":"user","content":"Hi"}],"tool_choice":"required",
+            "tools":[{"type":"function","function":{"name":"f"}}]}"#;
+        let ask = |model| {
+            let config = RequestConfig {
+                from: Format::OpenaiChat,
+                to: Format::AnthropicMessages,
+                model,
+                query: None,
+                streaming_in_path: None,
+                provider: capabilities(catalogue.get("anthropic").unwrap(), model),
+            };
+            translate_request(&config, body)
+        };
+        assert_eq!(ask("claude-opus-5-5").unwrap_err().field, "tool_choice");
+        assert!(ask("claude-opus-5").is_ok());
     }
 }

@@ -138,6 +138,8 @@ pub struct Capabilities {
     pub adaptive_thinking: bool,
     /// Anthropic: `thinking.type` `disabled` is refused.
     pub no_thinking_off: bool,
+    /// Anthropic: the model refuses to be made to call a tool, some or a named one.
+    pub no_forced_tool: bool,
     /// Gemini: the model refuses earlier calls without a seal, as Gemini 3 does.
     pub seals_required: bool,
     /// The model does not reason, and its provider refuses to be asked for it.

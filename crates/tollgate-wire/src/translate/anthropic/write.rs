@@ -28,6 +28,7 @@ pub(in crate::translate) fn request(
     losses: &mut Losses,
 ) -> Result<(Value, Option<&'static str>), Refused> {
     refuse(&prompt)?;
+    refuse_force(&prompt, provider)?;
     hoist_system(&mut prompt, losses);
     alternate(&mut prompt, Blanks::Refused, losses);
     results_first(&mut prompt);
@@ -52,7 +53,10 @@ pub(in crate::translate) fn request(
         }
         None
     } else {
-        shape::by_tool(&mut prompt)?
+        let tool = shape::by_tool(&mut prompt)?;
+        // The choice is that of the shape now.
+        refuse_force(&prompt, provider)?;
+        tool
     };
     tools(&prompt, &thinking, &mut body, losses);
     sampling(&prompt, &thinking, &mut body, losses);
@@ -91,6 +95,20 @@ fn refuse(prompt: &Prompt) -> Result<(), Refused> {
         Some(answers) => Err(Refused::new(&answers.at, "Anthropic gives only one answer")),
         None => Ok(()),
     }
+}
+
+/// A tool that the model must call would become one that it may.
+fn refuse_force(prompt: &Prompt, provider: &Capabilities) -> Result<(), Refused> {
+    let Some(Given { at, value }) = &prompt.tool_choice else { return Ok(()) };
+    let forced = match value {
+        ToolChoice::Any | ToolChoice::Named(_) => true,
+        ToolChoice::Among { required, .. } => *required,
+        ToolChoice::Auto | ToolChoice::None => false,
+    };
+    if forced && provider.no_forced_tool {
+        return Err(Refused::new(at, "the model cannot be made to call a tool"));
+    }
+    Ok(())
 }
 
 /// Where the assistant speaks last, its turn is the beginning of the answer, and Anthropic refuses

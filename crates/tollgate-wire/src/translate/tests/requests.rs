@@ -123,6 +123,64 @@ fn a_model_that_cannot_be_told_not_to_think_is_not_told() {
 }
 
 #[test]
+fn a_model_that_cannot_be_made_to_call_a_tool_is_not_asked_to() {
+    let quirks = Capabilities { no_forced_tool: true, ..Capabilities::default() };
+    let tool = |name: &str| serde_json::json!({"type": "function", "function": {"name": name}});
+    let ask = |to: Format, provider: Capabilities, choice: Value, more: Value| {
+        let mut body = serde_json::json!({
+            "messages": [{"role": "user", "content": "a"}],
+            "reasoning_effort": "high",
+            "tools": [tool("f"), tool("g")],
+            "tool_choice": choice,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let config = RequestConfig { provider, ..config(Format::OpenaiChat, to) };
+        translate_request(&config, body.to_string().as_bytes())
+    };
+    let anthropic = Format::AnthropicMessages;
+    let none = serde_json::json!({});
+    let among = |mode: &str| {
+        let allowed = serde_json::json!({"mode": mode, "tools": [tool("f")]});
+        serde_json::json!({"type": "allowed_tools", "allowed_tools": allowed})
+    };
+    let check = |choice: Value, forced: bool| {
+        let asked = ask(anthropic, quirks, choice.clone(), none.clone());
+        assert_eq!(
+            asked.as_ref().err().map(|it| it.field.as_str()),
+            forced.then_some("tool_choice")
+        );
+        if let Ok(sent) = asked {
+            let sent: Value = serde_json::from_slice(&sent.body).unwrap();
+            let kind = sent["tool_choice"]["type"].as_str();
+            assert!(kind.is_none_or(|it| it == "auto" || it == "none"), "{sent}");
+        }
+        let others = ask(anthropic, Capabilities::default(), choice.clone(), none.clone());
+        assert!(others.is_ok(), "{choice}");
+        // What Bedrock's models of that name take is not known.
+        assert!(ask(Format::BedrockConverse, quirks, choice, none.clone()).is_ok());
+    };
+    check("required".into(), true);
+    check(tool("f"), true);
+    check(among("required"), true);
+    check(among("auto"), false);
+    check("auto".into(), false);
+    check("none".into(), false);
+    check(Value::Null, false);
+    // A shape that would be made by a tool; where it need not be, nobody is forced.
+    let shape = serde_json::json!({"response_format": {"type": "json_schema", "json_schema": {
+        "schema": {"type": "object"},
+    }}});
+    let refused = ask(anthropic, quirks, Value::Null, shape.clone()).unwrap_err();
+    assert_eq!(refused.field, "response_format");
+    let own = Capabilities { structured_output: true, ..quirks };
+    assert!(ask(anthropic, own, Value::Null, shape.clone()).is_ok());
+    let refused = ask(anthropic, own, "required".into(), shape).unwrap_err();
+    assert_eq!(refused.field, "tool_choice");
+}
+
+#[test]
 fn what_models_on_bedrock_take_depends_on_whose_they_are() {
     let body = serde_json::json!({
         "max_tokens": 9000,
