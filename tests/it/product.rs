@@ -18,6 +18,7 @@ mod engine;
 mod estimates;
 mod events;
 mod keyring;
+mod keys;
 mod prices;
 mod providers;
 mod rules;

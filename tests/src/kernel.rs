@@ -1,6 +1,8 @@
 //! What the running kernel and user let the eBPF tests prove. What they do not is skipped with its
 //! reason printed.
 
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+
 /// The hooks that are there from [`SENDERS_SINCE`] on.
 pub const SENDER_HOOKS: [&str; 2] = ["tp_btf/sock_send_length", "tp_btf/sock_recv_length"];
 /// The first Linux whose tracepoints tell who sends and receives.
@@ -19,6 +21,32 @@ pub fn no_bpf(test: &str) -> bool {
         println!("skipped {test}: loading eBPF programs needs root");
     }
     !is_root
+}
+
+/// `true` when a test cannot be two users here, because only root can.
+#[must_use]
+pub fn no_second_user(test: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        println!("skipped {test}: only root can be two users");
+    }
+    !is_root
+}
+
+/// `true` when another user cannot run the program of this workspace, because it stands below a folder
+/// that is not open to all.
+///
+/// # Panics
+/// When the program is not there.
+#[must_use]
+pub fn no_program_for_others(test: &str) -> bool {
+    let program = crate::program("tollgate");
+    let is_open = |it: &Path| fs::metadata(it).is_ok_and(|it| it.permissions().mode() & 0o001 != 0);
+    let can = program.ancestors().all(is_open);
+    if !can {
+        println!("skipped {test}: another user cannot run `{}`", program.display());
+    }
+    !can
 }
 
 /// `true` when this kernel is too old to tell who sends and receives, so that only who made a

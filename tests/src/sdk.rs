@@ -132,6 +132,33 @@ impl Sdk {
         cases: &[&str],
         controls: Controls<'_>,
     ) -> Option<Vec<Value>> {
+        self.run_with(home, folder, base_url, cases, controls, KEY).await
+    }
+
+    /// The same with a key of the test's own.
+    ///
+    /// # Panics
+    /// When the program fails.
+    pub async fn run_keyed(
+        self,
+        home: &Home,
+        folder: &Path,
+        base_url: &str,
+        cases: &[&str],
+        key: &str,
+    ) -> Option<Vec<Value>> {
+        self.run_with(home, folder, base_url, cases, Controls::InHeader(""), key).await
+    }
+
+    async fn run_with(
+        self,
+        home: &Home,
+        folder: &Path,
+        base_url: &str,
+        cases: &[&str],
+        controls: Controls<'_>,
+        key: &str,
+    ) -> Option<Vec<Value>> {
         let mut command = self.command(home)?;
         command
             .arg(self.script())
@@ -139,11 +166,11 @@ impl Sdk {
             .current_dir(folder)
             .envs(controls.variables())
             .env("OPENAI_BASE_URL", format!("{base_url}/v1"))
-            .env("OPENAI_API_KEY", KEY)
+            .env("OPENAI_API_KEY", key)
             .env("ANTHROPIC_BASE_URL", base_url)
-            .env("ANTHROPIC_API_KEY", KEY)
+            .env("ANTHROPIC_API_KEY", key)
             .env("GOOGLE_GEMINI_BASE_URL", base_url)
-            .env("GEMINI_API_KEY", KEY)
+            .env("GEMINI_API_KEY", key)
             .env("NO_PROXY", "127.0.0.1");
         let output = tokio::time::timeout(PATIENCE, command.output()).await;
         let output = output.expect("the client to end").expect("to run the client");

@@ -26,6 +26,7 @@ pub mod costs;
 pub mod doctor;
 pub mod events;
 mod frame;
+pub mod keys;
 pub mod ledger;
 pub mod models;
 pub mod packets;
@@ -69,6 +70,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rules::list_rules))
         .routes(routes!(rules::read_rules))
         .routes(routes!(rules::test_rules))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::rotate_key))
+        .routes(routes!(keys::revoke_key))
         .routes(routes!(ledger::back_up))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
@@ -117,6 +121,9 @@ pub enum ApiError {
     /// Prices cannot be refreshed or read.
     #[error(transparent)]
     Prices(crate::prices::PricesError),
+    /// Local keys cannot be made or stored.
+    #[error(transparent)]
+    Keys(crate::keys::KeysError),
     /// The gateway cannot be turned on.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -132,7 +139,7 @@ impl axum::response::IntoResponse for ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Start(_) => StatusCode::CONFLICT,
             Self::Prices(_) => StatusCode::BAD_GATEWAY,
-            Self::Ledger(_) | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Ledger(_) | Self::Keys(_) | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         };
         // The whole chain: the last cause is what a person can act on.
         let mut message = self.to_string();

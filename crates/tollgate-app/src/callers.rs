@@ -10,12 +10,9 @@ use std::{
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use tollgate_core::{Caller, SocketCookie, caller::CallerSource};
-use tollgate_gateway::CallerLookup;
+use tollgate_gateway::{CallerLookup, ClientSocket};
 
-use crate::{
-    capture::Capture,
-    procfs::{self, DiagSocket},
-};
+use crate::{capture::Capture, procfs};
 
 /// How many processes are remembered as likely callers: the same few programs make most calls, and
 /// looking at them first spares a walk over all of `/proc`.
@@ -39,16 +36,18 @@ impl Callers {
 }
 
 impl CallerLookup for Callers {
+    fn socket(&self, peer: SocketAddr, local: SocketAddr) -> Option<ClientSocket> {
+        client_socket(peer, local)
+    }
+
     fn lookup(
         &self,
-        peer: SocketAddr,
-        local: SocketAddr,
+        socket: Option<ClientSocket>,
         gateway: Option<SocketCookie>,
     ) -> BoxFuture<'static, Option<Arc<Caller>>> {
         let (capture, likely) = (Arc::clone(&self.capture), Arc::clone(&self.likely));
         Box::pin(async move {
-            let socket = blocking(move || client_socket(peer, local)).await;
-            let cookie = socket.map(|it| it.cookie);
+            let cookie = socket.and_then(|it| it.cookie);
             let mut told = Box::pin(capture.caller(cookie, gateway));
             let early = timeout(HEAD_START, told.as_mut()).await;
             if let Ok(Some(caller)) = early {
@@ -68,19 +67,22 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(look).await.ok().flatten()
 }
 
-/// The client's own socket: its local end is our peer.
-fn client_socket(peer: SocketAddr, local: SocketAddr) -> Option<DiagSocket> {
-    match procfs::tcp_socket(peer, local) {
-        Ok(found) => found,
+/// The client's own socket: its local end is our peer. One question to the kernel, which takes some
+/// microseconds; `/proc` is slower, and there where `sock_diag` is not.
+fn client_socket(peer: SocketAddr, local: SocketAddr) -> Option<ClientSocket> {
+    let (cookie, inode, uid) = match procfs::tcp_socket(peer, local) {
+        Ok(found) => found.map(|it| (Some(it.cookie), it.inode, it.uid))?,
         Err(err) => {
             tracing::debug!(error = %err, "sock_diag failed");
-            None
+            let (inode, uid) = procfs::listed_tcp_socket(peer, local)?;
+            (None, inode, uid)
         }
-    }
+    };
+    Some(ClientSocket { cookie, inode, uid })
 }
 
 /// The process that holds the socket now.
-fn holder(likely: &Mutex<VecDeque<u32>>, socket: DiagSocket) -> Option<Arc<Caller>> {
+fn holder(likely: &Mutex<VecDeque<u32>>, socket: ClientSocket) -> Option<Arc<Caller>> {
     let known: Vec<u32> =
         likely.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
     let pid = procfs::holder_of(socket.inode, &known)?;

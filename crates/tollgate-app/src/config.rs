@@ -73,6 +73,8 @@ pub struct ProviderConfig {
 pub struct Config {
     /// Where the gateway listens; always a loopback address.
     pub listen: SocketAddr,
+    /// Whether a local key is needed for every call.
+    pub require_keys: bool,
     /// Whether bodies are kept in the ledger.
     pub ledger: LedgerKeeping,
     /// Providers.
@@ -91,6 +93,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: DEFAULT_LISTEN,
+            require_keys: false,
             ledger: LedgerKeeping::default(),
             providers: Vec::new(),
             models: Vec::new(),
@@ -158,6 +161,7 @@ impl Config {
             Some(it) => valid_listen(&it)?,
             None => DEFAULT_LISTEN,
         };
+        let require_keys = raw.require_keys.unwrap_or(false);
         let ledger = valid_ledger(raw.ledger)?;
         let mut providers: Vec<ProviderConfig> = Vec::new();
         for it in raw.providers {
@@ -177,7 +181,7 @@ impl Config {
         let prices = prices.collect::<Result<_, _>>()?;
         let price_refresh = valid_refresh(raw.price_refresh)?;
         let rules = Arc::new(valid_rules(&raw.rules, text)?);
-        Ok(Self { listen, ledger, providers, models, prices, price_refresh, rules })
+        Ok(Self { listen, require_keys, ledger, providers, models, prices, price_refresh, rules })
     }
 }
 
@@ -185,6 +189,7 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct Raw {
     listen: Option<Spanned<String>>,
+    require_keys: Option<bool>,
     #[serde(default)]
     ledger: RawLedger,
     #[serde(default)]

@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod guard;
 pub mod helper;
 pub mod hub;
+pub mod keys;
 mod memory;
 pub mod money;
 pub mod paths;

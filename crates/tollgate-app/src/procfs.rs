@@ -70,7 +70,28 @@ pub fn tcp_socket(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Di
             cookie: [0xff; 8],
         },
     };
-    Ok(ask_sock_diag(request, NLM_F_REQUEST)?.into_iter().next())
+    // The kernel also offers who listens at `local`, where nobody is connected.
+    let same = |one: SocketAddr, other: SocketAddr| {
+        one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
+    };
+    let found = ask_sock_diag(request, NLM_F_REQUEST)?.into_iter();
+    let mut connected = found.filter(|it| same(it.local, local) && same(it.remote, remote));
+    Ok(connected.next())
+}
+
+/// The same by `/proc/net/tcp`: its inode, 0 when no process holds it any more, and the user who made
+/// it. Reads the whole list, so it is for where netlink does not work.
+#[must_use]
+pub fn listed_tcp_socket(local: SocketAddr, remote: SocketAddr) -> Option<(u32, u32)> {
+    let sockets = match local.ip() {
+        IpAddr::V4(_) => procfs::net::tcp(),
+        IpAddr::V6(_) => procfs::net::tcp6(),
+    };
+    let found = sockets
+        .ok()?
+        .into_iter()
+        .find(|it| it.local_address == local && it.remote_address == remote)?;
+    Some((u32::try_from(found.inode).ok()?, found.uid))
 }
 
 /// Every TCP socket in this network namespace.
@@ -334,6 +355,9 @@ mod tests {
             let socket = tcp_socket(local, remote).unwrap().unwrap();
             assert_eq!((socket.local, socket.remote), (local, remote));
             assert_eq!(socket.cookie.0, rustix::net::sockopt::socket_cookie(&client).unwrap());
+            assert_eq!(socket.uid, rustix::process::geteuid().as_raw());
+            let listed = listed_tcp_socket(local, remote);
+            assert_eq!(listed, Some((socket.inode, socket.uid)));
             let pid = holder_of(socket.inode, &[]).unwrap();
             assert_eq!(pid, std::process::id());
             assert!(tcp_sockets().unwrap().contains(&socket));
@@ -353,6 +377,23 @@ mod tests {
         check(Some(0), &[32_000, 300, 7, 1]);
         check(None, &[32_000, 300, 7, 1]);
         assert!(last_pid().is_some());
+    }
+
+    #[test]
+    fn who_listens_is_not_taken_for_who_was_connected() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let nobody = "127.0.0.1:1".parse().unwrap();
+        assert_eq!(tcp_socket(listener.local_addr().unwrap(), nobody).unwrap(), None);
+    }
+
+    #[test]
+    fn finds_a_client_that_speaks_to_an_address_of_ipv4_over_a_socket_of_ipv6() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect(format!("[::ffff:127.0.0.1]:{port}")).unwrap();
+        let (accepted, peer) = listener.accept().unwrap();
+        let socket = tcp_socket(peer, accepted.local_addr().unwrap()).unwrap().unwrap();
+        assert_eq!(socket.cookie.0, rustix::net::sockopt::socket_cookie(&client).unwrap());
     }
 
     #[test]

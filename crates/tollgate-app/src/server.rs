@@ -28,6 +28,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tollgate_core::call::ErrorCode;
+use tollgate_gateway::Owner;
 use tower::ServiceExt as _;
 
 use crate::{App, api, console, descriptors, guard};
@@ -184,12 +185,31 @@ async fn answer(
         return gateway.refuse(&connection, &parts, ErrorCode::Forbidden, &text).map(Body::new);
     }
     if web {
+        if let Some(uid) = other_user(&connection, request.uri().path()).await {
+            let text = format!(
+                "the console and the admin API are for the user who runs Tollgate, not for user {uid}"
+            );
+            return api::refused(StatusCode::FORBIDDEN, &text);
+        }
         return match served.web.clone().oneshot(request.map(Body::new)).await {
             Ok(response) => until(stop, response),
             Err(never) => match never {},
         };
     }
     gateway.handle(connection, request).await.map(Body::new)
+}
+
+/// The other user whose program asks, save for the health check. Where nobody can tell, the admin
+/// token alone decides.
+async fn other_user(connection: &tollgate_gateway::Connection, path: &str) -> Option<u32> {
+    let own = rustix::process::geteuid().as_raw();
+    if path == "/healthz" {
+        return None;
+    }
+    match connection.owner().await {
+        Owner::User(uid) if uid != own => Some(uid),
+        Owner::User(_) | Owner::Ourselves | Owner::Unknown => None,
+    }
 }
 
 /// Ends an event stream when serving stops; it would go on for ever otherwise.

@@ -24,12 +24,13 @@ use tollgate_core::{price::PriceBook, provider::Catalogue};
 use tollgate_gateway::{Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
 
 use crate::{
-    config::{Config, ConfigError, LedgerKeeping, RefreshConfig},
+    config::{Config, LedgerKeeping, RefreshConfig},
     credentials::Keys,
+    keys::KeyFile,
     prices,
     providers::Known,
     snapshot,
-    start::Environment,
+    start::{Environment, StartError},
 };
 
 /// How often the configuration file is looked at. A change is followed once the file has been left
@@ -59,6 +60,11 @@ pub(crate) struct Settings {
     sources: Sources,
     keep_bodies: Arc<AtomicBool>,
     state: Mutex<State>,
+    /// The local keys.
+    keys: KeyFile,
+    /// Held from when a snapshot is made until it is in force: a later one must not be undone by an
+    /// earlier one, which may still have a key that was revoked.
+    serving: Mutex<()>,
     again: Notify,
 }
 
@@ -135,8 +141,8 @@ impl Settings {
     /// listen.
     ///
     /// # Errors
-    /// When the file cannot be read or is not acceptable.
-    pub(crate) fn load(sources: Sources, listen: Option<SocketAddr>) -> Result<Self, ConfigError> {
+    /// When the file, or that of the local keys, cannot be read or is not acceptable.
+    pub(crate) fn load(sources: Sources, listen: Option<SocketAddr>) -> Result<Self, StartError> {
         let seen = Stamp::of(&sources.path);
         let config = Config::load(&sources.path, &sources.catalogue)?;
         let keep_bodies = Arc::new(AtomicBool::new(config.ledger.bodies));
@@ -156,8 +162,15 @@ impl Settings {
             unfollowed: Vec::new(),
             refused: None,
         };
-        let settings =
-            Self { sources, keep_bodies, state: Mutex::new(state), again: Notify::new() };
+        let keys = KeyFile::load(&sources.data)?;
+        let settings = Self {
+            sources,
+            keep_bodies,
+            state: Mutex::new(state),
+            keys,
+            serving: Mutex::default(),
+            again: Notify::new(),
+        };
         settings.read_prices();
         Ok(settings)
     }
@@ -246,6 +259,21 @@ impl Settings {
     /// The embedded provider catalogue.
     pub(crate) const fn catalogue(&self) -> &Catalogue {
         &self.sources.catalogue
+    }
+
+    /// The local keys. After a change [`Self::serve`] brings it into force.
+    pub(crate) const fn keys(&self) -> &KeyFile {
+        &self.keys
+    }
+
+    /// Whether a local key is needed for every call.
+    pub(crate) fn require_keys(&self) -> bool {
+        self.state().config.require_keys
+    }
+
+    /// The names of the user's own models.
+    pub(crate) fn model_names(&self) -> Vec<String> {
+        self.state().config.models.iter().map(|it| it.name.clone()).collect()
     }
 
     /// Asks for the file and the keys to be read again now.
@@ -381,19 +409,29 @@ impl Settings {
 
     fn make(&self) -> Snapshot {
         let Sources { catalogue, env, .. } = &self.sources;
+        let local_keys = self.keys.list();
         let mut state = self.state();
         state.prices = match state.config.prices.as_slice() {
             [] => Arc::clone(&state.listed),
             own => Arc::new(PriceBook::clone(&state.listed).with_overrides(own.to_vec())),
         };
         let State { config, keys, simulator, prices, .. } = &*state;
-        let (snapshot, unfollowed) =
-            snapshot::make(config, catalogue, Arc::clone(prices), *simulator, keys, env);
+        let (snapshot, unfollowed) = snapshot::make(
+            config,
+            catalogue,
+            Arc::clone(prices),
+            *simulator,
+            keys,
+            env,
+            local_keys,
+        );
         state.unfollowed = unfollowed;
         snapshot
     }
 
-    fn serve(&self, gateway: &Gateway) {
+    /// Brings what changed into force: calls that begin after this returns are served by it.
+    pub(crate) fn serve(&self, gateway: &Gateway) {
+        let _serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.state().unfollowed.clone();
         let served = gateway.replace(self.make());
         let mut state = self.state();

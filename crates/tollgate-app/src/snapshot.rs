@@ -4,11 +4,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::uri::Authority;
 use tollgate_core::{
-    Format,
+    Format, LocalKey,
     price::PriceBook,
     provider::{Catalogue, Endpoint},
 };
-use tollgate_gateway::{ProviderSetup, Snapshot, Timeouts};
+use tollgate_gateway::{Keyless, LocalKeys, ProviderSetup, Snapshot, Timeouts};
 
 use crate::{
     config::{Config, CredentialSource, ProviderConfig},
@@ -33,6 +33,7 @@ pub(crate) fn make(
     simulator: Option<SocketAddr>,
     keys: &Keys,
     env: &Environment,
+    local_keys: Vec<LocalKey>,
 ) -> (Snapshot, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut unavailable = Vec::new();
@@ -70,7 +71,20 @@ pub(crate) fn make(
     }
     let models = config.models.clone();
     let rules = Arc::clone(&config.rules);
-    (Snapshot { models, unavailable, rules, ..Snapshot::new(providers, prices) }, problems)
+    let keyless = if config.require_keys {
+        Keyless::Nobody
+    } else {
+        Keyless::User(rustix::process::geteuid().as_raw())
+    };
+    let snapshot = Snapshot {
+        models,
+        unavailable,
+        rules,
+        keys: Arc::new(LocalKeys::new(local_keys)),
+        keyless,
+        ..Snapshot::new(providers, prices)
+    };
+    (snapshot, problems)
 }
 
 /// The hosts, with their ports where they are not the usual ones, that the gateway calls.

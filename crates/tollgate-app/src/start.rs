@@ -40,6 +40,7 @@ use crate::{
     config::ConfigError,
     descriptors,
     hub::{Event, Hub},
+    keys::KeysError,
     memory,
     paths::Paths,
     prices,
@@ -106,6 +107,9 @@ pub enum StartError {
     /// The embedded price book is broken.
     #[error(transparent)]
     Prices(#[from] PriceBookError),
+    /// The local keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The ledger cannot be opened.
     #[error("open the ledger")]
     Ledger(#[from] LedgerError),

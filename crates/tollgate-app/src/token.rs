@@ -45,7 +45,8 @@ fn create(path: &Path) -> io::Result<Secret> {
     Ok(Secret::new(token))
 }
 
-fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
+/// Fills `bytes` from the kernel's source of randomness.
+pub(crate) fn fill_random(bytes: &mut [u8]) -> io::Result<()> {
     let wanted = bytes.len();
     let got = rustix::rand::getrandom(bytes, rustix::rand::GetRandomFlags::empty())?;
     if got == wanted { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }

@@ -213,7 +213,7 @@ async fn call(
     let connecting = TcpStream::connect(address);
     let (accepted, connected) = tokio::join!(listener.accept(), connecting);
     let (stream, _) = accepted.map_err(|it| told(&it))?;
-    let connection = app.gateway().accept(&stream).map_err(|it| told(&it))?;
+    let connection = app.gateway().accept_own(&stream).map_err(|it| told(&it))?;
     let cookie = connection.cookie;
     let gateway = Arc::clone(app.gateway());
     let service = service_fn(move |request| {

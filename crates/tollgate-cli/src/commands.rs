@@ -15,6 +15,7 @@ mod backup;
 mod calls;
 mod costs;
 mod env;
+mod keys;
 mod models;
 mod packets;
 mod prices;
@@ -46,6 +47,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Models { command: ModelsCommand::List(json) } => {
             runtime()?.block_on(models::list(json))?;
         }
+        Command::Keys { command } => runtime()?.block_on(keys::keys(command))?,
         Command::Rules { command } => runtime()?.block_on(rules::rules(command))?,
         Command::Providers { command } => return providers::providers(command),
         Command::Prices { command } => prices::prices(command)?,

@@ -51,8 +51,12 @@ pub enum ErrorCode {
     UnknownProvider,
     /// Neither the client nor the configuration has a credential for the provider.
     NoCredential,
-    /// The request came from another site or for another host.
+    /// The request came from another site, for another host, or from another user's program.
     Forbidden,
+    /// The local key is not known or no longer good, or there is none and one is needed.
+    KeyRefused,
+    /// The local key may not do what is asked.
+    OutOfScope,
     /// A rule of the configuration denies the call.
     DeniedByRule,
     /// No connection to the provider could be made.
@@ -104,6 +108,8 @@ pub struct Call {
     pub started_at_ms: UnixMs,
     /// Who asked.
     pub caller: Option<Caller>,
+    /// The name of the local key that it was asked with; `None`: without one.
+    pub key: Option<String>,
     /// The provider's id in the catalogue or configuration.
     pub provider: Option<String>,
     /// Whether the provider is the built-in simulator: nobody is billed.

@@ -14,6 +14,7 @@ use tollgate_wire::text;
 
 use crate::{
     Gateway,
+    admission::may_serve,
     aim::{self, Aim},
     answer::{Answer, Patience, Relayed, answer},
     call::{OpenCall, micros},
@@ -49,7 +50,8 @@ pub(crate) async fn attempt(
             // Rare, and not to make every other call's future longer.
             let others = Box::pin(models_of_all(gateway, &routes, home));
             let theirs = Box::pin(provided(gateway, call, head, asked, request));
-            let (theirs, others) = tokio::join!(theirs, others);
+            let (theirs, mut others) = tokio::join!(theirs, others);
+            others.retain(|it| may_serve(call.key(), &it.provider).is_ok());
             listing.add(&others);
             return match theirs {
                 // Nothing to add: the provider's own answer, as it comes.
@@ -106,6 +108,7 @@ async fn provided(
         (Request::Whole(whole), None) => {
             let aim = aim::at_home(head, asked, &whole)?;
             let destination = Arc::clone(&aim.outgoing.way.destination);
+            may_serve(call.key(), &destination.id)?;
             let slot = destination.slots.take(&destination.id).await?;
             call.sending(&destination, None);
             let mut sending = Sending { gateway, call, head, outgoing: &aim.outgoing };
@@ -115,6 +118,7 @@ async fn provided(
         (Request::AsItComes(body, uploaded), _) => {
             let outgoing = aim::without_body(head, asked)?;
             let destination = Arc::clone(&outgoing.way.destination);
+            may_serve(call.key(), &destination.id)?;
             let slot = destination.slots.take(&destination.id).await?;
             call.sending(&destination, None);
             let mut sending = Sending { gateway, call, head, outgoing: &outgoing };
@@ -219,7 +223,8 @@ impl Attempts<'_> {
         let patience = &self.model.patience;
         let (mut waited, mut retries) = (Duration::ZERO, 0);
         loop {
-            let aim = aim::at_target(self.head, self.asked, self.whole, target, patience);
+            let aim = may_serve(self.call.key(), &target.provider)
+                .and_then(|()| aim::at_target(self.head, self.asked, self.whole, target, patience));
             let aim = match aim {
                 Ok(aim) => aim,
                 Err(refusal) => {
@@ -332,6 +337,8 @@ impl Verdict {
                 | ErrorCode::UnknownProvider
                 | ErrorCode::NoCredential
                 | ErrorCode::Forbidden
+                | ErrorCode::KeyRefused
+                | ErrorCode::OutOfScope
                 | ErrorCode::DeniedByRule
                 | ErrorCode::SlowUpload
                 | ErrorCode::NotSupported
@@ -364,7 +371,10 @@ fn rank(tried: &Tried) -> u8 {
         Ok(_) => 2,
         Err(refusal) => u8::from(!matches!(
             refusal.code,
-            ErrorCode::NoCredential | ErrorCode::NotSupported | ErrorCode::NotTranslatable
+            ErrorCode::NoCredential
+                | ErrorCode::OutOfScope
+                | ErrorCode::NotSupported
+                | ErrorCode::NotTranslatable
         )),
     }
 }

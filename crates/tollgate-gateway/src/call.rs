@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 use tokio::time::Instant;
 use tollgate_core::{
-    CallId, Caller, Format, Operation, Routing, UnixMs,
+    CallId, Caller, Format, LocalKey, Operation, Routing, UnixMs,
     call::Timing,
     routing::{Attempt, Loss},
     rule::RuleTrace,
@@ -22,6 +22,7 @@ use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
 
 use crate::{
     Connection, Gateway, GatewayEvent, LiveCall,
+    connection::Owner,
     destination::Destination,
     error::Refusal,
     limits::{MODEL_BYTES_MAX, cut},
@@ -56,6 +57,8 @@ pub(crate) struct OpenCall {
     /// Headers that a rule gave the request: they go to any provider, in any format.
     headers_ruled: Vec<HeaderName>,
     routing: Option<Box<Routing>>,
+    /// The local key that it is asked with.
+    key: Option<Arc<LocalKey>>,
     closed: bool,
 }
 
@@ -72,6 +75,7 @@ impl OpenCall {
             started_at_ms,
             started: started.into_std(),
             caller: connection.caller().cloned(),
+            key: None,
             provider: None,
             simulated: false,
             format: None,
@@ -108,6 +112,7 @@ impl OpenCall {
             model_ruled: None,
             headers_ruled: Vec::new(),
             routing: None,
+            key: None,
             closed: false,
         }
     }
@@ -218,6 +223,27 @@ impl OpenCall {
     /// The program at the other end; waits for it at most `bound`.
     pub(crate) async fn caller_within(&self, bound: Duration) -> Option<Arc<Caller>> {
         self.connection.caller_within(bound).await
+    }
+
+    /// Who owns the other end, if that can be told; see [`Connection::owner`].
+    pub(crate) async fn owner(&self) -> Owner {
+        self.connection.owner().await
+    }
+
+    /// The same without waiting; `None` while it is not known.
+    pub(crate) fn owner_now(&self) -> Option<Owner> {
+        self.connection.owner_now()
+    }
+
+    /// Notes the local key that it is asked with.
+    pub(crate) fn shows(&mut self, key: &Arc<LocalKey>) {
+        self.live.key = Some(key.name.as_str().into());
+        self.key = Some(Arc::clone(key));
+    }
+
+    /// The local key that it is asked with.
+    pub(crate) fn key(&self) -> Option<&LocalKey> {
+        self.key.as_deref()
     }
 
     /// Notes what the rules did.

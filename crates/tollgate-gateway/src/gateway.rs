@@ -91,12 +91,24 @@ impl Gateway {
     /// # Errors
     /// The socket's own, when the client has already gone.
     pub fn accept(&self, stream: &TcpStream) -> io::Result<Arc<Connection>> {
-        let connection = Arc::new(Connection::new(stream)?);
-        let found =
-            self.config.callers.lookup(connection.peer, connection.local, connection.cookie);
+        Ok(self.look_for_caller(Connection::new(stream, &*self.config.callers)?))
+    }
+
+    /// The same for a connection whose other end is the application itself: its calls need no local
+    /// key.
+    ///
+    /// # Errors
+    /// As those of [`Self::accept`].
+    pub fn accept_own(&self, stream: &TcpStream) -> io::Result<Arc<Connection>> {
+        Ok(self.look_for_caller(Connection::of_ourselves(stream, &*self.config.callers)?))
+    }
+
+    fn look_for_caller(&self, connection: Connection) -> Arc<Connection> {
+        let connection = Arc::new(connection);
+        let found = self.config.callers.lookup(connection.client(), connection.cookie);
         let asker = Arc::clone(&connection);
         tokio::spawn(async move { asker.set_caller(found.await) });
-        Ok(connection)
+        connection
     }
 
     /// Answers a request. Never fails: what goes wrong is an answer in the client's own format, or,

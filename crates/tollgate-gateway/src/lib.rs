@@ -9,6 +9,7 @@
 //! The steps of a call stand in order in `pipeline.rs`. Nothing else orders them.
 
 pub mod address;
+mod admission;
 mod aim;
 mod answer;
 mod attempts;
@@ -26,6 +27,7 @@ mod health;
 mod history;
 mod ids;
 mod intake;
+mod keys;
 mod limits;
 mod listing;
 mod live;
@@ -50,17 +52,18 @@ mod token_count;
 mod upstream;
 
 pub use capabilities::capabilities;
-pub use connection::{CallerLookup, Connection, NoLookup};
+pub use connection::{CallerLookup, ClientSocket, Connection, NoLookup, Owner};
 pub use error::GatewayError;
 pub use fetch::{FETCH_PATIENCE, FetchError, fetch};
 pub use gateway::{Gateway, GatewayConfig};
 pub use health::Condition;
 pub use history::{History, LedgerHistory, Said};
+pub use keys::{Keyless, LocalKeys};
 pub use limits::{
     BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, COOLDOWN, COOLDOWN_AFTER,
     COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX, FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX,
     IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, LISTING_KEPT, LISTING_WAIT, Limits,
-    MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, POOL_IDLE_TIMEOUT, ROOM_WAIT,
+    MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, OWNER_WAIT, POOL_IDLE_TIMEOUT, ROOM_WAIT,
     STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
 };
 pub use model::{ModelStatus, TargetStatus};

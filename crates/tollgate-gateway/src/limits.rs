@@ -62,6 +62,10 @@ pub const CALLER_WAIT: Duration = Duration::from_millis(700);
 
 const _: () = assert!(CALLER_WAIT.as_millis() + COMMIT_EVERY.as_millis() < 1_000);
 
+/// How long a call without a local key waits for its caller, where the kernel cannot tell which user
+/// owns its connection any more, because the client has gone already.
+pub const OWNER_WAIT: Duration = Duration::from_secs(5);
+
 /// How long the settlement of a call waits for its tokens to be counted, where its provider told
 /// none: as long as for its caller, both at once.
 pub(crate) const COUNT_WAIT: Duration = CALLER_WAIT;

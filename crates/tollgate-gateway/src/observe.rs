@@ -37,6 +37,8 @@ pub struct LiveCall {
     pub started: Instant,
     /// Who asks.
     pub caller: Option<Arc<Caller>>,
+    /// The name of the local key that it is asked with.
+    pub key: Option<Arc<str>>,
     /// The provider's id.
     pub provider: Option<Arc<str>>,
     /// Whether the built-in simulator answers.

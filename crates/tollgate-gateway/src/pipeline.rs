@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 
 use crate::{
     Connection, Gateway, ResponseBody,
+    admission::{admit_request, identify, may_ask},
     answer::Answer,
     attempts::attempt,
     call::OpenCall,
@@ -58,9 +59,16 @@ async fn forward(
     upload: &mut Upload,
 ) -> Result<(Answer, Vec<HeaderEdit>), Refusal> {
     admit(head)?;
-    let mut asked = call.routes().ask(head)?;
-    call.asked(&asked);
+    let asked = call.routes().ask(head);
+    if let Ok(asked) = &asked {
+        call.asked(asked);
+    }
+    // Who may not ask is told nothing of what there is.
+    let shown = identify(call, head)?;
+    let (head, mut asked) = (shown.as_deref().unwrap_or(head), asked?);
+    may_ask(call.key(), &asked)?;
     let mut request = take(call, head, &asked, upload, &gateway.room).await?;
+    admit_request(call, &asked, &mut request, upload).await?;
     let ruled = govern(call, head, &mut asked, &mut request, upload).await?;
     let head = ruled.head.as_deref().unwrap_or(head);
     let answer = attempt(gateway, call, head, &asked, request).await?;

@@ -9,7 +9,7 @@ use tollgate_core::{Format, call::ErrorCode, price::PriceBook};
 use tollgate_wire::{Inbound, Route, detect, detect_suffix, format_row, text};
 
 use crate::{
-    GatewayError, RuleSet, Snapshot,
+    GatewayError, Keyless, LocalKeys, RuleSet, Snapshot,
     destination::{Destination, Way},
     error::Refusal,
     model::{Healths, ServedModel, ServedTarget},
@@ -35,6 +35,10 @@ pub(crate) struct Routes {
     pub(crate) prices: Arc<PriceBook>,
     /// What is to be done with certain calls.
     pub(crate) rules: Arc<RuleSet>,
+    /// The local keys.
+    pub(crate) keys: Arc<LocalKeys>,
+    /// Who is served without one.
+    pub(crate) keyless: Keyless,
 }
 
 /// What a request asks for.
@@ -109,6 +113,8 @@ impl Routes {
             unavailable: snapshot.unavailable.into_iter().collect(),
             prices: snapshot.prices,
             rules,
+            keys: snapshot.keys,
+            keyless: snapshot.keyless,
         };
         let known = earlier.map(|it| it.healths.clone()).unwrap_or_default();
         for model in snapshot.models {
@@ -176,6 +182,11 @@ impl Routes {
             return None;
         }
         self.models.get(name).map(Arc::clone).or_else(|| self.model_of_provider(name))
+    }
+
+    /// Whether this is the name of one of the user's own models.
+    pub(crate) fn is_own_model(&self, name: &str) -> bool {
+        self.models.contains_key(name)
     }
 
     /// A provider's model as one with a single target. What is known of it as the target of a

@@ -239,6 +239,7 @@ fn worked_out(closed: Closed, caller: Option<&Caller>, counted: Option<Usage>) -
         id: live.id,
         started_at_ms: live.started_at_ms,
         caller: caller.cloned(),
+        key: live.key.map(|it| it.as_ref().to_owned()),
         provider: live.provider.map(|it| it.as_ref().to_owned()),
         simulated: live.simulated,
         format: live.format,

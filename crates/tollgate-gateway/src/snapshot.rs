@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tollgate_core::{Format, Secret, price::PriceBook, provider::Provider, routing::Strategy};
 use tollgate_wire::format_row;
 
-use crate::{RuleSet, Signing, Timeouts};
+use crate::{Keyless, LocalKeys, RuleSet, Signing, Timeouts};
 
 /// A provider as this gateway uses it.
 #[derive(Clone, Debug)]
@@ -95,11 +95,15 @@ pub struct Snapshot {
     pub prices: Arc<PriceBook>,
     /// What is to be done with certain calls.
     pub rules: Arc<RuleSet>,
+    /// The local keys.
+    pub keys: Arc<LocalKeys>,
+    /// Who is served without one.
+    pub keyless: Keyless,
 }
 
 impl Snapshot {
     /// A snapshot in which each format is served by the provider whose SDK speaks it, where that
-    /// is among `providers`.
+    /// is among `providers`. Nobody is served by it without a local key, and it has none.
     #[must_use]
     pub fn new(providers: Vec<ProviderSetup>, prices: Arc<PriceBook>) -> Self {
         let usual = Format::ALL.map(|format| (format, format_row(format).default_provider));

@@ -298,6 +298,7 @@ fn call(number: u64) -> Call {
         id: CallId::new(UnixMs(at), random),
         started_at_ms: UnixMs(at),
         caller: None,
+        key: None,
         provider: Some("openai".to_owned()),
         simulated: false,
         format: Some(Format::OpenaiChat),

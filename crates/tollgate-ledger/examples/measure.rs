@@ -50,6 +50,7 @@ fn call(number: u64, calls: u64) -> Call {
             project: Some(Project { name: "lab".to_owned(), root: "/home/u/lab".to_owned() }),
             source: CallerSource::Helper,
         }),
+        key: None,
         provider: Some("openai".to_owned()),
         simulated: false,
         format: Some(Format::OpenaiChat),

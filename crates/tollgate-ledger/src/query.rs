@@ -40,6 +40,8 @@ pub struct CallFilter {
     pub provider: Option<String>,
     /// The model asked for or served, exactly.
     pub model: Option<String>,
+    /// The local key's name, exactly.
+    pub key: Option<String>,
     /// How the call ended.
     pub outcome: Option<Outcome>,
     /// Why its cost is not known; calls whose cost is known are left out then.
@@ -103,7 +105,7 @@ pub enum CostKey {
     Program,
     /// The project's root folder.
     Project,
-    /// The local key.
+    /// The local key's name.
     Key,
     /// The day, as `2026-11-23` in [`SumQuery::zone`].
     Day,

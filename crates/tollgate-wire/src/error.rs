@@ -27,8 +27,8 @@ pub struct ErrorBody {
 pub const fn error_status(code: ErrorCode) -> u16 {
     match code {
         ErrorCode::MalformedBody | ErrorCode::NotTranslatable => 400,
-        ErrorCode::NoCredential => 401,
-        ErrorCode::Forbidden | ErrorCode::DeniedByRule => 403,
+        ErrorCode::NoCredential | ErrorCode::KeyRefused => 401,
+        ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => 403,
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
         ErrorCode::SlowUpload => 408,
         ErrorCode::BodyTooLarge => 413,
@@ -49,6 +49,8 @@ pub const fn error_name(code: ErrorCode) -> &'static str {
         ErrorCode::UnknownProvider => "unknown-provider",
         ErrorCode::NoCredential => "no-credential",
         ErrorCode::Forbidden => "forbidden",
+        ErrorCode::KeyRefused => "key-refused",
+        ErrorCode::OutOfScope => "out-of-scope",
         ErrorCode::DeniedByRule => "denied-by-rule",
         ErrorCode::ProviderUnreachable => "provider-unreachable",
         ErrorCode::TlsFailure => "tls-failure",
@@ -166,8 +168,10 @@ struct OpenaiError<'a> {
 impl<'a> OpenaiError<'a> {
     const fn new(code: ErrorCode, message: &'a str) -> Self {
         let r#type = match code {
-            ErrorCode::NoCredential => "authentication_error",
-            ErrorCode::Forbidden | ErrorCode::DeniedByRule => "permission_error",
+            ErrorCode::NoCredential | ErrorCode::KeyRefused => "authentication_error",
+            ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
+                "permission_error"
+            }
             ErrorCode::MalformedBody
             | ErrorCode::BodyTooLarge
             | ErrorCode::UnknownPath
@@ -214,8 +218,10 @@ impl<'a> AnthropicEnvelope<'a> {
             ErrorCode::MalformedBody | ErrorCode::NotSupported | ErrorCode::NotTranslatable => {
                 "invalid_request_error"
             }
-            ErrorCode::NoCredential => "authentication_error",
-            ErrorCode::Forbidden | ErrorCode::DeniedByRule => "permission_error",
+            ErrorCode::NoCredential | ErrorCode::KeyRefused => "authentication_error",
+            ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
+                "permission_error"
+            }
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
             ErrorCode::BodyTooLarge => "request_too_large",
             ErrorCode::Timeout | ErrorCode::SlowUpload => "timeout_error",
@@ -256,8 +262,10 @@ impl<'a> GoogleError<'a> {
             ErrorCode::MalformedBody | ErrorCode::BodyTooLarge | ErrorCode::NotTranslatable => {
                 "INVALID_ARGUMENT"
             }
-            ErrorCode::NoCredential => "UNAUTHENTICATED",
-            ErrorCode::Forbidden | ErrorCode::DeniedByRule => "PERMISSION_DENIED",
+            ErrorCode::NoCredential | ErrorCode::KeyRefused => "UNAUTHENTICATED",
+            ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
+                "PERMISSION_DENIED"
+            }
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",
             ErrorCode::ProviderUnreachable
             | ErrorCode::TlsFailure
@@ -300,8 +308,10 @@ const fn amazon_exception(code: ErrorCode) -> &'static str {
         | ErrorCode::BodyTooLarge
         | ErrorCode::NotSupported
         | ErrorCode::NotTranslatable => "ValidationException",
-        ErrorCode::NoCredential => "UnrecognizedClientException",
-        ErrorCode::Forbidden | ErrorCode::DeniedByRule => "AccessDeniedException",
+        ErrorCode::NoCredential | ErrorCode::KeyRefused => "UnrecognizedClientException",
+        ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
+            "AccessDeniedException"
+        }
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "ResourceNotFoundException",
         ErrorCode::Timeout | ErrorCode::SlowUpload => "ModelTimeoutException",
         ErrorCode::Overloaded | ErrorCode::Stopping => "ServiceUnavailableException",

@@ -1,6 +1,8 @@
 //! Every text for people that this package makes: what went wrong and what to do about it. None
 //! holds a key, a prompt or an answer.
 
+use tollgate_core::key::KeyFault;
+
 /// The body is over the limit.
 #[must_use]
 pub fn body_too_large(bytes_max: u64) -> String {
@@ -35,6 +37,68 @@ pub fn no_credential(provider: &str, env: Option<&str>) -> String {
     format!(
         "No API key for `{provider}`: the request carries none and Tollgate has none.{}",
         hint.unwrap_or_default()
+    )
+}
+
+/// A program of another user asks, and shows no local key. `uid` is that user's number.
+#[must_use]
+pub fn other_user(uid: u32) -> String {
+    format!(
+        "Tollgate serves the programs of the user who runs it. This one belongs to user {uid}, and \
+         needs a local key (`tollgate keys create`)."
+    )
+}
+
+/// Nobody can tell which user asks, and there is no local key.
+#[must_use]
+pub fn unknown_user() -> String {
+    "Tollgate serves the programs of the user who runs it, and cannot tell whose this one is: it \
+     needs a local key (`tollgate keys create`)."
+        .to_owned()
+}
+
+/// Local keys are needed, and none was shown.
+#[must_use]
+pub fn no_key() -> String {
+    "Tollgate serves only requests with a local key (`tollgate keys create`).".to_owned()
+}
+
+/// Nobody has such a local key.
+#[must_use]
+pub fn unknown_key() -> String {
+    "Tollgate does not know this local key.".to_owned()
+}
+
+/// A request shows more than one local key.
+#[must_use]
+pub fn several_keys() -> String {
+    "The request carries several local keys of Tollgate: send one.".to_owned()
+}
+
+/// The local key is no longer good, for this reason.
+#[must_use]
+pub fn bad_key(name: &str, fault: KeyFault) -> String {
+    let why = match fault {
+        KeyFault::Revoked => "was revoked",
+        KeyFault::Expired => "has expired",
+        KeyFault::Rotated => "was rotated, and this is its former secret",
+    };
+    format!("Tollgate's local key `{name}` {why}.")
+}
+
+/// The local key may not do this: ask a provider, ask for a model, do something at all.
+#[must_use]
+pub fn out_of_scope(name: &str, what: &str) -> String {
+    format!("Tollgate's local key `{name}` is not for {what}.")
+}
+
+/// The local key is for certain models, and the request does not say its model in a way that counts.
+#[must_use]
+pub fn model_unclear(name: &str) -> String {
+    format!(
+        "Tollgate's local key `{name}` is for certain models only, and this request names none that \
+         Tollgate can read: name a model on the paths of the format itself (`/v1`, `/v1beta`), not \
+         below `/p/`."
     )
 }
 

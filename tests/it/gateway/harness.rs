@@ -23,8 +23,8 @@ use tollgate_core::{
     provider::{Catalogue, Provider},
 };
 use tollgate_gateway::{
-    Gateway, GatewayConfig, GatewayEvent, Limits, NoLookup, Observer, ProviderSetup, Proxies,
-    Settled, Sink, Snapshot, Timeouts,
+    Gateway, GatewayConfig, GatewayEvent, Keyless, Limits, NoLookup, Observer, ProviderSetup,
+    Proxies, Settled, Sink, Snapshot, Timeouts,
 };
 use tollgate_simulator::{Simulator, SimulatorConfig};
 
@@ -204,7 +204,8 @@ pub(crate) fn snapshot(origin: &str) -> Snapshot {
 
 /// A snapshot with the embedded prices.
 pub(crate) fn priced(providers: Vec<ProviderSetup>) -> Snapshot {
-    Snapshot::new(providers, Arc::new(PriceBook::embedded().unwrap()))
+    let prices = Arc::new(PriceBook::embedded().unwrap());
+    Snapshot { keyless: Keyless::Anybody, ..Snapshot::new(providers, prices) }
 }
 
 /// A gateway in front of a simulated provider.

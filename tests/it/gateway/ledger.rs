@@ -14,7 +14,7 @@ use tollgate_core::{
     caller::{CallerSource, ProcessKey},
     price::PriceBook,
 };
-use tollgate_gateway::{CallerLookup, GatewayEvent, LedgerSink};
+use tollgate_gateway::{CallerLookup, ClientSocket, GatewayEvent, LedgerSink};
 use tollgate_ledger::{CallQuery, Ledger, LedgerConfig};
 
 use super::{
@@ -269,14 +269,17 @@ fn someone() -> Caller {
 }
 
 impl CallerLookup for Slow {
+    fn socket(&self, peer: SocketAddr, local: SocketAddr) -> Option<ClientSocket> {
+        assert!(peer.ip().is_loopback() && local.ip().is_loopback() && peer != local);
+        None
+    }
+
     fn lookup(
         &self,
-        peer: SocketAddr,
-        local: SocketAddr,
-        cookie: Option<SocketCookie>,
+        client: Option<ClientSocket>,
+        gateway: Option<SocketCookie>,
     ) -> BoxFuture<'static, Option<Arc<Caller>>> {
-        assert!(peer.ip().is_loopback() && local.ip().is_loopback() && peer != local);
-        assert!(cookie.is_some());
+        assert!(client.is_none() && gateway.is_some());
         let may = Arc::clone(&self.0);
         Box::pin(async move {
             may.acquire().await.unwrap().forget();

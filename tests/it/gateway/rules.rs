@@ -15,7 +15,7 @@ use tollgate_core::{
     provider::{Auth, Catalogue},
     rule::{RuleEffect, RuleEnd, RuleTrace},
 };
-use tollgate_gateway::{CallerLookup, ProviderSetup, RuleSet, Snapshot};
+use tollgate_gateway::{CallerLookup, ClientSocket, ProviderSetup, RuleSet, Snapshot};
 
 use super::{
     harness::{Door, House, Whole, ask, keyed, post, priced, simulator, snapshot},
@@ -318,10 +318,13 @@ async fn a_rule_that_cannot_be_evaluated_does_nothing_and_is_noted() {
 struct Late(Arc<Notify>);
 
 impl CallerLookup for Late {
+    fn socket(&self, _: std::net::SocketAddr, _: std::net::SocketAddr) -> Option<ClientSocket> {
+        None
+    }
+
     fn lookup(
         &self,
-        _: std::net::SocketAddr,
-        _: std::net::SocketAddr,
+        _: Option<ClientSocket>,
         _: Option<SocketCookie>,
     ) -> BoxFuture<'static, Option<Arc<Caller>>> {
         let let_go = Arc::clone(&self.0);

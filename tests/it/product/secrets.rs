@@ -17,7 +17,7 @@ const KEYS: [&str; 4] = [
 ];
 
 /// The files of `folder` and below that contain `text`.
-fn files_with(folder: &Path, text: &str, found: &mut Vec<String>) {
+pub(super) fn files_with(folder: &Path, text: &str, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let (path, kind) = (entry.path(), entry.file_type().unwrap());

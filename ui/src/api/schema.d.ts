@@ -260,6 +260,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All local keys, with what was called with each.
+         * @description # Errors
+         *     When the ledger cannot be read.
+         */
+        get: operations["list_keys"];
+        put?: never;
+        /**
+         * Makes a key and tells its secret, which cannot be told again.
+         * @description # Errors
+         *     When the key is not acceptable or cannot be stored.
+         */
+        post: operations["create_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keys/{name}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revokes a key for good. Calls that begin after the answer are refused; those under way go on.
+         * @description # Errors
+         *     When there is no such key, or that cannot be stored.
+         */
+        post: operations["revoke_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keys/{name}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a key a new secret and tells that, which cannot be told again.
+         * @description # Errors
+         *     When there is no such key, it was revoked, or the change cannot be stored.
+         */
+        post: operations["rotate_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ledger/backup": {
         parameters: {
             query?: never;
@@ -780,6 +848,8 @@ export interface components {
             format?: string | null;
             /** @description Its id (UUID version 7). */
             id: string;
+            /** @description The name of the local key that it was asked with; `null` without one. */
+            key?: string | null;
             /** @description The HTTP method. */
             method: string;
             /** @description The model asked for. */
@@ -1223,6 +1293,111 @@ export interface components {
             /** @description Its version. */
             version?: string | null;
         };
+        /**
+         * @description What a key may do. An empty list of providers or operations allows all of them; `models` and `routes`
+         *     together say what may be asked for: all, where both are empty, else what they name.
+         */
+        KeyScopeView: {
+            /**
+             * @description Patterns of providers' models, in which `*` stands for any text.
+             * @default []
+             */
+            models: string[];
+            /**
+             * @description What may be asked: `generate`, `embed`, `count-tokens`, `list-models` or `other`.
+             * @default []
+             */
+            operations: string[];
+            /**
+             * @description Ids of the providers that may serve.
+             * @default []
+             */
+            providers: string[];
+            /**
+             * @description Names of the user's own models.
+             * @default []
+             */
+            routes: string[];
+        };
+        /** @description A key with its secret, which is told once. */
+        KeySecretView: {
+            /** @description The key. */
+            key: components["schemas"]["KeyView"];
+            /** @description Its secret. */
+            secret: string;
+        };
+        /**
+         * @description Whether a key is good.
+         * @enum {string}
+         */
+        KeyState: "good" | "expired" | "revoked";
+        /** @description The local keys. */
+        KeysView: {
+            /** @description All of them, the newest first; those that are no longer good too. */
+            keys: components["schemas"]["KeyView"][];
+            /**
+             * Format: int64
+             * @description When this month began here.
+             */
+            month_began_ms: number;
+            /** @description Whether every call needs one. */
+            required: boolean;
+        };
+        /** @description A local key, without its secret. */
+        KeyView: {
+            /** @description How its secret begins. */
+            beginning: string;
+            /**
+             * Format: int64
+             * @description When it was made.
+             */
+            created_at_ms: number;
+            /**
+             * Format: int64
+             * @description From when on it is no longer good; `null`: it does not expire.
+             */
+            expires_at_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Until when its former secret is good as well; `null` when it is not.
+             */
+            former_until_ms?: number | null;
+            /**
+             * Format: int64
+             * @description When the last call with it began, one that was refused included; `null`: there is none.
+             */
+            last_used_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Calls with it since the month began.
+             */
+            month_calls: number;
+            /** @description What they cost, in pico-dollars. */
+            month_cost_pico_usd: string;
+            /** @description What part of that is an estimate, in pico-dollars. */
+            month_estimated_pico_usd: string;
+            /**
+             * Format: int64
+             * @description Those of them whose cost is unknown.
+             */
+            month_unknown_cost: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description When it was revoked.
+             */
+            revoked_at_ms?: number | null;
+            /**
+             * Format: int64
+             * @description When it got its present secret, if not at first.
+             */
+            rotated_at_ms?: number | null;
+            /** @description What it may do. */
+            scope: components["schemas"]["KeyScopeView"];
+            /** @description Whether it is good. */
+            state: components["schemas"]["KeyState"];
+        };
         /** @description A decoded layer. */
         LayerView: {
             /** @description Its fields. */
@@ -1263,6 +1438,18 @@ export interface components {
             strategy: string;
             /** @description Its targets, as they are listed. */
             targets: components["schemas"]["TargetView"][];
+        };
+        /** @description A key to make. */
+        NewKeyView: {
+            /**
+             * Format: int64
+             * @description From when on it is no longer good; `null`: it does not expire.
+             */
+            expires_at_ms?: number | null;
+            /** @description Its name, which no other key has or had. */
+            name: string;
+            /** @description What it may do; everything, where it is left out. */
+            scope?: components["schemas"]["KeyScopeView"];
         };
         /** @description An entry of `[[prices]]`, as text: dollars for a million tokens, or for one piece. */
         OwnPrice: {
@@ -1822,6 +2009,15 @@ export interface components {
             /** @description Every model with calls, also those that nothing changes for. */
             models: components["schemas"]["RepricedModelView"][];
         };
+        /** @description How to rotate a key. */
+        RotationView: {
+            /**
+             * Format: int64
+             * @description For how many milliseconds the former secret stays good; not at all where it is left out.
+             * @default 0
+             */
+            grace_ms: number;
+        };
         /** @description How a call came to the provider that answered it. */
         RoutingView: {
             /** @description What of the answer the client could not be told. */
@@ -2225,11 +2421,17 @@ export type GatewaySwitch = components['schemas']['GatewaySwitch'];
 export type HeaderChangeView = components['schemas']['HeaderChangeView'];
 export type HelperState = components['schemas']['HelperState'];
 export type HelperView = components['schemas']['HelperView'];
+export type KeyScopeView = components['schemas']['KeyScopeView'];
+export type KeySecretView = components['schemas']['KeySecretView'];
+export type KeyState = components['schemas']['KeyState'];
+export type KeysView = components['schemas']['KeysView'];
+export type KeyView = components['schemas']['KeyView'];
 export type LayerView = components['schemas']['LayerView'];
 export type LocalView = components['schemas']['LocalView'];
 export type LossView = components['schemas']['LossView'];
 export type MessageView = components['schemas']['MessageView'];
 export type ModelView = components['schemas']['ModelView'];
+export type NewKeyView = components['schemas']['NewKeyView'];
 export type OwnPrice = components['schemas']['OwnPrice'];
 export type PacketDetail = components['schemas']['PacketDetail'];
 export type PacketPage = components['schemas']['PacketPage'];
@@ -2255,6 +2457,7 @@ export type RefreshView = components['schemas']['RefreshView'];
 export type RepriceCalls = components['schemas']['RepriceCalls'];
 export type RepricedModelView = components['schemas']['RepricedModelView'];
 export type RepriceView = components['schemas']['RepriceView'];
+export type RotationView = components['schemas']['RotationView'];
 export type RoutingView = components['schemas']['RoutingView'];
 export type RuleActionView = components['schemas']['RuleActionView'];
 export type RuleChangeView = components['schemas']['RuleChangeView'];
@@ -2280,6 +2483,8 @@ export interface operations {
             query?: {
                 /** @description Only calls older than this one (its id): the `next` of the page before. */
                 before?: string;
+                /** @description Only calls with this local key, by its name. */
+                key?: string;
                 /** @description At most so many. */
                 limit?: number;
                 /** @description Only calls for this model, as asked for or as served. */
@@ -2577,6 +2782,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StatusView"];
+                };
+            };
+        };
+    };
+    list_keys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysView"];
+                };
+            };
+        };
+    };
+    create_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKeyView"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeySecretView"];
+                };
+            };
+        };
+    };
+    revoke_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+        };
+    };
+    rotate_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The key's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotationView"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeySecretView"];
                 };
             };
         };

@@ -72,6 +72,7 @@ export function aCall(at: number, over: Partial<CallView> = {}): CallView {
     started_at_ms: NOON_MS + at * 1000,
     state: "finished",
     caller: { pid: 4242, program: "claude", project: "tollgate", user: "ada" },
+    key: null,
     provider: "anthropic",
     simulated: false,
     format: "anthropic-messages",

@@ -53,6 +53,8 @@ pub struct CallsQuery {
     pub provider: Option<String>,
     /// Only calls for this model, as asked for or as served.
     pub model: Option<String>,
+    /// Only calls with this local key, by its name.
+    pub key: Option<String>,
     /// Only calls in this state.
     #[param(inline)]
     pub state: Option<CallState>,
@@ -129,6 +131,7 @@ fn is_wanted(call: &CallView, query: &CallsQuery) -> bool {
         && same(&query.program, caller.map(|it| &it.program))
         && same(&query.provider, call.provider.as_ref())
         && same(&query.model, call.model_asked.as_ref())
+        && same(&query.key, call.key.as_ref())
         && text
 }
 
@@ -155,6 +158,7 @@ fn ledger_query(
                 CallState::Cancelled => Some(Outcome::Cancelled),
             }),
             cost_unknown: query.unknown.as_deref().map(parse_unknown).transpose()?,
+            key: query.key.clone(),
             text: query.text.clone(),
             ..CallFilter::default()
         },
@@ -324,6 +328,7 @@ mod tests {
             id: CallId::new(at, [0; 10]),
             started_at_ms: at,
             caller: None,
+            key: None,
             provider: Some("openai".to_owned()),
             simulated: false,
             format: None,

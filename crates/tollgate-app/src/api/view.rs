@@ -76,6 +76,8 @@ pub struct CallView {
     pub state: CallState,
     /// Who asked; `null` when it could not be found.
     pub caller: Option<CallerView>,
+    /// The name of the local key that it was asked with; `null` without one.
+    pub key: Option<String>,
     /// The provider's id.
     pub provider: Option<String>,
     /// Whether the built-in simulator answered: nobody is billed.

@@ -209,6 +209,7 @@ mod tests {
             id: CallId::from_bytes([7; 16]),
             started_at_ms: NOVEMBER,
             caller: None,
+            key: None,
             provider: Some("p".to_owned()),
             simulated: false,
             format: None,

@@ -246,6 +246,9 @@ fn print_detail(detail: &CallDetail) -> Result<()> {
     } else {
         output::line("program   ? (it could not be found)")?;
     }
+    if let Some(key) = &call.key {
+        output::line(&format!("key       {key}"))?;
+    }
     let model = |it: &Option<String>| it.clone().unwrap_or_else(|| "-".to_owned());
     output::line(&format!(
         "model     {} asked, {} served",

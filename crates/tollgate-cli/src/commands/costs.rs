@@ -4,7 +4,10 @@ use anyhow::Result;
 use tollgate_app::api::view::{CostRowView, CostsView};
 
 use super::calls::prompt;
-use crate::{args::CostsArgs, output};
+use crate::{
+    args::{By, CostsArgs},
+    output,
+};
 
 /// What the table has room for; the rest is in CSV and JSON.
 const HEADER: [&str; 8] =
@@ -28,7 +31,11 @@ pub(super) async fn costs(args: CostsArgs) -> Result<()> {
     if costs.previous.total.calls > 0 {
         sums.push(cells("the time before", &costs.previous.total));
     }
-    let key = |it: &CostRowView| it.key.clone().unwrap_or_else(|| output::UNKNOWN.to_owned());
+    let none = match args.by {
+        By::Key => "no key",
+        By::Model | By::Provider | By::Program | By::Project | By::Day => output::UNKNOWN,
+    };
+    let key = |it: &CostRowView| it.key.clone().unwrap_or_else(|| none.to_owned());
     output::table(&header, costs.rows.iter().map(|it| cells(&key(it), it)).chain(sums))?;
     if costs.simulated {
         output::note("These calls went to the built-in simulator: nobody is billed.");

@@ -18,6 +18,7 @@ use crate::limits::REQUEST_BYTES_PER_TOKEN;
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Known<'a> {
     pub(crate) caller: Option<&'a Caller>,
+    pub(crate) key: Option<&'a str>,
     pub(crate) at: UnixMs,
     pub(crate) format: Option<Format>,
     pub(crate) operation: Option<Operation>,
@@ -78,6 +79,7 @@ fn of_request(facts: &mut Facts, uses: Uses, known: &Known<'_>) {
     facts.set_known(Variable::Provider, known.provider);
     facts.set_known(Variable::Method, known.method);
     facts.set_known(Variable::Path, known.path);
+    facts.set_known(Variable::Key, known.key);
     facts.set_known(Variable::Model, known.model);
     facts.set_known(Variable::Stream, known.stream);
     if let Some(body) = known.body {

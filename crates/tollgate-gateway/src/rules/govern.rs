@@ -108,6 +108,7 @@ impl Governed<'_> {
         let streams = route.and_then(|it| it.streaming_in_path);
         let known = Known {
             caller,
+            key: call.key().map(|it| it.name.as_str()),
             at: call.started_at_ms(),
             format: route.map(|it| it.format),
             operation: Some(operation),

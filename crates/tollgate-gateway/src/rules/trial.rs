@@ -104,6 +104,7 @@ impl Trial {
         let read = body.as_ref().and_then(|it| read_request(it).ok());
         let known = Known {
             caller: call.caller.as_ref(),
+            key: call.key.as_deref(),
             at: call.started_at_ms,
             format: call.format,
             operation: Some(call.operation),

@@ -150,6 +150,8 @@ variables! {
     Path = "path", Kind::Text, Request;
     /// The headers, by names in lower case; those that carry credentials are left out.
     Headers = "headers", Kind::Members, Request;
+    /// The name of the local key that is shown.
+    Key = "key", Kind::Text, Request;
     /// The model that is asked for.
     Model = "model", Kind::Text, Request;
     /// Whether an event stream is asked for.

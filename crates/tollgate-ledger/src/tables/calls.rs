@@ -351,6 +351,9 @@ impl Conditions {
         if let Some(model) = &filter.model {
             self.and("(d.model_asked = ? OR d.model_served = ?)", [text(model), text(model)]);
         }
+        if let Some(key) = &filter.key {
+            self.and("d.key = ?", [text(key)]);
+        }
         self.selects_few = !self.parts.is_empty();
         match filter.simulated {
             Simulated::Include => {}
@@ -435,6 +438,7 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
         id: CallId::from_bytes(id),
         started_at_ms: UnixMs(columns.take()?),
         caller: None,
+        key: None,
         provider: None,
         simulated: false,
         format: None,
@@ -476,6 +480,7 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
     call.usage.file_searches = columns.take()?;
     call.usage_counted = columns.take()?;
     let dimension = dimensions::read(columns)?;
+    call.key = dimension.key;
     call.provider = dimension.provider;
     call.simulated = dimension.simulated;
     call.format = dimension.format;

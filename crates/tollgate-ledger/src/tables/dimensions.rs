@@ -18,7 +18,7 @@ pub(crate) struct Dimension {
     pub(crate) model_served: Option<String>,
     pub(crate) format: Option<Format>,
     pub(crate) simulated: bool,
-    /// The local key; nobody has one yet.
+    /// The local key's name.
     pub(crate) key: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl Dimension {
             model_served: call.model_served.clone(),
             format: call.format,
             simulated: call.simulated,
-            key: None,
+            key: call.key.clone(),
         }
     }
 

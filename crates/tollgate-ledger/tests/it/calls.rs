@@ -181,6 +181,7 @@ fn every_filter_selects_what_it_says() {
     let ledger = open(dir.path());
     let claude = Call {
         caller: Some(caller("claude", 7)),
+        key: None,
         provider: Some("anthropic".to_owned()),
         format: Some(Format::AnthropicMessages),
         model_asked: Some("claude-sonnet-4-5".to_owned()),
@@ -206,6 +207,8 @@ fn every_filter_selects_what_it_says() {
     check(CallFilter { provider: text("openai"), ..none() }, &[2]);
     check(CallFilter { model: text("gpt-5-mini-2025-08-07"), ..none() }, &[2]);
     check(CallFilter { model: text("claude-sonnet-4-5"), ..none() }, &[1]);
+    check(CallFilter { key: text("nightly"), ..none() }, &[2]);
+    check(CallFilter { key: text("night"), ..none() }, &[]);
     check(CallFilter { outcome: Some(Outcome::Failed), ..none() }, &[0]);
     check(CallFilter { simulated: Simulated::Only, ..none() }, &[2]);
     check(CallFilter { simulated: Simulated::Exclude, ..none() }, &[1, 0]);

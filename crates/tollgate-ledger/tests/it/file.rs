@@ -70,7 +70,8 @@ fn other_files_are_refused_and_left_as_they_are() {
 fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     let usage =
         Usage { input_image: None, output_image: None, file_searches: None, ..full(1).usage };
-    let before_counting = Call { usage_counted: false, ..full(1) };
+    // Nobody had a key.
+    let before_counting = Call { usage_counted: false, key: None, ..full(1) };
     let before_pictures = Call { usage, ..before_counting.clone() };
     let before_tiers = Call { service_tier: None, ..before_pictures.clone() };
     upgrades(1, include_str!("../../fixtures/v1.sql"), &before_tiers);
@@ -102,6 +103,8 @@ fn upgrades(version: u32, dump: &str, call: &Call) {
     let totals = ledger.reader().totals(&SumQuery::default()).unwrap();
     assert_eq!((totals.calls, totals.cost), (2, full(1).cost.unwrap()));
     assert_eq!((totals.counted_calls, totals.estimated), (0, PicoUsd::ZERO));
+    let by_key = ledger.reader().costs(CostKey::Key, &SumQuery::default()).unwrap();
+    assert_eq!(by_key, [CostRow { key: None, sums: totals }]);
     let pieces = (totals.tokens.input_image, totals.tokens.file_searches);
     let usage = &call.usage;
     assert_eq!(pieces, (usage.input_image.unwrap_or(0), usage.file_searches.unwrap_or(0)));

@@ -40,6 +40,7 @@ pub(crate) fn bare(number: u32) -> Call {
         id: id(at, number),
         started_at_ms: UnixMs(at),
         caller: None,
+        key: None,
         provider: None,
         simulated: false,
         format: None,
@@ -73,6 +74,7 @@ pub(crate) fn bare(number: u32) -> Call {
 pub(crate) fn full(number: u32) -> Call {
     Call {
         caller: Some(caller("ingest.py (python3)", 4_242)),
+        key: Some("nightly".to_owned()),
         provider: Some("openai".to_owned()),
         simulated: true,
         format: Some(Format::OpenaiChat),

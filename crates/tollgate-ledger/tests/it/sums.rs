@@ -64,6 +64,7 @@ fn spread() -> Vec<Call> {
                 usage_counted: any(5) == 0,
                 cost: known.then(|| PicoUsd(any(1_000_000).into())),
                 cost_unknown: (!known).then_some(REASONS[any(6) as usize]),
+                key: [None, Some("ci"), Some("nightly")][any(3) as usize].map(str::to_owned),
                 ..full(number)
             }
         })
@@ -180,7 +181,7 @@ fn costs_by_every_key_are_what_adding_up_the_calls_gives() {
     let calls = spread();
     let ledger = filled(dir.path(), &calls);
     let project = |it: &Call| Some(it.caller.as_ref()?.project.as_ref()?.root.clone());
-    let keys: [(CostKey, KeyOf<'_>); 5] = [
+    let keys: [(CostKey, KeyOf<'_>); 6] = [
         (CostKey::Model, &|it| {
             let (asked, served) = (it.model_asked.as_ref(), it.model_served.as_ref());
             let other = asked.zip(served).filter(|(asked, served)| !served.starts_with(*asked));
@@ -189,6 +190,7 @@ fn costs_by_every_key_are_what_adding_up_the_calls_gives() {
         (CostKey::Provider, &|it| it.provider.clone()),
         (CostKey::Program, &|it| it.caller.as_ref().map(|it| it.program.clone())),
         (CostKey::Project, &project),
+        (CostKey::Key, &|it| it.key.clone()),
         (CostKey::Format, &|it| it.format.map(|it| it.to_string())),
     ];
     for query in queries() {

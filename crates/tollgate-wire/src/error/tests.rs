@@ -10,13 +10,15 @@ use crate::{
     text,
 };
 
-const CODES: [ErrorCode; 16] = [
+const CODES: [ErrorCode; 18] = [
     ErrorCode::MalformedBody,
     ErrorCode::BodyTooLarge,
     ErrorCode::UnknownPath,
     ErrorCode::UnknownProvider,
     ErrorCode::NoCredential,
     ErrorCode::Forbidden,
+    ErrorCode::KeyRefused,
+    ErrorCode::OutOfScope,
     ErrorCode::DeniedByRule,
     ErrorCode::ProviderUnreachable,
     ErrorCode::TlsFailure,

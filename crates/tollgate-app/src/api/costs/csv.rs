@@ -27,7 +27,7 @@ pub(super) fn text(by: By, costs: &CostsView) -> String {
     let mut text = format!("{},{HEADER}", name_of(by));
     if by == By::Day {
         end_line(&mut text);
-        costs.rows.iter().for_each(|row| add_line(&mut text, &cells(row)));
+        costs.rows.iter().for_each(|row| add_line(&mut text, &cells(by, row)));
         return text;
     }
     text.push_str(HEADER_BEFORE);
@@ -37,12 +37,12 @@ pub(super) fn text(by: By, costs: &CostsView) -> String {
     let rows = costs.previous.rows.iter().map(|it| (it.key.as_deref(), it));
     let mut before: BTreeMap<_, _> = rows.collect();
     for row in &costs.rows {
-        let mut cells = cells(row);
+        let mut cells = cells(by, row);
         cells.extend(cells_before(before.remove(&row.key.as_deref()), is_known));
         add_line(&mut text, &cells);
     }
     for row in before.into_values() {
-        let mut cells = cells(&nothing(row.key.clone()));
+        let mut cells = cells(by, &nothing(row.key.clone()));
         cells.extend(cells_before(Some(row), is_known));
         add_line(&mut text, &cells);
     }
@@ -75,10 +75,15 @@ const fn name_of(by: By) -> &'static str {
     }
 }
 
-fn cells(row: &CostRowView) -> Vec<String> {
+fn cells(by: By, row: &CostRowView) -> Vec<String> {
     let usage = &row.usage;
+    let none = match by {
+        // A call without one is known to have none; no key has a name with a blank in it.
+        By::Key => "no key",
+        By::Model | By::Provider | By::Program | By::Project | By::Day => UNKNOWN,
+    };
     let mut cells = vec![
-        row.key.clone().unwrap_or_else(|| UNKNOWN.to_owned()),
+        row.key.clone().unwrap_or_else(|| none.to_owned()),
         row.calls.to_string(),
         row.failed.to_string(),
     ];

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::output;
 
 /// The words that may stand before a colon; each is a parameter of the admin API.
-const KEYS: [&str; 6] = ["program", "project", "provider", "model", "state", "unknown"];
+const KEYS: [&str; 7] = ["program", "project", "provider", "model", "key", "state", "unknown"];
 const STATES: [&str; 4] = ["live", "finished", "failed", "cancelled"];
 
 /// The filter as parameters of `GET /calls`, each with its `&`. A value with blanks stands in double
