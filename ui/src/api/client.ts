@@ -1,6 +1,6 @@
 import createClient from "openapi-fetch";
 import type { Host } from "@/lib/host";
-import type { ErrorView, PacketDetail, paths, RuleTest } from "./schema";
+import type { ErrorView, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
 
 /** An answer that is an error; `message` is written for people. */
 export class ApiError extends Error {
@@ -56,6 +56,11 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     providers: () => answered(client.GET("/providers")),
     testProvider: (id: string, model: string | null) =>
       answered(client.POST("/providers/{id}/test", { params: { path: { id } }, body: { model } })),
+    keys: () => answered(client.GET("/keys")),
+    createKey: (body: NewKeyView) => answered(client.POST("/keys", { body })),
+    rotateKey: (name: string, grace_ms: number) =>
+      answered(client.POST("/keys/{name}/rotate", { params: { path: { name } }, body: { grace_ms } })),
+    revokeKey: (name: string) => answered(client.POST("/keys/{name}/revoke", { params: { path: { name } } })),
     models: () => answered(client.GET("/models")),
     rules: () => answered(client.GET("/rules")),
     rulesText: () => answered(client.GET("/rules/text")),

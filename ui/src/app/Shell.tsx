@@ -7,6 +7,7 @@ import { useStore } from "@/lib/store";
 import { CallsPage } from "@/pages/calls/Page";
 import { CostsPage } from "@/pages/costs/Page";
 import { DoctorPage } from "@/pages/doctor/Page";
+import { KeysPage } from "@/pages/keys/Page";
 import { PacketsPage } from "@/pages/packets/Page";
 import { ProgramsPage } from "@/pages/programs/Page";
 import { ProvidersPage } from "@/pages/providers/Page";
@@ -25,6 +26,7 @@ const COMPONENTS: Record<Page["id"], ComponentType> = {
   programs: ProgramsPage,
   routing: RoutingPage,
   providers: ProvidersPage,
+  keys: KeysPage,
   costs: CostsPage,
   doctor: DoctorPage,
   settings: SettingsPage,

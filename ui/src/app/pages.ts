@@ -1,6 +1,7 @@
 import {
   AppWindow,
   Coins,
+  KeyRound,
   type LucideIcon,
   Network,
   Plug,
@@ -12,7 +13,7 @@ import {
 
 /** A page of the navigation. */
 export interface Page {
-  id: "calls" | "packets" | "programs" | "routing" | "providers" | "costs" | "doctor" | "settings";
+  id: "calls" | "packets" | "programs" | "routing" | "providers" | "keys" | "costs" | "doctor" | "settings";
   name: string;
   /** Pressed after `g`. */
   key: string;
@@ -26,6 +27,7 @@ export const PAGES: readonly Page[] = [
   { id: "programs", name: "Programs", key: "r", icon: AppWindow },
   { id: "routing", name: "Routing", key: "t", icon: Waypoints },
   { id: "providers", name: "Providers", key: "v", icon: Plug },
+  { id: "keys", name: "Keys", key: "k", icon: KeyRound },
   { id: "costs", name: "Costs", key: "o", icon: Coins },
   { id: "doctor", name: "Doctor", key: "d", icon: Stethoscope },
   { id: "settings", name: "Settings", key: "s", icon: Settings },

@@ -6,6 +6,8 @@ export interface CallFilter {
   project?: string;
   provider?: string;
   model?: string;
+  /** The name of the local key. */
+  key?: string;
   state?: CallState;
   /** Why the cost is unknown. */
   unknown?: string;
@@ -13,7 +15,15 @@ export interface CallFilter {
 }
 
 /** The words that may stand before a colon. */
-export const CALL_FILTER_KEYS = ["program", "project", "provider", "model", "state", "unknown"] as const;
+export const CALL_FILTER_KEYS = [
+  "program",
+  "project",
+  "provider",
+  "model",
+  "key",
+  "state",
+  "unknown",
+] as const;
 type Key = (typeof CALL_FILTER_KEYS)[number];
 const STATES: readonly CallState[] = ["live", "finished", "failed", "cancelled"];
 

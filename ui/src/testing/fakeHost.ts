@@ -2,6 +2,7 @@ import type { CallPage, CallView, EventView, PacketPage, PacketView, RuleTest } 
 import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
 import { someCalls, somePackets } from "./crowd";
 import { aCallDetail, aPacketDetail, aProgram, aStatus, CHECKS, someCosts } from "./fixtures";
+import { aKey, KEYS } from "./keys";
 import { aRouting, aTrial, MODELS, PROVIDERS } from "./routed";
 import { PRICES, RULES, RULES_TEXT, testRules } from "./rules";
 
@@ -161,6 +162,17 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
     "GET /api/rules": RULES,
     "GET /api/rules/text": RULES_TEXT,
     "POST /api/rules/test": (_: URLSearchParams, test: RuleTest) => testRules(test),
+    "GET /api/keys": KEYS,
+    "POST /api/keys": (_: URLSearchParams, { name }: { name: string }) => ({
+      key: aKey(name),
+      secret: `tg-${"A".repeat(43)}`,
+    }),
+    "POST /api/keys/*/rotate": (query: URLSearchParams) => ({
+      key: aKey(query.get("path")?.split("/").at(-2) ?? ""),
+      secret: `tg-${"B".repeat(43)}`,
+    }),
+    "POST /api/keys/*/revoke": (query: URLSearchParams) =>
+      aKey(query.get("path")?.split("/").at(-2) ?? "", { state: "revoked" }),
     "GET /api/prices": PRICES,
     "GET /api/providers": PROVIDERS,
     "POST /api/providers/*/test": (query: URLSearchParams) =>
@@ -177,6 +189,7 @@ function matches(call: CallView, query: URLSearchParams): boolean {
       ["project", call.caller?.project],
       ["provider", call.provider],
       ["model", call.model_asked, call.model_served],
+      ["key", call.key],
       ["state", call.state],
     ].every(([key, ...values]) => {
       const wanted = query.get(key as string);

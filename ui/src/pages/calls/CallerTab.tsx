@@ -4,6 +4,7 @@ import type { CallDetail } from "@/api/schema";
 import { Badge } from "@/components/Badge";
 import { EmptyState } from "@/components/states";
 import { UNKNOWN } from "@/lib/format";
+import { href } from "@/lib/route";
 
 const FOUND: Record<string, string> = {
   helper: "The kernel named the process when it connected, through the helper's eBPF programs.",
@@ -51,6 +52,13 @@ export function CallerTab({ detail: { call, caller } }: { detail: CallDetail }) 
         {caller.project ?? <span className="text-faint">no git project</span>}
         {caller.project_root && <span className="ml-2 font-mono text-faint">{caller.project_root}</span>}
       </Row>
+      {call.key != null && (
+        <Row name="Local key">
+          <a className="text-accent hover:underline" href={href({ page: "keys", item: call.key })}>
+            {call.key}
+          </a>
+        </Row>
+      )}
       <Row name="User">
         {caller.user ?? UNKNOWN} <span className="font-mono text-faint">({caller.uid})</span>
       </Row>

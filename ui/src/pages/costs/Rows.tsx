@@ -13,12 +13,15 @@ export const BY = [
   { id: "provider", label: "Provider" },
   { id: "program", label: "Program" },
   { id: "project", label: "Project" },
+  { id: "key", label: "Key" },
   { id: "day", label: "Day" },
 ] as const;
 /** One of `BY`. */
 export type By = (typeof BY)[number]["id"];
 
 const COST_DECIMALS = 4;
+/** Of which a call may well have none. */
+const NONE: ReadonlySet<By> = new Set(["project", "key"]);
 
 /** A row for each model, provider, …; those that only the time before has come last. */
 export function Rows({ costs, by }: { costs: CostsView; by: By }) {
@@ -132,7 +135,7 @@ function Share({ part }: { part: number }) {
 
 function Key({ row, by }: { row: CostRowView; by: By }) {
   if (row.key == null)
-    return <span className="text-muted">{by === "project" ? "no project" : `unknown ${by}`}</span>;
+    return <span className="text-muted">{NONE.has(by) ? `no ${by}` : `unknown ${by}`}</span>;
   if (by === "day") return row.key;
   return (
     <a

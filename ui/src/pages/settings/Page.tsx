@@ -40,7 +40,7 @@ export function SettingsPage() {
             <Segments label="Theme" options={THEMES} value={theme} onChange={setTheme} />
           </div>
         </Part>
-        <Part title="Keys">
+        <Part title="Keyboard">
           <dl className="grid grid-cols-[8rem_1fr] gap-y-1.5 text-sm">
             {SHORTCUTS.map(({ keys, what }) => (
               <div key={keys} className="contents">
