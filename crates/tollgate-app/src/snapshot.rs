@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use http::uri::Authority;
 use tollgate_core::{
-    Format, LocalKey,
+    Format, LocalKey, Secret,
     price::PriceBook,
     provider::{Catalogue, Endpoint},
 };
@@ -64,6 +64,9 @@ pub(crate) fn make(
             for setup in providers.iter_mut().filter(|it| it.provider.id == id) {
                 setup.provider.endpoints = simulated_endpoints(addr, formats);
                 setup.simulated = true;
+                // It takes any key: so a call with a local key, or with none, is answered too, and a
+                // client's own stays here.
+                setup.credential = Some(Secret::new("simulated".to_owned()));
             }
         }
         // Nothing may leave the machine while the demo runs.

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 use tollgate_app::api::view::{CallState, EventView};
-use tollgate_tests::{Home, PATIENCE};
+use tollgate_tests::{Home, PATIENCE, send};
+
+use super::using::{CHAT, chat};
 
 /// How many programs have called before the test has seen enough.
 const PROGRAMS: usize = 3;
@@ -49,4 +51,23 @@ async fn programs_call_the_simulator_and_end_with_the_demo() {
         }
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("the demo's programs to end");
+}
+
+#[tokio::test]
+async fn a_local_key_is_tried_out_in_the_demonstration() {
+    let product = Home::new().demo().await;
+    let key = product.run(&["keys", "create", "ci", "--models", "gpt-5-mini"]).await;
+    let key = key.expect().trim_end().to_owned();
+    let ask = async |model: &str| {
+        let mut request = chat(CHAT, "")
+            .map(|it| String::from_utf8(it.to_vec()).unwrap().replace("gpt-5-mini", model).into());
+        let shown = format!("Bearer {key}").parse().unwrap();
+        request.headers_mut().insert("authorization", shown);
+        send(product.listen, request).await.status()
+    };
+    assert_eq!(ask("gpt-5-mini").await, 200);
+    assert_eq!(ask("gpt-5").await, 403);
+    product.run(&["keys", "revoke", "ci"]).await.expect();
+    assert_eq!(ask("gpt-5-mini").await, 401);
+    product.stop().await;
 }
