@@ -40,6 +40,10 @@ pub struct Quirks {
     /// Gemini: earlier calls must carry their seals.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seals_required: Option<bool>,
+    /// Gemini: a count of tokens is asked for with the prompt's own fields, and not with the whole
+    /// request as a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flat_count: Option<bool>,
     /// A request that asks for reasoning is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_reasoning: Option<bool>,
@@ -65,6 +69,7 @@ impl Quirks {
         no_thinking_off: None,
         no_forced_tool: None,
         seals_required: None,
+        flat_count: None,
         no_reasoning: None,
         no_sampling: None,
         max_tokens_limit: None,
@@ -83,6 +88,7 @@ impl Quirks {
             no_thinking_off: self.no_thinking_off.or(other.no_thinking_off),
             no_forced_tool: self.no_forced_tool.or(other.no_forced_tool),
             seals_required: self.seals_required.or(other.seals_required),
+            flat_count: self.flat_count.or(other.flat_count),
             no_reasoning: self.no_reasoning.or(other.no_reasoning),
             no_sampling: self.no_sampling.or(other.no_sampling),
             max_tokens_limit: self.max_tokens_limit.or(other.max_tokens_limit),

@@ -7,7 +7,8 @@ use tollgate_core::{Format, Operation, call::ErrorCode, routing::Loss};
 use tollgate_wire::{
     Route, ask_include_usage, rename_model, text,
     translate::{
-        AnswerPlan, RequestConfig, rename_in_path, translate_request, without_foreign_seals,
+        AnswerPlan, RequestConfig, rename_in_path, translate_count, translate_request,
+        without_foreign_seals,
     },
 };
 
@@ -113,7 +114,13 @@ pub(crate) fn at_target(
         Some(Ok(standalone)) => standalone,
         Some(Err(refusal)) => return Err(refusal.clone()),
     };
-    let translated = translate_request(&config, plain).map_err(|refused| {
+    let translate = match route.operation {
+        Operation::CountTokens => translate_count,
+        Operation::Generate | Operation::Embed | Operation::ListModels | Operation::Other => {
+            translate_request
+        }
+    };
+    let translated = translate(&config, plain).map_err(|refused| {
         let message = text::not_translatable(&target.provider, &refused.to_string());
         Refusal::new(ErrorCode::NotTranslatable, message)
     })?;

@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Answers the call: by a provider, but for lists of models, which the user's own stand in, and for
-/// counts of tokens that no provider of the model makes in the client's format.
+/// counts of tokens that no provider of the model can be asked for.
 pub(crate) async fn attempt(
     gateway: &Gateway,
     call: &mut OpenCall,

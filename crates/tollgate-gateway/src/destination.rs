@@ -222,6 +222,12 @@ impl Destination {
         TRANSLATED_TO.into_iter().find(fits)
     }
 
+    /// Whether it can be asked how many tokens a prompt of this format has for a model.
+    pub(crate) fn counts(&self, format: Format, model: &str) -> bool {
+        let translated = || self.translated_to(format, Operation::CountTokens, model);
+        self.speaks(format, model) || translated().is_some()
+    }
+
     /// The way for a request that keeps its own path, or a `renamed` one, whose format's own prefix
     /// is replaced by the base URL's. OpenAI's paths share one base, so that an endpoint of another
     /// OpenAI format serves too.

@@ -1,5 +1,5 @@
-//! Counts of tokens that a client asks for in a format which the model's provider does not speak:
-//! made here, where the model's own tokenizer is public.
+//! Counts of tokens that a client asks for of a model whose provider cannot be asked for them: made
+//! here, where the model's own tokenizer is public.
 
 use bytes::Bytes;
 use tollgate_core::routing::{Attempt, AttemptResult};
@@ -29,8 +29,8 @@ pub(crate) async fn counted(
     let Some(model) = name.and_then(|it| routes.model(asked, it)) else { return Ok(None) };
     let mut reachable =
         model.targets.iter().filter_map(|it| Some((it, it.destination.as_ref().ok()?)));
-    // One that speaks the format counts better.
-    if reachable.clone().any(|(target, it)| it.speaks(route.format, &target.model)) {
+    // A provider counts better than it is done here.
+    if reachable.clone().any(|(target, it)| it.counts(route.format, &target.model)) {
         return Ok(None);
     }
     let Some((target, _)) = reachable.next() else { return Ok(None) };

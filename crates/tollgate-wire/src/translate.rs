@@ -58,7 +58,8 @@
 //! first, where the bodies of the earlier call were kept.
 //!
 //! Calls that make vectors are carried the same way, between formats that have such calls: whether
-//! one is meant follows from the two formats, since only Gemini has both.
+//! one is meant follows from the two formats, since only Gemini has both. A count of a prompt's tokens is
+//! asked for with [`translate_count`].
 //!
 //! Sealed thinking comes back to the provider that made it through any client. A request that goes
 //! untranslated to a provider of the client's own format is to pass [`without_foreign_seals`].
@@ -67,10 +68,12 @@ mod answers;
 mod anthropic;
 mod bedrock;
 mod choices;
+mod count;
 mod embedding;
 mod failure;
 mod fields;
 mod gemini;
+mod held;
 mod media;
 mod openai_chat;
 mod openai_responses;
@@ -83,11 +86,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tollgate_core::{Format, Operation};
 
-use self::{answers::GenerateConfig, embedding::EmbedPlan};
+use self::{answers::GenerateConfig, count::CountPlan, embedding::EmbedPlan};
 pub use self::{
     answers::{
         ANSWER_BYTES_MAX, AnswerConfig, AnswerTranslator, Finished, Head, VECTORS_BYTES_MAX,
     },
+    count::translate_count,
     openai_responses::continuing::{continue_response, previous_response_id},
     seals::without_foreign_seals,
 };
@@ -142,6 +146,9 @@ pub struct Capabilities {
     pub no_forced_tool: bool,
     /// Gemini: the model refuses earlier calls without a seal, as Gemini 3 does.
     pub seals_required: bool,
+    /// Gemini: a count is asked for with the prompt's own fields, and not with the whole request as a
+    /// member, as on Vertex AI.
+    pub flat_count: bool,
     /// The model does not reason, and its provider refuses to be asked for it.
     pub no_reasoning: bool,
     /// The provider refuses temperature, `top_p`, `top_k` and penalties, as OpenAI does for models
@@ -177,6 +184,7 @@ pub struct AnswerPlan(Plan);
 enum Plan {
     Generate(GeneratePlan),
     Embed(EmbedPlan),
+    Count(CountPlan),
 }
 
 /// What a model's answer is translated by.
@@ -299,19 +307,16 @@ pub const fn is_translated(from: Format, to: Format, operation: Operation) -> bo
             | Format::Gemini,
         )
         | (Operation::Embed, Format::OpenaiEmbeddings | Format::Gemini) => true,
-        (
-            Operation::Generate
-            | Operation::Embed
-            | Operation::CountTokens
-            | Operation::ListModels
-            | Operation::Other,
-            _,
-        ) => false,
+        (Operation::CountTokens, _) => count::is_client(from),
+        (Operation::Generate | Operation::Embed | Operation::ListModels | Operation::Other, _) => {
+            false
+        }
     };
     let is_provider = match operation {
         Operation::Generate => !makes_vectors(to),
         Operation::Embed => makes_vectors(to) || matches!(to, Format::Gemini),
-        Operation::CountTokens | Operation::ListModels | Operation::Other => false,
+        Operation::CountTokens => count::is_provider(to),
+        Operation::ListModels | Operation::Other => false,
     };
     is_client && is_provider && from as u8 != to as u8
 }

@@ -48,7 +48,7 @@ async fn serve() -> (String, CallLog) {
                         let key = format!("Bearer {}", key.to_str().unwrap());
                         head.headers.insert("authorization", key.parse().unwrap());
                     }
-                    if head.uri.path() == "/v1/messages" {
+                    if head.uri.path().starts_with("/v1/messages") {
                         head.headers.insert("x-api-key", "any".parse().unwrap());
                     }
                     let request = Request::from_parts(head, Body::from(body.to_string()));
@@ -183,9 +183,25 @@ async fn claude_on_vertex_serves_clients_of_any_format_and_its_own() {
     assert_eq!(calls[2].model_asked.as_deref(), Some("claude-sonnet-4-5"));
     assert!(calls[2].streaming);
 
+    // A count is asked for by a name of its own, with the model in the body.
+    let prompt = r#"{"contents":[{"role":"user","parts":[{"text":"Hello there"}]}]}"#;
+    let path = "/v1beta/models/google-vertex%2Fclaude-sonnet-4-5:countTokens";
+    let got = ask_for(&door, path, prompt, "").await;
+    assert!(got.json()["totalTokens"].as_u64().is_some_and(|it| it > 0), "{}", got.text());
+    assert_eq!(sent_to(&log), format!("{base}/count-tokens:rawPredict"));
+
     // Another model of the same provider is Gemini's.
     let other = ask_for(&door, "/v1/messages", MESSAGES, "google-vertex/gemini-2.5-flash").await;
     let received = log.calls().pop().unwrap();
     assert!(!received.headers.contains_key(SENT_TO), "{}", other.text());
     assert!(received.path().ends_with("/endpoints/openapi/chat/completions"), "{}", received.uri);
+    let count = MESSAGES.replace(r#""max_tokens":64,"stream":true,"#, "");
+    let model = "google-vertex/gemini-2.5-flash";
+    let got = ask_for(&door, "/v1/messages/count_tokens", &count, model).await;
+    assert!(got.json()["input_tokens"].as_u64().is_some_and(|it| it > 0), "{}", got.text());
+    let received = log.calls().pop().unwrap();
+    assert!(received.path().ends_with("/publishers/google/models/gemini-2.5-flash:countTokens"));
+    let sent: Value = serde_json::from_slice(&received.request).unwrap();
+    assert!(sent.get("contents").is_some_and(Value::is_array), "{sent}");
+    assert!(sent.get("generateContentRequest").is_none(), "{sent}");
 }

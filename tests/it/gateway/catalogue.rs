@@ -142,10 +142,11 @@ pub(super) fn as_the_inventor(head: &mut Parts, body: &mut Value) -> Result<(), 
         let (model, verb) = call.split_once(':').unwrap();
         let streams = body.get("stream") == Some(&json!(true));
         let expected = if streams { "streamRawPredict" } else { "rawPredict" };
+        let counts = model == "count-tokens";
         let fields = body.as_object_mut().unwrap();
         let version = fields.remove("anthropic_version");
         if version != Some(json!("vertex-2023-10-16"))
-            || fields.contains_key("model")
+            || fields.contains_key("model") != counts
             || verb != expected
             || !query.is_empty()
         {
@@ -153,7 +154,12 @@ pub(super) fn as_the_inventor(head: &mut Parts, body: &mut Value) -> Result<(), 
         }
         let name = HeaderName::from_static("anthropic-version");
         head.headers.insert(name, HeaderValue::from_static("2023-06-01"));
-        (model.to_owned(), "/v1/messages".to_owned())
+        if counts {
+            let model = fields["model"].as_str().unwrap().to_owned();
+            (model, "/v1/messages/count_tokens".to_owned())
+        } else {
+            (model.to_owned(), "/v1/messages".to_owned())
+        }
     } else {
         return Ok(());
     };

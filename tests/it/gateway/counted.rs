@@ -237,7 +237,8 @@ async fn count_of(target: (&str, &str), path: &str, body: &str) -> (Whole, Arc<C
     let providers = vec![
         keyed("openai", &origin, "sk-openai"),
         keyed("anthropic", &origin, "sk-anthropic"),
-        keyed("groq", &origin, "sk-groq"),
+        keyed("google", &origin, "sk-google"),
+        keyed("mistral", &origin, "sk-mistral"),
     ];
     let snapshot =
         tollgate_gateway::Snapshot { models: vec![model(&[target])], ..priced(providers) };
@@ -260,7 +261,7 @@ async fn a_client_that_asks_how_long_its_prompt_is_gets_an_estimate() {
         ("openai", "/v1beta/models/fast:countTokens", gemini, json!({"totalTokens": PROMPT})),
         ("openai", "/v1beta/models/fast:countTokens", &inside, json!({"totalTokens": PROMPT})),
         (
-            "groq",
+            "mistral",
             "/v1/responses/input_tokens",
             responses,
             json!({"object": "response.input_tokens", "input_tokens": PROMPT}),
@@ -268,8 +269,7 @@ async fn a_client_that_asks_how_long_its_prompt_is_gets_an_estimate() {
     ] {
         // A model that thinks has a prompt that can be counted all the same.
         for name in ["gpt-4.1-mini", "gpt-5-mini"] {
-            let target = if target == "groq" { ("anthropic", name) } else { (target, name) };
-            let (got, call, asked) = count_of(target, path, body).await;
+            let (got, call, asked) = count_of((target, name), path, body).await;
             assert_eq!(got.status, 200, "{path} {}", got.text());
             assert_eq!(got.json(), expected, "{path}");
             assert_eq!(got.headers["x-tollgate-tokens"], "estimated", "{path}");
@@ -277,6 +277,44 @@ async fn a_client_that_asks_how_long_its_prompt_is_gets_an_estimate() {
             assert_eq!((call.outcome, call.cost_unknown), (Outcome::Finished, None));
             assert_eq!((call.provider.as_deref(), call.usage), (None, Usage::default()));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_provider_of_another_format_that_can_count_is_asked() {
+    let gemini = r#"{"systemInstruction":{"parts":[{"text":"Be short."}]},"contents":[{"role":"user","parts":[{"text":"tiktoken is great!"}]}],"generationConfig":{"maxOutputTokens":9}}"#;
+    let responses = r#"{"model":"fast","instructions":"Be short.","input":"tiktoken is great!"}"#;
+    let claude = ("anthropic", "claude-sonnet-4-5");
+    let flash = ("google", "gemini-2.5-flash");
+    let messages = "/v1/messages/count_tokens";
+    let (input, total) = ("/input_tokens", "/totalTokens");
+    for (target, path, body, native, member) in [
+        (flash, messages, MESSAGES, total, input),
+        (claude, "/v1beta/models/fast:countTokens", gemini, input, total),
+        (claude, "/v1/responses/input_tokens", responses, input, input),
+        (flash, "/v1/responses/input_tokens", responses, total, input),
+    ] {
+        let simulator = simulator().await;
+        let origin = simulator.base_url();
+        let providers = vec![keyed("anthropic", &origin, "sk-a"), keyed("google", &origin, "sk-g")];
+        let snapshot =
+            tollgate_gateway::Snapshot { models: vec![model(&[target])], ..priced(providers) };
+        let door = Door::open(snapshot).await;
+        let got = ask(door.addr, post(path, body)).await;
+        assert_eq!(got.status, 200, "{path} {target:?}: {}", got.text());
+        assert!(!got.headers.contains_key("x-tollgate-tokens"), "it is no estimate");
+        let asked = simulator.calls().remove(0);
+        let theirs: Value = serde_json::from_slice(&asked.response).unwrap();
+        let tokens = theirs.pointer(native).and_then(Value::as_u64).unwrap();
+        assert!(tokens > 5, "{theirs}");
+        assert_eq!(got.json().pointer(member), Some(&json!(tokens)), "{path}: {}", got.text());
+        let sent = String::from_utf8(asked.request.to_vec()).unwrap();
+        assert!(sent.contains("tiktoken is great!") && !sent.contains("max_tokens"), "{sent}");
+        let call = door.seen.calls(1).await.remove(0);
+        let routing = door.seen.ledger()[0].routing.clone().unwrap();
+        assert!(routing.attempts[0].translated_to.is_some(), "{routing:?}");
+        assert_eq!(call.usage, Usage::default(), "nobody is billed for a count");
+        assert_eq!((call.provider.as_deref(), call.cost_unknown), (Some(target.0), None));
     }
 }
 

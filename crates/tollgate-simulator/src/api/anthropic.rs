@@ -120,13 +120,31 @@ pub(crate) fn answer(world: &World, asked: &Asked) -> Result<Reply, ApiError> {
     Ok(reply)
 }
 
+/// What a request for a count may say, besides beta features.
+const COUNTED: [&str; 8] = [
+    "model",
+    "messages",
+    "system",
+    "tools",
+    "tool_choice",
+    "thinking",
+    "output_config",
+    "cache_control",
+];
+
 /// Answers how many tokens a prompt has: all of them, cached or not.
 ///
 /// # Errors
-/// As for a message.
+/// As for a message, and what says nothing of the prompt.
 pub(crate) fn count(asked: &Asked) -> Result<Reply, ApiError> {
     let model = models::find(asked, models::writes)?;
-    let request = Request::read(asked.body()?)?;
+    let body = asked.body()?;
+    let mut members = body.as_object().into_iter().flat_map(|it| it.keys());
+    if let Some(name) = members.find(|it| !COUNTED.contains(&it.as_str())) {
+        let message = format!("{name}: Extra inputs are not permitted");
+        return Err(ApiError::bad_request(&message));
+    }
+    let request = Request::read(body)?;
     let body = json!({"input_tokens": request.ask.prompt_tokens});
     let body = ReplyBody::Whole(WholeBody::text(body.to_string()));
     Ok(Reply { model_served: Some(model.served.to_owned()), ..asked.reply(body) })

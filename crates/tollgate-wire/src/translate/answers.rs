@@ -11,7 +11,7 @@ use bytes::Bytes;
 use self::generated::Generated;
 #[cfg(test)]
 pub(super) use self::outgoing::Writing;
-use super::{AnswerPlan, GeneratePlan, Plan, embedding::Embedded};
+use super::{AnswerPlan, GeneratePlan, Plan, count::Counted, embedding::Embedded};
 use crate::{
     loss::Loss,
     tap::{End, TAP_BODY_BYTES_MAX},
@@ -81,6 +81,7 @@ pub struct AnswerTranslator(Task);
 enum Task {
     Generate(Box<Generated>),
     Embed(Box<Embedded>),
+    Count(Box<Counted>),
 }
 
 impl AnswerTranslator {
@@ -101,6 +102,7 @@ impl AnswerTranslator {
             Plan::Embed(plan) => {
                 Task::Embed(Box::new(Embedded::new(plan.clone(), status, retry_after_s)))
             }
+            Plan::Count(plan) => Task::Count(Box::new(Counted::new(*plan, status, retry_after_s))),
         })
     }
 
@@ -110,7 +112,7 @@ impl AnswerTranslator {
     pub const fn head(&self) -> Option<Head> {
         match &self.0 {
             Task::Generate(answer) => answer.head(),
-            Task::Embed(_) => None,
+            Task::Embed(_) | Task::Count(_) => None,
         }
     }
 
@@ -120,7 +122,11 @@ impl AnswerTranslator {
         match &mut self.0 {
             Task::Generate(answer) => answer.push(piece),
             Task::Embed(answer) => {
-                answer.push(piece);
+                answer.held.push(piece);
+                Bytes::new()
+            }
+            Task::Count(answer) => {
+                answer.held.push(piece);
                 Bytes::new()
             }
         }
@@ -133,6 +139,7 @@ impl AnswerTranslator {
         match self.0 {
             Task::Generate(answer) => answer.finish(end),
             Task::Embed(answer) => answer.finish(end),
+            Task::Count(answer) => answer.finish(end),
         }
     }
 }

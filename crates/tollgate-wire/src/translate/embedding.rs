@@ -14,8 +14,9 @@ use tollgate_core::{Format, Usage};
 
 use super::{
     AnswerPlan, Plan, RequestConfig, TranslatedRequest,
-    answers::{Finished, Head, VECTORS_BYTES_MAX},
-    failure, json_into,
+    answers::{Finished, VECTORS_BYTES_MAX},
+    failure,
+    held::Held,
 };
 use crate::{
     ir::{Failure, Given},
@@ -183,90 +184,47 @@ enum Vector<'a> {
     Base64(String),
 }
 
-/// An answer on its way: always whole.
+/// An answer on its way.
 pub(super) struct Embedded {
     plan: EmbedPlan,
-    /// `None` once it is too long.
-    body: Option<Vec<u8>>,
-    status: u16,
-    retry_after_s: Option<u64>,
+    pub(super) held: Held,
 }
 
 impl Embedded {
     pub(super) const fn new(plan: EmbedPlan, status: u16, retry_after_s: Option<u64>) -> Self {
-        Self { plan, body: Some(Vec::new()), status, retry_after_s }
+        Self { plan, held: Held::new(VECTORS_BYTES_MAX, status, retry_after_s) }
     }
 
-    pub(super) fn push(&mut self, piece: &[u8]) {
-        if let Some(held) = &mut self.body {
-            if held.len().saturating_add(piece.len()) > VECTORS_BYTES_MAX {
-                self.body = None;
-            } else {
-                held.extend_from_slice(piece);
-            }
-        }
+    pub(super) fn finish(self, end: End) -> Finished {
+        let Self { plan, held } = self;
+        held.finish(end, plan.client.format(), |body| plan.translated(body))
     }
+}
 
-    pub(super) fn finish(mut self, end: End) -> Finished {
-        let body = self.body.take();
-        let told = match &body {
-            Some(body) if self.status >= 400 => {
-                Err(failure::of_body(self.status, body, self.retry_after_s))
-            }
-            None => Err(failure::broken("the provider's answer is too long")),
-            Some(_) if end == End::Broken => Err(failure::cut_off()),
-            Some(body) => self.translated(body),
-        };
-        match told {
-            Ok(bytes) => self.finished(bytes, 200),
-            Err(failure) => {
-                let status = match self.status {
-                    400.. => self.status,
-                    _ => failure::status_of(failure.kind),
-                };
-                let format = self.plan.client.format();
-                let status = failure::status_for(format, status);
-                let mut out = Vec::new();
-                json_into(&failure::body_of(format, &failure, status), &mut out);
-                self.retry_after_s = self.retry_after_s.or(failure.retry_after_s);
-                self.finished(out, status)
-            }
-        }
-    }
-
+impl EmbedPlan {
     fn translated(&self, body: &[u8]) -> Result<Vec<u8>, Failure> {
-        let Vectors { model, vectors, usage } = match self.plan.provider {
+        let Vectors { model, vectors, usage } = match self.provider {
             Provider::Openai => openai::answer(body),
             Provider::Gemini => gemini::answer(body),
             Provider::Cohere => cohere::answer(body),
             Provider::Ollama => ollama::answer(body),
         }?;
-        if vectors.len() != self.plan.texts {
-            let (found, wanted) = (vectors.len(), self.plan.texts);
+        if vectors.len() != self.texts {
+            let (found, wanted) = (vectors.len(), self.texts);
             let why = format!("the provider's answer holds {found} vectors for {wanted} texts");
             return Err(failure::broken(&why));
         }
-        let vectors = vectors.into_iter().map(|it| Told::of(it, self.plan.encoding));
+        let vectors = vectors.into_iter().map(|it| Told::of(it, self.encoding));
         let vectors: Vec<Told<'_>> = vectors.collect::<Result<_, _>>()?;
         let mut out = Vec::new();
-        match self.plan.client {
+        match self.client {
             Client::Openai => {
-                let model = model.as_deref().unwrap_or(&self.plan.model);
+                let model = model.as_deref().unwrap_or(&self.model);
                 openai::write_answer(&vectors, model, &usage, &mut out);
             }
-            Client::Gemini => gemini::write_answer(&vectors, self.plan.single, &usage, &mut out),
+            Client::Gemini => gemini::write_answer(&vectors, self.single, &usage, &mut out),
         }
         Ok(out)
-    }
-
-    fn finished(self, bytes: Vec<u8>, status: u16) -> Finished {
-        Finished {
-            bytes: bytes.into(),
-            head: Head { status, content_type: "application/json" },
-            failed: status >= 400,
-            retry_after_s: self.retry_after_s,
-            losses: Vec::new(),
-        }
     }
 }
 
