@@ -82,6 +82,14 @@ DECIDED = {
     ("azure", "text-embedding-ada-002"): "genai-prices: Azure lists a tenth more than OpenAI",
     ("azure", "ada"): "genai-prices: the name of text-embedding-ada-002 there",
 }
+
+# At Vertex AI's endpoints in a region newer models cost more than at its global one, where they have
+# their makers' prices. Only litellm says which do.
+REGIONAL = "google-vertex"
+REGIONAL_LISTS = ("vertex_ai", "vertex_ai-language-models", "vertex_ai-anthropic_models")
+PREMIUM = "regional_endpoint_uplift_multiplier"
+FEES = ("request", "web_search", "file_search")
+
 LITELLM_MODES = {"chat", "responses", "completion", "embedding"}
 ABOVE = re.compile(r"^(.*)_above_(\d+)k_tokens$")
 DATED = re.compile(r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})$")
@@ -319,6 +327,28 @@ def agree(row, rates):
     )
 
 
+def sums_up(row, new):
+    """The same of a price's tiers too, where they begin included."""
+    known, other = dict(row["tiers"]), dict(new["tiers"])
+    return agree(row["rates"], new["rates"]) and known.keys() == other.keys() and all(
+        agree({**row["rates"], **known[start]}, {**new["rates"], **other[start]}) for start in known
+    )
+
+
+def raised(rates, factor):
+    """Token rates times a factor; fees by the piece stay."""
+    return {
+        kind: rate if kind in FEES else exact(rate * factor, PICO) for kind, rate in rates.items()
+    }
+
+
+def regional(row, factor):
+    """A row as it is in a region. What a service tier costs there is told by nobody."""
+    row = {key: value for key, value in row.items() if key not in ("services", "merged")}
+    tiers = [[start, raised(rates, factor)] for start, rates in row["tiers"]]
+    return {**row, "rates": raised(row["rates"], factor), "tiers": tiers}
+
+
 def audio_as_text(rates):
     if "input" in rates:
         rates["input_audio"] = rates["input"]
@@ -479,6 +509,41 @@ class Book:
         if more or "services" in row:
             row["source"] = "genai-prices+litellm"
 
+    def take_regional(self, entries):
+        """Prices in one region, of the models whose global price is known and that litellm lists
+        for Vertex AI at the same one."""
+        lists = {}
+        for key, entry in entries.items():
+            if entry.get("litellm_provider") in REGIONAL_LISTS and entry.get("mode") == "chat":
+                ref = key.removeprefix("vertex_ai/").lower()
+                # The name with a prefix is the one that litellm itself looks for first.
+                if "/" not in ref and (ref != key.lower() or ref not in lists):
+                    lists[ref] = entry
+        for ref, entry in sorted(lists.items()):
+            maker = next((it for it in ("google", "anthropic") if self.resolve(it, ref)), None)
+            if maker is None:
+                self.count["Vertex AI's regions: no global price; left out"] += 1
+                continue
+            model = self.resolve(maker, ref)
+            try:
+                rates, tiers, _ = litellm_price(entry)
+                rows = self.models[maker, model]
+                new = {"rates": rates, "tiers": tiers}
+                if not any(sums_up(row, new) for row in held(rows, self.today)):
+                    raise Refused("the sources disagree")
+                factor = Decimal(entry.get(PREMIUM, 1))
+                rows = [regional(row, factor) for row in rows]
+            except Refused as why:
+                self.count[f"Vertex AI's regions: {why}; left out"] += 1
+                continue
+            known = self.models.get((REGIONAL, model))
+            if known is None:
+                self.add(REGIONAL, model, "genai-prices+litellm", rows)
+            elif [it["rates"] for it in known] != [it["rates"] for it in rows]:
+                self.count["Vertex AI's regions: names of one model differ; left out"] += 1
+                continue
+            self.alias(REGIONAL, model, ref)
+
     def price_audio_as_text(self):
         for key in AUDIO_AS_TEXT:
             for row in self.models.get(key, ()):
@@ -621,6 +686,7 @@ def main():
             break
         disputed |= book.disputes
     book.price_audio_as_text()
+    book.take_regional(entries)
     book.price_pictures_as_output()
     book.take_local()
     book.count["names on which the sources disagree; left out"] = len(disputed)

@@ -628,6 +628,10 @@ mod tests {
         check("id = 'mistral'\napi_version = '2024-10-21'", "3:15: ", "below `…/openai`");
         check("id = 'azure'\nparameters = { resource = 'a/b' }", "3:27: ", "into a URL");
         check("id = 'google-vertex'\nparameters = { region = 'r' }", "2:6: ", "project = \"…\"");
+        let global = "id = 'google-vertex'\nparameters = { region = 'global', project = 'p' }";
+        check(global, "2:6: ", "`google-vertex-global`");
+        let extra = "id = 'google-vertex-global'\nparameters = { project = 'p', region = 'r' }";
+        check(extra, "3:40: ", "has no `region`");
         check(&format!("id = 'ollama'\n{key}"), "3:11: ", "`header:NAME`");
         check(&format!("id = 'azure'\n{key}"), "2:6: ", "resource = \"…\"");
         check("id = 'openai'\nformat = ['openai-chat']", "3:11: ", "`base_url`");
@@ -741,11 +745,21 @@ mod tests {
             assert_eq!(endpoint.addressing, Addressing::Deployments("2024-10-21".to_owned()));
         }
         assert_eq!(responses.base_url, "https://lab.openai.azure.com/openai/v1");
-        let world = "id = 'google-vertex'\nparameters = { region = 'global', project = 'p' }";
-        let url = &provider(world).provider.endpoints[0].base_url;
-        assert!(
-            url.starts_with("https://aiplatform.googleapis.com/v1/projects/p/locations/global/")
-        );
+        let host = |text: &str| {
+            let url = provider(text).provider.endpoints[0].base_url.clone();
+            url.split_once("/publishers/").unwrap().0.to_owned()
+        };
+        let world = "id = 'google-vertex-global'\nparameters = { project = 'p' }";
+        let path = "/v1/projects/p/locations";
+        assert_eq!(host(world), format!("https://aiplatform.googleapis.com{path}/global"));
+        let vertex = |region: &str| {
+            let names = format!("project = 'p', region = '{region}'");
+            format!("id = 'google-vertex'\nparameters = {{ {names} }}")
+        };
+        let one = format!("https://us-east5-aiplatform.googleapis.com{path}/us-east5");
+        assert_eq!(host(&vertex("us-east5")), one);
+        let several = format!("https://aiplatform.eu.rep.googleapis.com{path}/eu");
+        assert_eq!(host(&vertex("eu")), several);
     }
 
     /// What the schema tells editors and what the parser takes are one thing.

@@ -295,7 +295,14 @@ mod tests {
         }
         assert_eq!(
             templates,
-            ["google-vertex", "azure", "amazon-bedrock", "cloudflare-workers-ai", "databricks"]
+            [
+                "google-vertex-global",
+                "google-vertex",
+                "azure",
+                "amazon-bedrock",
+                "cloudflare-workers-ai",
+                "databricks"
+            ]
         );
     }
 

@@ -39,10 +39,11 @@ const CACHED: u64 = 1_280;
 const KEY: &str = "key-of-the-provider";
 
 /// Providers that do not take `Authorization: Bearer KEY`, with what they take; `None` is nothing.
-const HEADERS: [(&str, Option<(&str, &str)>); 9] = [
+const HEADERS: [(&str, Option<(&str, &str)>); 10] = [
     ("anthropic", Some(("x-api-key", KEY))),
     ("google", Some(("x-goog-api-key", KEY))),
     ("google-vertex", Some(("authorization", "Bearer entra-token"))),
+    ("google-vertex-global", Some(("authorization", "Bearer entra-token"))),
     ("azure", Some(("api-key", KEY))),
     ("sarvam", Some(("api-subscription-key", KEY))),
     ("ollama", None),

@@ -116,12 +116,29 @@ pub(super) fn are_local(endpoints: &[Endpoint]) -> bool {
 fn filled(raw: &RawProvider, known: &Provider) -> Result<Vec<Endpoint>, Mistake> {
     let values = valid_parameters(&raw.parameters)?;
     let mut endpoints = known.endpoints.clone();
+    for (name, value) in &raw.parameters {
+        let has = |it: &Endpoint| it.base_url.contains(&format!("{{{name}}}"));
+        if !endpoints.iter().any(has) {
+            let message = format!("the address of provider `{}` has no `{name}`", raw.id.get_ref());
+            return Err(Mistake::new(value, message));
+        }
+    }
     for endpoint in &mut endpoints {
         for (name, value) in &values {
             endpoint.base_url = endpoint.base_url.replace(&format!("{{{name}}}"), value);
         }
-        // Vertex AI's region for all the world is in no host's name.
-        endpoint.base_url = endpoint.base_url.replace("//global-aiplatform.", "//aiplatform.");
+        if endpoint.base_url.contains("//global-aiplatform.") {
+            let message = "all regions at once are the provider `google-vertex-global`, which has \
+                           prices of its own"
+                .to_owned();
+            return Err(Mistake::new(&raw.id, message));
+        }
+        // Vertex AI's regions that are several have hosts of another kind.
+        for several in ["us", "eu"] {
+            let usual = format!("//{several}-aiplatform.");
+            let host = format!("//aiplatform.{several}.rep.");
+            endpoint.base_url = endpoint.base_url.replace(&usual, &host);
+        }
     }
     let Some(open) = endpoints.iter().find(|it| it.is_template()) else {
         return by_deployment(raw, endpoints);

@@ -18,7 +18,7 @@ const EMBEDDED: &str = include_str!("../data/prices.jsonl");
 const FALLBACKS: [(&str, &[&str]); 3] = [
     ("azure", &["openai", "anthropic", "deepseek", "xai", "moonshotai"]),
     ("google", &["anthropic"]),
-    ("google-vertex", &["google", "anthropic"]),
+    ("google-vertex-global", &["google", "anthropic"]),
 ];
 
 /// What may stand before a model's own name (Gemini and Vertex).

@@ -67,10 +67,14 @@ fn a_model_is_found_by_the_names_that_providers_and_clients_use() {
     check("google-vertex", "claude-sonnet-4-5@20250929", Some("claude-sonnet-4-5"));
     check("google", "models/gemini-2.5-flash", Some("gemini-2.5-flash"));
     check("google-vertex", "publishers/google/models/gemini-2.5-pro", Some("gemini-2.5-pro"));
+    check("google-vertex", "claude-opus-4-6@default", Some("claude-opus-4-6"));
     check("azure", "gpt-5-mini", Some("gpt-5-mini"));
     // genai-prices knows these by their beginning alone.
     check("anthropic", "claude-3-7-sonnet-20250219", Some("claude-3-7-sonnet-latest"));
-    check("google-vertex", "claude-sonnet-4@20250514", Some("claude-4-sonnet"));
+    check("google-vertex-global", "claude-sonnet-4@20250514", Some("claude-4-sonnet"));
+    // What it costs in a region is told by no list.
+    check("google-vertex", "claude-sonnet-4@20250514", None);
+    check("google-vertex", "gemini-2.5-flash-imaginary", None);
     check("google", "gemini-2.0-flash-001", Some("gemini-2.0-flash"));
     check("openai", "ft:gpt-4o-2024-08-06:lab::9xA1", Some("ft:gpt-4o"));
     check("openai", "ft:gpt-4o-mini-2024-07-18:lab::9xA1", Some("ft:gpt-4o-mini"));
@@ -88,6 +92,27 @@ fn a_model_is_found_by_the_names_that_providers_and_clients_use() {
     check("nobody", "gpt-5", None);
     check("openai", "", None);
     check("openai", "-2025-08-07", None);
+}
+
+#[test]
+fn newer_models_cost_a_tenth_more_in_a_region_of_vertex_than_at_its_global_endpoint() {
+    let book = PriceBook::embedded().unwrap();
+    let rates = |provider: &str, model: &str| {
+        let row = book.find(provider, model, TODAY).unwrap();
+        let tier = row.tiers.first().map(|it| it.rates.input);
+        (row.rates.input.unwrap(), row.rates.output.unwrap(), row.rates.web_search, tier)
+    };
+    let tenth_more = |it: PicoUsd| PicoUsd(it.0 / 10 * 11);
+    for model in ["claude-sonnet-4-5@20250929", "claude-haiku-4-5", "gemini-3.5-flash"] {
+        let (input, output, search, tier) = rates("google-vertex-global", model);
+        let tier = tier.map(|it| it.map(tenth_more));
+        let more = (tenth_more(input), tenth_more(output), search, tier);
+        assert_eq!(rates("google-vertex", model), more, "{model}");
+    }
+    for model in ["gemini-2.5-pro", "gemini-2.5-flash", "claude-3-haiku@20240307"] {
+        assert_eq!(rates("google-vertex", model), rates("google-vertex-global", model), "{model}");
+        assert_eq!(rates("google-vertex", model).0, rates("google", model).0, "{model}");
+    }
 }
 
 fn row(provider: &str, model: &str, input: i64, from: Option<i64>, until: Option<i64>) -> PriceRow {
