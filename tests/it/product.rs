@@ -8,6 +8,7 @@
 
 mod agents;
 mod attackers;
+mod aws_keys;
 mod books;
 mod care;
 mod commands;

@@ -83,8 +83,10 @@ impl Keys {
                 }
                 CredentialSource::Google(path) => google_file(path.as_deref(), env),
                 CredentialSource::AwsProfile(_)
+                | CredentialSource::Aws
                 | CredentialSource::GoogleMetadata
                 | CredentialSource::EntraManaged(_)
+                | CredentialSource::EntraCli(_)
                 | CredentialSource::Keyring(_) => continue,
             };
             self.found.insert(source.clone(), key);
@@ -102,9 +104,11 @@ impl Keys {
                 CredentialSource::Env(_)
                 | CredentialSource::AwsProfile(_)
                 | CredentialSource::AwsEnv(_)
+                | CredentialSource::Aws
                 | CredentialSource::Google(_)
                 | CredentialSource::GoogleMetadata
                 | CredentialSource::EntraManaged(_)
+                | CredentialSource::EntraCli(_)
                 | CredentialSource::EntraEnv(_) => None,
             })
             .collect();

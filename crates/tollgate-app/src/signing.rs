@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use tollgate_core::{Secret, provider::Auth};
-use tollgate_gateway::{AwsKeys, EntraKey, GoogleKey, MachineIdentity, ProfileFiles, Signing};
+use tollgate_gateway::{
+    AwsKeys, AzureCli, EntraKey, GoogleKey, MachineIdentity, ProfileFiles, Signing,
+};
 
 use crate::{
     config::{CredentialSource, ProviderConfig},
@@ -33,6 +35,9 @@ pub(crate) fn found(
 ) -> Result<Found, CredentialError> {
     let Some(source) = &own.credential else { return Ok(Found::Nothing) };
     let region = own.region.clone().unwrap_or_default();
+    if *source == CredentialSource::Aws {
+        return Ok(Found::Signing(Signing::Aws { keys: AwsKeys::Tools, region }));
+    }
     if let CredentialSource::AwsProfile(name) = source {
         let path = |variable: &str| env(variable).filter(|it| !it.is_empty()).map(PathBuf::from);
         let files = ProfileFiles {
@@ -43,6 +48,10 @@ pub(crate) fn found(
         return Ok(Found::Signing(Signing::Aws { keys, region }));
     }
     let unfit = |why: String| CredentialError::Unfit { place: source.to_string(), why };
+    if let CredentialSource::EntraCli(tenant) = source {
+        let cli = AzureCli::new("az".into(), tenant.clone()).map_err(|it| unfit(it.to_owned()))?;
+        return Ok(Found::Signing(Signing::AzureCli(cli)));
+    }
     if let Some(machine) = machine(source, env) {
         let machine = machine.map_err(|it| unfit(it.to_owned()))?;
         return Ok(Found::Signing(Signing::Machine(machine)));
@@ -91,6 +100,8 @@ fn machine(
         | CredentialSource::Keyring(_)
         | CredentialSource::AwsProfile(_)
         | CredentialSource::AwsEnv(_)
+        | CredentialSource::Aws
+        | CredentialSource::EntraCli(_)
         | CredentialSource::Google(_)
         | CredentialSource::EntraEnv(_) => None,
     }
@@ -174,6 +185,10 @@ mod tests {
         };
         assert_eq!((name.as_str(), files.config), ("work", Some(PathBuf::from("/else/config"))));
 
+        let tools = check(&format!("{bedrock}api_key = {{ aws = 'default' }}"), &[]);
+        let Ok(Found::Signing(Signing::Aws { keys, .. })) = tools else { panic!() };
+        assert_eq!(keys, AwsKeys::Tools);
+
         let key = check(&format!("{bedrock}api_key = {{ env = 'K' }}"), &[("K", "bedrock-key")]);
         let Ok(Found::Key(key)) = key else { panic!() };
         assert_eq!(key.expose(), "bedrock-key");
@@ -188,6 +203,14 @@ mod tests {
             ],
         );
         assert!(matches!(entra, Ok(Found::Signing(Signing::Entra(_)))));
+        for (written, tenant) in [("default", None), ("contoso.com", Some("contoso.com"))] {
+            let cli = check(&format!("{azure}api_key = {{ entra_cli = '{written}' }}"), &[]);
+            let Ok(Found::Signing(Signing::AzureCli(cli))) = cli else { panic!() };
+            let tenant = tenant.map(str::to_owned);
+            assert_eq!(cli, AzureCli::new("az".into(), tenant).unwrap());
+        }
+        let unfit = check(&format!("{azure}api_key = {{ entra_cli = 'a b' }}"), &[]).unwrap_err();
+        assert!(unfit.contains("neither an id nor a domain"), "{unfit}");
         assert!(matches!(check(azure, &[]), Ok(Found::Nothing)));
     }
 

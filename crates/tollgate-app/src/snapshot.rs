@@ -162,7 +162,9 @@ fn without_key(own: &ProviderConfig, err: &CredentialError) -> Problem {
         (Some(CredentialSource::EntraManaged(_)), _) => {
             "correct `entra_managed`, or `IDENTITY_ENDPOINT` and restart".to_owned()
         }
-        (None, _) => String::new(),
+        (Some(CredentialSource::EntraCli(_)), _) => "correct `entra_cli`".to_owned(),
+        // It is looked for with each call.
+        (Some(CredentialSource::Aws) | None, _) => String::new(),
     };
     Problem {
         name: Problem::name_of_provider(&own.provider.id),

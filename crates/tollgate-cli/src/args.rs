@@ -349,6 +349,9 @@ pub(crate) struct AddProvider {
     /// What only you know of the catalogue's address, such as region=eu-west-1; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     pub(crate) parameters: Vec<(String, String)>,
+    /// Azure's `api-version`, for its deployments
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) api_version: Option<String>,
     #[command(flatten)]
     pub(crate) key: KeyPlace,
 }
@@ -369,6 +372,9 @@ pub(crate) struct KeyPlace {
     /// In AWS variables that begin like this, such as AWS for AWS_ACCESS_KEY_ID
     #[arg(long, value_name = "PREFIX")]
     pub(crate) aws_env: Option<String>,
+    /// Where the AWS tools find it
+    #[arg(long)]
+    pub(crate) aws: bool,
     /// In this key file of Google's tools, `default` for where they look themselves, or `metadata` for
     /// the service account of a machine of Google's
     #[arg(long, value_name = "FILE")]
@@ -379,6 +385,9 @@ pub(crate) struct KeyPlace {
     /// The managed identity of a machine or app of Azure's: its client id, or `default`
     #[arg(long, value_name = "ID")]
     pub(crate) entra_managed: Option<String>,
+    /// With the Azure CLI: a tenant that it is logged in to, or `default`
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) entra_cli: Option<String>,
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {

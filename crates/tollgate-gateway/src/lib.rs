@@ -73,8 +73,8 @@ pub use probe::ProbeError;
 pub use reachable::ProviderModels;
 pub use rules::RuleSet;
 pub use sign::{
-    AwsKeys, EntraKey, GoogleKey, GoogleKeyError, MachineIdentity, ProfileFiles, SIGN_TIMEOUT,
-    Signing,
+    AwsKeys, AzureCli, EntraKey, GoogleKey, GoogleKeyError, MachineIdentity, ProfileFiles,
+    SIGN_TIMEOUT, Signing,
 };
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
 pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};

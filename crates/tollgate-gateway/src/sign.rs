@@ -6,7 +6,9 @@
 //! other request.
 
 mod aws;
+mod azure_cli;
 mod entra;
+mod federated;
 mod google;
 mod machine;
 mod oauth;
@@ -17,9 +19,13 @@ use bytes::Bytes;
 use http::{HeaderName, header, request};
 use tollgate_core::{UnixMs, credential::masked_text};
 
-use self::{aws::AwsSigner, oauth::TokenKept};
+use self::{
+    aws::AwsSigner,
+    oauth::{TokenKept, fetch},
+};
 pub use self::{
     aws::{AwsKeys, ProfileFiles},
+    azure_cli::AzureCli,
     entra::EntraKey,
     google::{GoogleKey, GoogleKeyError},
     machine::MachineIdentity,
@@ -55,6 +61,8 @@ pub enum Signing {
     Google(GoogleKey),
     /// With a token of Microsoft Entra's for Azure's AI services.
     Entra(EntraKey),
+    /// With a token of Microsoft Entra's that the Azure CLI gets.
+    AzureCli(AzureCli),
     /// With a token for the machine that this is.
     Machine(MachineIdentity),
 }
@@ -70,6 +78,7 @@ enum Kind {
     Aws(AwsSigner),
     Google(GoogleKey, TokenKept),
     Entra(EntraKey, TokenKept),
+    AzureCli(AzureCli, TokenKept),
     Machine(MachineIdentity, TokenKept),
 }
 
@@ -91,6 +100,7 @@ impl Signer {
             Signing::Aws { keys, region } => Kind::Aws(AwsSigner::new(keys.clone(), region)),
             Signing::Google(key) => Kind::Google(key.clone(), TokenKept::default()),
             Signing::Entra(key) => Kind::Entra(key.clone(), TokenKept::default()),
+            Signing::AzureCli(cli) => Kind::AzureCli(cli.clone(), TokenKept::default()),
             Signing::Machine(machine) => Kind::Machine(machine.clone(), TokenKept::default()),
         };
         Self { signing, kind }
@@ -100,7 +110,7 @@ impl Signer {
     pub(crate) const fn reads_body(&self) -> bool {
         match &self.kind {
             Kind::Aws(_) => true,
-            Kind::Google(..) | Kind::Entra(..) | Kind::Machine(..) => false,
+            Kind::Google(..) | Kind::Entra(..) | Kind::AzureCli(..) | Kind::Machine(..) => false,
         }
     }
 
@@ -123,18 +133,24 @@ impl Signer {
             match &self.kind {
                 Kind::Aws(signer) => return signer.sign(upstream, now, parts, body).await,
                 Kind::Google(key, kept) => {
-                    let token = kept.header(upstream, now, || key.ask(now)).await?;
+                    let token = kept.header(key.token(upstream, now)).await?;
                     parts.headers.insert(header::AUTHORIZATION, token);
                     if let Some(project) = key.quota_project() {
                         parts.headers.entry(google::QUOTA_PROJECT).or_insert(project);
                     }
                 }
                 Kind::Entra(key, kept) => {
-                    let token = kept.header(upstream, now, || key.ask()).await?;
+                    let new = async { fetch(upstream, now, key.ask()?).await };
+                    let token = kept.header(new).await?;
+                    parts.headers.insert(header::AUTHORIZATION, token);
+                }
+                Kind::AzureCli(cli, kept) => {
+                    let token = kept.header(cli.token(now)).await?;
                     parts.headers.insert(header::AUTHORIZATION, token);
                 }
                 Kind::Machine(machine, kept) => {
-                    let token = kept.header(upstream, now, || machine.ask()).await?;
+                    let new = async { fetch(upstream, now, machine.ask()?).await };
+                    let token = kept.header(new).await?;
                     parts.headers.insert(header::AUTHORIZATION, token);
                 }
             }

@@ -19,6 +19,9 @@ pub enum CredentialSource {
     /// In the environment, as the AWS tools have it, in variables that begin like this:
     /// `…_ACCESS_KEY_ID`, `…_SECRET_ACCESS_KEY` and, if there is one, `…_SESSION_TOKEN`.
     AwsEnv(String),
+    /// Where the AWS tools find them: in the environment, in a profile, at a web identity's token, or
+    /// at the service of the container or machine that this is.
+    Aws,
     /// In a file that Google's tools wrote; `None` is where they look themselves.
     Google(Option<PathBuf>),
     /// Nowhere: the metadata server of Google's gives tokens to the machine that this is.
@@ -29,7 +32,13 @@ pub enum CredentialSource {
     /// In the environment, as Azure's tools have it, in variables that begin like this:
     /// `…_TENANT_ID`, `…_CLIENT_ID` and `…_CLIENT_SECRET`.
     EntraEnv(String),
+    /// With the Azure CLI, which is run for a token: of its login in this tenant, or in its own
+    /// choice.
+    EntraCli(Option<String>),
 }
+
+/// The word for what tools would take themselves.
+const DEFAULT: &str = "default";
 
 /// The word for the machine's own identity in the place of a file of Google's.
 const METADATA: &str = "metadata";
@@ -39,7 +48,7 @@ impl CredentialSource {
     #[must_use]
     pub fn of_google(name: String) -> Self {
         match name.as_str() {
-            "default" => Self::Google(None),
+            DEFAULT => Self::Google(None),
             METADATA => Self::GoogleMetadata,
             _ => Self::Google(Some(name.into())),
         }
@@ -48,7 +57,13 @@ impl CredentialSource {
     /// What `entra_managed = "…"` means: a client id, or `default`.
     #[must_use]
     pub fn of_managed(name: String) -> Self {
-        Self::EntraManaged((name != "default").then_some(name))
+        Self::EntraManaged((name != DEFAULT).then_some(name))
+    }
+
+    /// What `entra_cli = "…"` means: a tenant, or `default`.
+    #[must_use]
+    pub fn of_cli(name: String) -> Self {
+        Self::EntraCli((name != DEFAULT).then_some(name))
     }
 
     /// The kind and the name, as `api_key` has them in the file.
@@ -58,11 +73,15 @@ impl CredentialSource {
             Self::Keyring(name) => ("keyring", name.clone()),
             Self::AwsProfile(name) => ("aws_profile", name.clone()),
             Self::AwsEnv(prefix) => ("aws_env", prefix.clone()),
-            Self::Google(None) => ("google", "default".to_owned()),
+            Self::Aws => ("aws", DEFAULT.to_owned()),
+            Self::Google(None) => ("google", DEFAULT.to_owned()),
             Self::Google(Some(path)) => ("google", path.display().to_string()),
             Self::GoogleMetadata => ("google", METADATA.to_owned()),
             Self::EntraManaged(id) => {
-                ("entra_managed", id.clone().unwrap_or_else(|| "default".to_owned()))
+                ("entra_managed", id.clone().unwrap_or_else(|| DEFAULT.to_owned()))
+            }
+            Self::EntraCli(tenant) => {
+                ("entra_cli", tenant.clone().unwrap_or_else(|| DEFAULT.to_owned()))
             }
             Self::EntraEnv(prefix) => ("entra_env", prefix.clone()),
         }
@@ -72,9 +91,9 @@ impl CredentialSource {
     const fn auth(&self) -> Option<Auth> {
         match self {
             Self::Env(_) | Self::Keyring(_) => None,
-            Self::AwsProfile(_) | Self::AwsEnv(_) => Some(Auth::Aws),
+            Self::AwsProfile(_) | Self::AwsEnv(_) | Self::Aws => Some(Auth::Aws),
             Self::Google(_) | Self::GoogleMetadata => Some(Auth::Google),
-            Self::EntraEnv(_) | Self::EntraManaged(_) => Some(Auth::Entra),
+            Self::EntraEnv(_) | Self::EntraManaged(_) | Self::EntraCli(_) => Some(Auth::Entra),
         }
     }
 }
@@ -86,12 +105,15 @@ impl std::fmt::Display for CredentialSource {
             Self::Keyring(name) => write!(f, "from the keyring ({name})"),
             Self::AwsProfile(name) => write!(f, "from the AWS profile {name}"),
             Self::AwsEnv(prefix) => write!(f, "from ${prefix}_ACCESS_KEY_ID"),
+            Self::Aws => f.write_str("where the AWS tools find it"),
             Self::Google(None) => f.write_str("from Google's own login"),
             Self::Google(Some(path)) => write!(f, "from {}", path.display()),
             Self::GoogleMetadata => f.write_str("from Google's metadata server"),
             Self::EntraManaged(None) => f.write_str("from Azure's managed identity"),
             Self::EntraManaged(Some(id)) => write!(f, "from Azure's managed identity {id}"),
             Self::EntraEnv(prefix) => write!(f, "from ${prefix}_CLIENT_ID"),
+            Self::EntraCli(None) => f.write_str("from the Azure CLI"),
+            Self::EntraCli(Some(tenant)) => write!(f, "from the Azure CLI for {tenant}"),
         }
     }
 }
@@ -150,8 +172,8 @@ fn valid_auth(text: &Spanned<String>) -> Result<Auth, Mistake> {
 /// A text is refused without being repeated: it is most likely a key.
 fn valid_source(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistake> {
     let wrong = "a key never stands in this file: use `{ keyring = \"NAME\" }` or \
-                 `{ env = \"VARIABLE\" }` (or `aws_profile`, `aws_env`, `google`, `entra_env`, \
-                 `entra_managed`), or \
+                 `{ env = \"VARIABLE\" }` (or `aws_profile`, `aws_env`, `aws`, `google`, \
+                 `entra_env`, `entra_managed`, `entra_cli`), or \
                  leave it out and the client's own key passes through";
     let wrong = || Mistake::new(value, wrong.to_owned());
     let table = value.get_ref().as_table().filter(|it| it.len() == 1).ok_or_else(wrong)?;
@@ -162,9 +184,11 @@ fn valid_source(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistak
         "keyring" => Ok(CredentialSource::Keyring(name)),
         "aws_profile" => Ok(CredentialSource::AwsProfile(name)),
         "aws_env" => Ok(CredentialSource::AwsEnv(name)),
+        "aws" if name == DEFAULT => Ok(CredentialSource::Aws),
         "google" => Ok(CredentialSource::of_google(name)),
         "entra_env" => Ok(CredentialSource::EntraEnv(name)),
         "entra_managed" => Ok(CredentialSource::of_managed(name)),
+        "entra_cli" => Ok(CredentialSource::of_cli(name)),
         _ => Err(wrong()),
     }
 }

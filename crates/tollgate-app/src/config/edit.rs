@@ -50,6 +50,8 @@ pub struct NewProvider {
     pub auth: Option<String>,
     /// What only the user knows of the catalogue's address, by name.
     pub parameters: Vec<(String, String)>,
+    /// Azure's version of its deployments' API.
+    pub api_version: Option<String>,
     /// Where the key is.
     pub credential: Option<CredentialSource>,
 }
@@ -133,6 +135,9 @@ fn entry(provider: &NewProvider) -> Table {
     if !provider.parameters.is_empty() {
         let values: InlineTable = provider.parameters.iter().cloned().collect();
         put("parameters", Value::InlineTable(values));
+    }
+    if let Some(version) = &provider.api_version {
+        put("api_version", version.as_str().into());
     }
     if let Some(source) = &provider.credential {
         let (kind, name) = source.written();
@@ -234,11 +239,13 @@ mod tests {
         let azure = NewProvider {
             id: "azure".to_owned(),
             parameters: vec![("resource".to_owned(), "lab".to_owned())],
+            api_version: Some("2024-10-21".to_owned()),
             credential: Some(CredentialSource::EntraEnv("AZURE".to_owned())),
             ..NewProvider::default()
         };
         let after = add("", &azure).unwrap();
         assert!(after.contains("parameters = { resource = \"lab\" }"), "{after}");
+        assert!(after.contains("api_version = \"2024-10-21\""), "{after}");
         assert!(after.contains("api_key = { entra_env = \"AZURE\" }"), "{after}");
     }
 

@@ -157,9 +157,10 @@ fn last_error(it: &ProviderView, now_ms: i64) -> String {
 }
 
 fn add(asked: AddProvider) -> Result<()> {
-    let AddProvider { id, name, base_url, formats, auth, parameters, key } = asked;
+    let AddProvider { id, name, base_url, formats, auth, parameters, api_version, key } = asked;
     let credential = place(key);
-    let plain = name.is_none() && base_url.is_none() && auth.is_none() && parameters.is_empty();
+    let said = [&name, &base_url, &auth, &api_version];
+    let plain = said.iter().all(|it| it.is_none()) && parameters.is_empty();
     let catalogue = Catalogue::embedded()?;
     if plain && credential.is_none() && catalogue.get(&id).is_some() {
         bail!(
@@ -175,6 +176,7 @@ fn add(asked: AddProvider) -> Result<()> {
         formats,
         auth,
         parameters,
+        api_version,
         credential: credential.clone(),
     };
     add_provider(&path, &catalogue, &provider)?;
@@ -186,8 +188,17 @@ fn add(asked: AddProvider) -> Result<()> {
 }
 
 fn place(key: KeyPlace) -> Option<CredentialSource> {
-    let KeyPlace { key_keyring, key_env, aws_profile, aws_env, google, entra_env, entra_managed } =
-        key;
+    let KeyPlace {
+        key_keyring,
+        key_env,
+        aws_profile,
+        aws_env,
+        aws,
+        google,
+        entra_env,
+        entra_managed,
+        entra_cli,
+    } = key;
     let google = google.map(CredentialSource::of_google);
     let managed = entra_managed.map(CredentialSource::of_managed);
     key_keyring
@@ -195,9 +206,11 @@ fn place(key: KeyPlace) -> Option<CredentialSource> {
         .or(key_env.map(CredentialSource::Env))
         .or(aws_profile.map(CredentialSource::AwsProfile))
         .or(aws_env.map(CredentialSource::AwsEnv))
+        .or(aws.then_some(CredentialSource::Aws))
         .or(google)
         .or(entra_env.map(CredentialSource::EntraEnv))
         .or(managed)
+        .or(entra_cli.map(CredentialSource::of_cli))
 }
 
 /// Tries a provider through the running gateway, or through one of this command's own.

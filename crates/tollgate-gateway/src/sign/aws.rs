@@ -1,5 +1,6 @@
-//! AWS's Signature Version 4, by AWS's own crates: keys at hand, or those of a profile in
-//! `~/.aws`, which may lead to single sign-on, an assumed role or a program that prints them.
+//! AWS's Signature Version 4, by AWS's own crates: keys at hand, those of a profile in `~/.aws`,
+//! which may lead to single sign-on, an assumed role or a program that prints them, or those that the
+//! AWS tools find.
 
 use std::{
     path::PathBuf,
@@ -7,7 +8,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_config::{profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig};
+use aws_config::{
+    default_provider::credentials::DefaultCredentialsChain,
+    profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
+};
 use aws_credential_types::{Credentials, provider::ProvideCredentials as _};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sigv4::{
@@ -59,6 +63,10 @@ pub enum AwsKeys {
         /// The files, where they are not in `~/.aws`.
         files: ProfileFiles,
     },
+    /// Where the AWS tools find them, in their order: in the environment of this process, in the
+    /// profile that it names or `default`, at a token of a web identity, or at the container's or the
+    /// machine's own service.
+    Tools,
 }
 
 /// Files of the AWS tools; `None` is the usual place.
@@ -87,7 +95,8 @@ impl PartialEq for AwsKeys {
             (Self::Profile { name, files }, Self::Profile { name: name2, files: files2 }) => {
                 name == name2 && files == files2
             }
-            (Self::Fixed { .. } | Self::Profile { .. }, _) => false,
+            (Self::Tools, Self::Tools) => true,
+            (Self::Fixed { .. } | Self::Profile { .. } | Self::Tools, _) => false,
         }
     }
 }
@@ -130,29 +139,38 @@ impl AwsSigner {
         upstream: &Arc<Upstream>,
         now: SystemTime,
     ) -> Result<Credentials, SignError> {
-        let (name, files) = match &self.keys {
-            AwsKeys::Fixed { id, secret, session } => {
-                let session = session.as_ref().map(|it| it.expose().to_owned());
-                return Ok(Credentials::new(id, secret.expose(), session, None, "tollgate"));
-            }
-            AwsKeys::Profile { name, files } => (name, files),
-        };
+        if let AwsKeys::Fixed { id, secret, session } = &self.keys {
+            let session = session.as_ref().map(|it| it.expose().to_owned());
+            return Ok(Credentials::new(id, secret.expose(), session, None, "tollgate"));
+        }
         let mut kept = self.kept.lock().await;
         if let Some(kept) = kept.as_ref().filter(|it| it.until > now) {
             return Ok(kept.keys.clone());
         }
+        let region = Region::new(self.region.clone());
+        let client = Client { upstream: Arc::clone(upstream), connect: None };
         let config = ProviderConfig::empty()
-            .with_http_client(Client(Arc::clone(upstream)))
+            .with_http_client(client)
             .with_sleep_impl(TokioSleep::new())
-            .with_region(Some(Region::new(self.region.clone())));
-        let provider = ProfileFileCredentialsProvider::builder()
-            .configure(&config)
-            .profile_name(name)
-            .profile_files(profile_files(files))
-            .build();
-        let keys = provider.provide_credentials().await.map_err(|error| {
-            SignError::new(&format!("get keys of the AWS profile `{name}`"), &with_causes(&error))
-        })?;
+            .with_region(Some(region.clone()));
+        let (what, keys) = match &self.keys {
+            AwsKeys::Profile { name, files } => {
+                let provider = ProfileFileCredentialsProvider::builder()
+                    .configure(&config)
+                    .profile_name(name)
+                    .profile_files(profile_files(files))
+                    .build();
+                let what = format!("get keys of the AWS profile `{name}`");
+                (what, provider.provide_credentials().await)
+            }
+            AwsKeys::Tools | AwsKeys::Fixed { .. } => {
+                let chain = DefaultCredentialsChain::builder().configure(config).region(region);
+                let chain = chain.build().await;
+                let what = "get keys where the AWS tools find them".to_owned();
+                (what, chain.provide_credentials().await)
+            }
+        };
+        let keys = keys.map_err(|error| SignError::new(&what, &with_causes(&error)))?;
         let until = match keys.expiry() {
             Some(end) => end.checked_sub(TOKEN_SLACK).unwrap_or(now),
             None => now + PROFILE_KEPT,
@@ -235,7 +253,11 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// The gateway's own client for AWS's crates.
 #[derive(Clone)]
-struct Client(Arc<Upstream>);
+struct Client {
+    upstream: Arc<Upstream>,
+    /// How long a connection may take.
+    connect: Option<Duration>,
+}
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -246,22 +268,24 @@ impl std::fmt::Debug for Client {
 impl HttpClient for Client {
     fn http_connector(
         &self,
-        _settings: &HttpConnectorSettings,
+        settings: &HttpConnectorSettings,
         _components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
+        let connect = settings.connect_timeout();
+        SharedHttpConnector::new(Self { connect, ..self.clone() })
     }
 }
 
 impl HttpConnector for Client {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let upstream = Arc::clone(&self.0);
+        let Self { upstream, connect } = self.clone();
         HttpConnectorFuture::new(async move {
             let request =
                 request.try_into_http1x().map_err(|it| ConnectorError::user(it.into()))?;
             // Requests for keys are short and at hand.
             let body = request.body().bytes().map(Bytes::copy_from_slice).unwrap_or_default();
-            let answer = upstream.send(request.map(|_| Either::Left(Full::new(body)))).await;
+            let request = request.map(|_| Either::Left(Full::new(body)));
+            let answer = upstream.send_within(request, connect).await;
             let answer = answer.map_err(|it| ConnectorError::io(it.into()))?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, TOKEN_ANSWER_BYTES_MAX).collect().await;

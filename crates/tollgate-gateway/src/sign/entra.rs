@@ -59,7 +59,7 @@ impl EntraKey {
             ("client_secret", self.secret.expose().to_owned()),
             ("scope", SCOPE.to_owned()),
         ];
-        Ok(Ask { url: self.token_url.clone(), sent: Sent::Form(form), then: None })
+        Ok(Ask { url: self.token_url.clone(), sent: Sent::Form(form, None), then: None })
     }
 }
 

@@ -1,5 +1,8 @@
-//! Tokens of Google's, for a service account's key or for a person's own login, as Google's tools
-//! write them into files (<https://google.aip.dev/auth/4112>, 4113).
+//! Tokens of Google's, for a service account's key, for a person's own login, or for somebody whom
+//! another party vouches for, as Google's tools write them into files
+//! (<https://google.aip.dev/auth/4112>, 4113, 4117).
+
+use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Uri};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -9,12 +12,16 @@ use tollgate_core::{Secret, UnixMs};
 
 use super::{
     SignError,
-    oauth::{Ask, Exchange, Sent},
+    federated::{Federated, Login, sts_url},
+    oauth::{Ask, Exchange, Sent, Token, fetch},
 };
-use crate::near::{is_private, is_this_machine};
+use crate::{
+    near::{is_private, is_this_machine},
+    upstream::Upstream,
+};
 
 /// What tokens are asked for: everything that its owner may do in Google Cloud.
-const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// Where a person's login is exchanged unless its file says otherwise.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
@@ -24,7 +31,7 @@ const ASSERTION_S: i64 = 3_600;
 
 /// How long the token of a service account is good that another acts as: the most that Google gives
 /// without being told to give more.
-const IMPERSONATED_S: u32 = 3_600;
+const IMPERSONATED_S: u64 = 3_600;
 
 /// Names the project that pays, for a person's login.
 pub(super) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
@@ -34,14 +41,30 @@ pub(super) const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-use
 pub struct GoogleKey {
     token_url: Uri,
     kind: Kind,
+    /// The project that pays for its calls, where the key names one.
+    project: Option<String>,
     /// Where its token is exchanged for a service account's that it may act as.
     exchange: Option<Box<Exchange>>,
 }
 
 #[derive(Clone, Debug)]
 enum Kind {
-    ServiceAccount { email: String, key_id: Option<String>, key: Secret },
-    Person { client_id: String, client_secret: Secret, refresh: Secret, project: Option<String> },
+    ServiceAccount {
+        email: String,
+        key_id: Option<String>,
+        key: Secret,
+    },
+    Person {
+        client_id: String,
+        client_secret: Secret,
+        refresh: Secret,
+    },
+    Federated(Box<Federated>),
+    /// A person of a workforce.
+    FederatedPerson {
+        login: Login,
+        refresh: Secret,
+    },
 }
 
 /// Why a text is no key of Google's. Says nothing of what stands in it.
@@ -52,13 +75,17 @@ pub enum GoogleKeyError {
     NotJson,
     /// It is for another kind of login.
     #[error(
-        "the key's `type` is `{0}`: only `service_account`, `authorized_user` and \
-         `impersonated_service_account` of these are supported"
+        "the key's `type` is `{0}`: only `service_account`, `authorized_user`, \
+         `impersonated_service_account`, `external_account` and `external_account_authorized_user` of \
+         these are supported"
     )]
     Kind(String),
     /// Something is missing.
     #[error("the key has no `{0}`")]
     Missing(&'static str),
+    /// It says to get a token in a way that is not gone here.
+    #[error("the key's `credential_source` {0}, which is not supported: only files and URLs are")]
+    Source(&'static str),
     /// The token server's address would show the key to the network.
     #[error("the key's `{0}` is neither an https URL nor on this machine")]
     TokenUrl(&'static str),
@@ -77,7 +104,7 @@ struct Claims<'a> {
 }
 
 /// An address that keys and tokens may be sent to.
-fn safe_url(text: &str, name: &'static str) -> Result<Uri, GoogleKeyError> {
+pub(super) fn safe_url(text: &str, name: &'static str) -> Result<Uri, GoogleKeyError> {
     let url: Uri = text.parse().map_err(|_| GoogleKeyError::TokenUrl(name))?;
     let is_fit = is_private(&url, is_this_machine);
     is_fit.then_some(url).ok_or(GoogleKeyError::TokenUrl(name))
@@ -89,7 +116,9 @@ fn impersonation(key: &Value) -> Result<Exchange, GoogleKeyError> {
     const URL: &str = "service_account_impersonation_url";
     let url = key.get(URL).and_then(Value::as_str).ok_or(GoogleKeyError::Missing(URL))?;
     let delegates = key.get("delegates").filter(|it| it.is_array());
-    let lifetime = format!("{IMPERSONATED_S}s");
+    let asked = key.pointer("/service_account_impersonation_options/token_lifetime_seconds");
+    let lifetime = asked.and_then(Value::as_u64).unwrap_or(IMPERSONATED_S);
+    let lifetime = format!("{lifetime}s");
     let body = json!({"scope": [SCOPE], "lifetime": lifetime, "delegates": delegates});
     Ok(Exchange { url: safe_url(url, URL)?, body: body.to_string().into() })
 }
@@ -126,42 +155,68 @@ impl GoogleKey {
                 client_id: text("client_id")?,
                 client_secret: Secret::new(text("client_secret")?),
                 refresh: Secret::new(text("refresh_token")?),
-                project: text("quota_project_id").ok(),
+            },
+            "external_account" => Kind::Federated(Box::new(Federated::read(key)?)),
+            "external_account_authorized_user" => Kind::FederatedPerson {
+                login: Login::of(key).ok_or(GoogleKeyError::Missing("client_secret"))?,
+                refresh: Secret::new(text("refresh_token")?),
             },
             other => return Err(GoogleKeyError::Kind(other.to_owned())),
         };
-        let token_url = text("token_uri").unwrap_or_else(|_| TOKEN_URL.to_owned());
-        let token_url = safe_url(&token_url, "token_uri")?;
-        Ok(Self { token_url, kind, exchange: None })
-    }
-
-    /// The project that pays for a person's calls, for [`QUOTA_PROJECT`].
-    pub(super) fn quota_project(&self) -> Option<HeaderValue> {
-        match &self.kind {
-            Kind::ServiceAccount { .. } => None,
-            Kind::Person { project, .. } => HeaderValue::try_from(project.as_ref()?).ok(),
-        }
-    }
-
-    /// The request for a token.
-    pub(super) fn ask(&self, now: UnixMs) -> Result<Ask, SignError> {
-        let form = match &self.kind {
-            Kind::ServiceAccount { email, key_id, key } => vec![
-                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned()),
-                ("assertion", self.assertion(email, key_id.clone(), key, now)?),
-            ],
-            Kind::Person { client_id, client_secret, refresh, .. } => vec![
-                ("grant_type", "refresh_token".to_owned()),
-                ("client_id", client_id.clone()),
-                ("client_secret", client_secret.expose().to_owned()),
-                ("refresh_token", refresh.expose().to_owned()),
-            ],
+        let project = text("quota_project_id").ok();
+        let (token_url, exchange, project) = match &kind {
+            Kind::Federated(_) => {
+                let acts = key.get("service_account_impersonation_url").is_some();
+                let exchange = acts.then(|| impersonation(key)).transpose()?;
+                (sts_url(key)?, exchange.map(Box::new), project)
+            }
+            Kind::FederatedPerson { .. } => (sts_url(key)?, None, project),
+            Kind::ServiceAccount { .. } | Kind::Person { .. } => {
+                let url = text("token_uri").unwrap_or_else(|_| TOKEN_URL.to_owned());
+                let is_person = matches!(kind, Kind::Person { .. });
+                (safe_url(&url, "token_uri")?, None, project.filter(|_| is_person))
+            }
         };
-        Ok(Ask {
-            url: self.token_url.clone(),
-            sent: Sent::Form(form),
-            then: self.exchange.as_deref().cloned(),
-        })
+        Ok(Self { token_url, kind, project, exchange })
+    }
+
+    /// The project that pays for the calls, for [`QUOTA_PROJECT`].
+    pub(super) fn quota_project(&self) -> Option<HeaderValue> {
+        HeaderValue::try_from(self.project.as_ref()?).ok()
+    }
+
+    /// Gets a token.
+    pub(super) async fn token(
+        &self,
+        upstream: &Arc<Upstream>,
+        now: UnixMs,
+    ) -> Result<Token, SignError> {
+        let sent = match &self.kind {
+            Kind::ServiceAccount { email, key_id, key } => {
+                let assertion = self.assertion(email, key_id.clone(), key, now)?;
+                let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer".to_owned();
+                Sent::Form(vec![("grant_type", grant), ("assertion", assertion)], None)
+            }
+            Kind::Person { client_id, client_secret, refresh } => {
+                let form = vec![
+                    ("grant_type", "refresh_token".to_owned()),
+                    ("client_id", client_id.clone()),
+                    ("client_secret", client_secret.expose().to_owned()),
+                    ("refresh_token", refresh.expose().to_owned()),
+                ];
+                Sent::Form(form, None)
+            }
+            Kind::Federated(federated) => federated.ask(upstream).await?,
+            Kind::FederatedPerson { login, refresh } => {
+                let form = vec![
+                    ("grant_type", "refresh_token".to_owned()),
+                    ("refresh_token", refresh.expose().to_owned()),
+                ];
+                Sent::Form(form, Some(login.header()?))
+            }
+        };
+        let url = self.token_url.clone();
+        fetch(upstream, now, Ask { url, sent, then: self.exchange.as_deref().cloned() }).await
     }
 
     fn assertion(
@@ -186,26 +241,28 @@ impl PartialEq for GoogleKey {
         let same = |one: &Secret, other: &Secret| one.matches(other.expose().as_bytes());
         self.token_url == other.token_url
             && self.exchange == other.exchange
+            && self.project == other.project
             && match (&self.kind, &other.kind) {
                 (
                     Kind::ServiceAccount { email, key_id, key },
                     Kind::ServiceAccount { email: email2, key_id: id2, key: key2 },
                 ) => email == email2 && key_id == id2 && same(key, key2),
                 (
-                    Kind::Person { client_id, client_secret, refresh, project },
-                    Kind::Person {
-                        client_id: id2,
-                        client_secret: secret2,
-                        refresh: refresh2,
-                        project: project2,
-                    },
-                ) => {
-                    client_id == id2
-                        && project == project2
-                        && same(client_secret, secret2)
-                        && same(refresh, refresh2)
-                }
-                (Kind::ServiceAccount { .. } | Kind::Person { .. }, _) => false,
+                    Kind::Person { client_id, client_secret, refresh },
+                    Kind::Person { client_id: id2, client_secret: secret2, refresh: refresh2 },
+                ) => client_id == id2 && same(client_secret, secret2) && same(refresh, refresh2),
+                (Kind::Federated(one), Kind::Federated(other)) => one == other,
+                (
+                    Kind::FederatedPerson { login, refresh },
+                    Kind::FederatedPerson { login: login2, refresh: refresh2 },
+                ) => login == login2 && same(refresh, refresh2),
+                (
+                    Kind::ServiceAccount { .. }
+                    | Kind::Person { .. }
+                    | Kind::Federated(_)
+                    | Kind::FederatedPerson { .. },
+                    _,
+                ) => false,
             }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! They are asked only where the configuration says so.
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use tollgate_core::Secret;
 
 use super::{
@@ -108,7 +108,11 @@ impl MachineIdentity {
                 (url, PROOF, value)
             }
         };
-        Ok(Ask { url: url.clone(), sent: Sent::Header(name, value), then: None })
+        Ok(Ask {
+            url: url.clone(),
+            sent: Sent::Headers(HeaderMap::from_iter([(name, value)])),
+            then: None,
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Tokens of OAuth 2.0 (RFC 6749): asked for with a form, kept until shortly before they expire.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
@@ -36,19 +36,33 @@ pub(super) struct Exchange {
 
 /// What a token server is sent.
 pub(super) enum Sent {
-    /// A form with these fields.
-    Form(Vec<(&'static str, String)>),
-    /// Nothing but this header, to a server that is near.
-    Header(HeaderName, HeaderValue),
+    /// A form with these fields, and this `authorization`.
+    Form(Vec<(&'static str, String)>, Option<HeaderValue>),
+    /// Nothing but these headers.
+    Headers(HeaderMap),
     /// JSON, with this `authorization`.
     Json(HeaderValue, Bytes),
 }
 
 /// A token as it goes into `authorization`, and until when it is good.
 #[derive(Clone)]
-struct Token {
+pub(super) struct Token {
     header: HeaderValue,
     good_until: Instant,
+}
+
+impl Token {
+    /// The token in a server's or program's answer, which was asked for at `asked_at`.
+    pub(super) fn of(answer: &Value, asked_at: Instant, now: UnixMs) -> Result<Self, &'static str> {
+        let token = answer.get("access_token").or_else(|| answer.get("accessToken"));
+        let token = token.and_then(Value::as_str).ok_or("the answer has no `access_token`")?;
+        let mut header = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| "the token has characters that no HTTP header can carry")?;
+        header.set_sensitive(true);
+        // A token whose life is not told serves once.
+        let lives_s = lifetime_s(answer, now).unwrap_or(0);
+        Ok(Self { header, good_until: asked_at + Duration::from_secs(lives_s) })
+    }
 }
 
 /// The token of one credential.
@@ -56,13 +70,11 @@ struct Token {
 pub(super) struct TokenKept(Mutex<Option<Token>>);
 
 impl TokenKept {
-    /// The `authorization` header. Asks for a new token when the one at hand ends soon; while that
+    /// The `authorization` header. Gets a `new` token when the one at hand ends soon; while that
     /// fails, the old one serves to its end.
     pub(super) async fn header(
         &self,
-        upstream: &Arc<Upstream>,
-        now_ms: UnixMs,
-        ask: impl FnOnce() -> Result<Ask, SignError>,
+        new: impl Future<Output = Result<Token, SignError>>,
     ) -> Result<HeaderValue, SignError> {
         let mut kept = self.0.lock().await;
         let now = Instant::now();
@@ -72,11 +84,7 @@ impl TokenKept {
         {
             return Ok(token.header.clone());
         }
-        let new = match ask() {
-            Ok(ask) => fetch(upstream, now_ms, ask).await,
-            Err(error) => Err(error),
-        };
-        match (new, old) {
+        match (new.await, old) {
             (Ok(token), _) => Ok(kept.insert(token).header.clone()),
             (Err(_), Some(token)) => Ok(token.header),
             (Err(error), None) => Err(error),
@@ -84,7 +92,8 @@ impl TokenKept {
     }
 }
 
-async fn fetch(upstream: &Upstream, now: UnixMs, ask: Ask) -> Result<Token, SignError> {
+/// Asks a token server.
+pub(super) async fn fetch(upstream: &Upstream, now: UnixMs, ask: Ask) -> Result<Token, SignError> {
     let Ask { url, sent, then } = ask;
     let token = fetch_one(upstream, now, url, sent).await?;
     match then {
@@ -104,22 +113,45 @@ async fn fetch_one(
     let asked_at = Instant::now();
     let what = format!("get a token from `{}`", url.host().unwrap_or_default());
     let failed = |why: &str| SignError::new(&what, why);
+    let (method, connect) = match &sent {
+        Sent::Form(..) | Sent::Json(..) => (Method::POST, None),
+        Sent::Headers(_) => (Method::GET, Some(IDENTITY_CONNECT_TIMEOUT)),
+    };
+    let (status, body) = exchanged(upstream, method, url, sent, connect).await?;
+    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if status != StatusCode::OK {
+        return Err(failed(&refusal(status, &answer)));
+    }
+    Token::of(&answer, asked_at, now).map_err(failed)
+}
+
+/// Sends a request and takes the whole answer.
+pub(super) async fn exchanged(
+    upstream: &Upstream,
+    method: Method,
+    url: Uri,
+    sent: Sent,
+    connect: Option<Duration>,
+) -> Result<(StatusCode, Bytes), SignError> {
+    let what = format!("get a token from `{}`", url.host().unwrap_or_default());
+    let failed = |why: &str| SignError::new(&what, why);
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    let (method, body, connect) = match sent {
-        Sent::Form(form) => {
+    let body = match sent {
+        Sent::Form(form, authorization) => {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
             headers.insert(header::CONTENT_TYPE, kind);
-            (Method::POST, encoded(&form), None)
+            headers.extend(authorization.map(|it| (header::AUTHORIZATION, it)));
+            encoded(&form)
         }
-        Sent::Header(name, value) => {
-            headers.insert(name, value);
-            (Method::GET, Bytes::new(), Some(IDENTITY_CONNECT_TIMEOUT))
+        Sent::Headers(own) => {
+            headers.extend(own);
+            Bytes::new()
         }
         Sent::Json(authorization, body) => {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(header::AUTHORIZATION, authorization);
-            (Method::POST, body, None)
+            body
         }
     };
     let mut request = Request::new(Either::Left(Full::new(body)));
@@ -130,20 +162,7 @@ async fn fetch_one(
         upstream.send_within(request, connect).await.map_err(|it| failed(&it.to_string()))?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), TOKEN_ANSWER_BYTES_MAX).collect().await;
-    let body = body.map_err(|it| failed(&it.to_string()))?.to_bytes();
-    let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if status != StatusCode::OK {
-        return Err(failed(&refusal(status, &answer)));
-    }
-    let token = answer.get("access_token").or_else(|| answer.get("accessToken"));
-    let token = token.and_then(Value::as_str);
-    let token = token.ok_or_else(|| failed("the answer has no `access_token`"))?;
-    let mut header = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| failed("the token has characters that no HTTP header can carry"))?;
-    header.set_sensitive(true);
-    // A token whose life is not told serves once.
-    let lives_s = lifetime_s(&answer, now).unwrap_or(0);
-    Ok(Token { header, good_until: asked_at + Duration::from_secs(lives_s) })
+    Ok((status, body.map_err(|it| failed(&it.to_string()))?.to_bytes()))
 }
 
 /// For how many seconds a token is good: as it is told, or until when.

@@ -316,7 +316,20 @@ fn a_key_that_cannot_be_used_says_why_and_is_not_shown() {
         assert!(error.contains(says) && !error.contains("s3cret"), "{error}");
     };
     check(json!("s3cret"), "no `type`");
-    check(json!({"type": "external_account"}), "`external_account`: only");
+    check(json!({"type": "gdch_service_account"}), "`gdch_service_account`: only");
+    let federated = |source: Value| {
+        json!({"type": "external_account", "audience": "a", "subject_token_type": "t",
+            "credential_source": source})
+    };
+    check(federated(json!({"executable": {"command": "s3cret"}})), "runs a program, which is not");
+    check(federated(json!({"environment_id": "aws1", "url": "s3cret"})), "signs in with AWS");
+    check(federated(json!({"certificate": {}})), "shows a certificate");
+    check(federated(json!({"url": "http://example.com/s3cret"})), "`credential_source.url`");
+    let unnamed = json!({"file": "/t", "format": {"type": "json"}});
+    check(federated(unnamed), "no `subject_token_field_name`");
+    check(federated(Value::Null), "no `credential_source`");
+    let person = json!({"type": "external_account_authorized_user", "refresh_token": "s3cret"});
+    check(person, "no `client_secret`");
     check(json!({"type": "authorized_user", "client_id": "a"}), "no `client_secret`");
     let bad = json!({"type": "service_account", "client_email": "a", "private_key": "s3cret"});
     check(bad, "RSA key in PEM");
@@ -415,6 +428,172 @@ async fn a_person_gets_the_token_of_a_service_account_that_it_may_act_as() {
     let elsewhere = key.to_string().replace(&format!("{origin}/v1"), "http://example.com/v1");
     let why = GoogleKey::parse(&elsewhere).unwrap_err().to_string();
     assert!(why.contains("service_account_impersonation_url"), "{why}");
+}
+
+/// A key for somebody whom another party vouches for.
+fn federated(origin: &str, source: &Value, more: &Value) -> Signer {
+    let mut key = json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/pool",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": format!("{origin}/v1/token"),
+        "credential_source": source,
+        "quota_project_id": "payer",
+    });
+    for (name, value) in more.as_object().unwrap() {
+        key[name] = value.clone();
+    }
+    Signer::new(Signing::Google(GoogleKey::parse(&key.to_string()).unwrap()))
+}
+
+const EXCHANGED: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange\
+    &audience=%2F%2Fiam.googleapis.com%2Fpool\
+    &scope=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fcloud-platform\
+    &requested_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token\
+    &subject_token=TOKEN&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Ajwt";
+
+#[tokio::test]
+async fn another_partys_token_in_a_file_is_exchanged_for_googles_each_time_anew() {
+    let soon = json!({"access_token": "sts", "expires_in": 60});
+    let server = TokenServer::start(vec![(200, soon)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    let source = json!({ "file": path });
+    let signer = federated(&format!("http://{}", server.addr), &source, &json!({}));
+    let mut parts = request("POST", "https://aiplatform.googleapis.com/v1/x");
+    let why = signed(&signer, &mut parts).await.unwrap_err();
+    assert!(why.contains("read `/") && why.contains("No such file"), "{why}");
+    for token in ["first.jwt", "second.jwt"] {
+        std::fs::write(&path, format!("{token}\n")).unwrap();
+        signed(&signer, &mut parts).await.unwrap();
+        assert_eq!(authorization(&parts), "Bearer sts");
+        assert_eq!(parts.headers["x-goog-user-project"], "payer");
+        let (headers, form) = server.asked().pop().unwrap();
+        assert_eq!(form, EXCHANGED.replace("TOKEN", token));
+        assert!(!headers.contains_key("authorization"));
+    }
+    std::fs::write(&path, " \n").unwrap();
+    let empty = federated(&format!("http://{}", server.addr), &source, &json!({}));
+    let why = signed(&empty, &mut parts).await.unwrap_err();
+    assert!(why.ends_with("there is none"), "{why}");
+}
+
+#[tokio::test]
+async fn another_partys_token_at_a_url_leads_to_the_service_account_that_may_be_acted_as() {
+    let until = jiff::Timestamp::from_second(NOW.0 / 1_000 + 3_600).unwrap().to_string();
+    let answers = vec![
+        (200, json!({"data": "x", "id_token": "their.jwt"})),
+        (200, json!({"access_token": "sts", "expires_in": 3_600})),
+        (200, json!({"accessToken": "account", "expireTime": until})),
+        (403, json!({"error": "no"})),
+    ];
+    let server = TokenServer::start(answers).await;
+    let origin = format!("http://{}", server.addr);
+    let source = json!({
+        "url": format!("{origin}/metadata?resource=r"), "headers": {"Metadata": "True"},
+        "format": {"type": "json", "subject_token_field_name": "id_token"},
+    });
+    let more = json!({
+        "client_id": "c", "client_secret": "s",
+        "service_account_impersonation_url": format!("{origin}/v1/robot:generateAccessToken"),
+        "service_account_impersonation_options": {"token_lifetime_seconds": 1_800},
+    });
+    let signer = || federated(&origin, &source, &more);
+    let kept = signer();
+    let mut parts = request("POST", "https://aiplatform.googleapis.com/v1/x");
+    signed(&kept, &mut parts).await.unwrap();
+    signed(&kept, &mut parts).await.unwrap();
+    assert_eq!(authorization(&parts), "Bearer account");
+    let asked = server.asked();
+    assert_eq!(server.paths().len(), 3, "each token is asked for once");
+    assert_eq!(server.paths()[0], "/metadata?resource=r");
+    assert_eq!(asked[0].0["metadata"], "True");
+    assert_eq!(asked[1].0["authorization"], "Basic Yzpz");
+    assert_eq!(asked[1].1, EXCHANGED.replace("TOKEN", "their.jwt"));
+    assert_eq!(asked[2].0["authorization"], "Bearer sts");
+    let sent: Value = serde_json::from_str(&asked[2].1).unwrap();
+    assert_eq!(sent["lifetime"], "1800s");
+    let why = signed(&signer(), &mut parts).await.unwrap_err();
+    assert_eq!(why, "get a token from `127.0.0.1`: HTTP 403");
+}
+
+#[tokio::test]
+async fn a_person_of_a_workforce_is_named_by_its_login_or_by_who_pays() {
+    let token = json!({"access_token": "sts", "expires_in": 3_600});
+    let server = TokenServer::start(vec![(200, token)]).await;
+    let origin = format!("http://{}", server.addr);
+    let key = json!({"type": "external_account_authorized_user", "client_id": "c",
+        "client_secret": "s", "refresh_token": "r&r", "token_url": format!("{origin}/v1/oauthtoken"),
+        "quota_project_id": "payer"});
+    let signer = Signer::new(Signing::Google(GoogleKey::parse(&key.to_string()).unwrap()));
+    let mut parts = request("POST", "https://aiplatform.googleapis.com/v1/x");
+    signed(&signer, &mut parts).await.unwrap();
+    assert_eq!(authorization(&parts), "Bearer sts");
+    assert_eq!(parts.headers["x-goog-user-project"], "payer");
+    let (headers, form) = server.asked().remove(0);
+    assert_eq!(headers["authorization"], "Basic Yzpz");
+    assert_eq!(form, "grant_type=refresh_token&refresh_token=r%26r");
+    assert_eq!(server.paths()[0], "/v1/oauthtoken");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "t").unwrap();
+    let pays = json!({"workforce_pool_user_project": "p-1"});
+    let signer = federated(&origin, &json!({ "file": path }), &pays);
+    signed(&signer, &mut parts).await.unwrap();
+    let (_, form) = server.asked().pop().unwrap();
+    assert!(form.ends_with("&options=%7B%22userProject%22%3A%22p-1%22%7D"), "{form}");
+}
+
+/// A program in the place of `az` that notes how it was called.
+fn az(folder: &std::path::Path, does: &str) -> AzureCli {
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = folder.join("az");
+    let script = format!("#!/bin/sh\necho \"$PWD $*\" >> {}/called\n{does}\n", folder.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+    AzureCli::new(program, Some("contoso.onmicrosoft.com".to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn the_azure_cli_is_run_once_for_a_token_that_lasts() {
+    let folder = tempfile::tempdir().unwrap();
+    let ends_s = NOW.0 / 1_000 + 3_600;
+    let told = format!(r#"echo '{{"accessToken":"eyJ.az","expires_on":{ends_s},"tenant":"t"}}'"#);
+    let signer = Signer::new(Signing::AzureCli(az(folder.path(), &told)));
+    assert!(!signer.reads_body());
+    let mut parts = request("POST", "https://lab.openai.azure.com/openai/v1/chat/completions");
+    for _ in 0..3 {
+        signed(&signer, &mut parts).await.unwrap();
+        assert_eq!(authorization(&parts), "Bearer eyJ.az");
+    }
+    let called = std::fs::read_to_string(folder.path().join("called")).unwrap();
+    assert_eq!(
+        called,
+        "/ account get-access-token --output json --resource \
+         https://cognitiveservices.azure.com --tenant contoso.onmicrosoft.com\n"
+    );
+}
+
+#[tokio::test]
+async fn an_azure_cli_that_gives_no_token_says_why_and_shows_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let why = async |does: &str| {
+        let signer = Signer::new(Signing::AzureCli(az(folder.path(), does)));
+        let mut parts = request("POST", "https://lab.openai.azure.com/openai/v1");
+        signed(&signer, &mut parts).await.unwrap_err()
+    };
+    let refused = why("echo \"Please run 'az login' to setup account.\" >&2; exit 1").await;
+    assert_eq!(refused, "get a token from the Azure CLI: Please run 'az login' to setup account.");
+    let other = why("echo '{\"secret\":\"s3cret\"}'").await;
+    assert!(other.ends_with("no `access_token`") && !other.contains("s3cret"), "{other}");
+    let none = AzureCli::new(folder.path().join("none"), None).unwrap();
+    let mut parts = request("POST", "https://lab.openai.azure.com/openai/v1");
+    let none = signed(&Signer::new(Signing::AzureCli(none)), &mut parts).await.unwrap_err();
+    assert!(none.contains("No such file"), "{none}");
+    for tenant in ["", "--debug", "a b"] {
+        assert!(AzureCli::new("az".into(), Some(tenant.to_owned())).is_err(), "{tenant}");
+    }
 }
 
 #[tokio::test]
