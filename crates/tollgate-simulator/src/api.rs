@@ -2,8 +2,10 @@
 
 pub(crate) mod answer;
 pub(crate) mod anthropic;
+pub(crate) mod converse;
 pub(crate) mod embeddings;
 pub(crate) mod errors;
+mod frames;
 pub(crate) mod gemini;
 mod headers;
 pub(crate) mod models;
@@ -188,6 +190,10 @@ pub(crate) fn answer(world: &World, asked: &Asked) -> Reply {
         Endpoint::GeminiCountTokens => gemini::count(asked),
         Endpoint::GeminiEmbed => embeddings::gemini_one(asked),
         Endpoint::GeminiBatchEmbed => embeddings::gemini_batch(asked),
+        Endpoint::Converse => converse::answer(asked),
+        Endpoint::ConverseStream => converse::stream(asked),
+        Endpoint::CohereEmbed => embeddings::cohere(asked),
+        Endpoint::OllamaEmbed => embeddings::ollama(asked),
         Endpoint::ListModels => Ok(models::list(asked)),
         Endpoint::GetModel => models::get(asked),
         Endpoint::Unknown => Err(ApiError::unknown_path(asked.route.provider)),
@@ -201,7 +207,9 @@ fn check(asked: &Asked) -> Result<(), ApiError> {
     if asked.route.endpoint == Endpoint::Unknown {
         return Err(ApiError::unknown_path(asked.route.provider));
     }
-    if credential(asked.route.provider, &asked.headers, &asked.uri).is_none() {
+    // A server on this machine asks for none.
+    let open = asked.route.provider == Provider::Ollama;
+    if !open && credential(asked.route.provider, &asked.headers, &asked.uri).is_none() {
         return Err(ApiError::no_credential(asked.route.provider));
     }
     if let Some(status) = asked.controls.status {
@@ -231,6 +239,13 @@ fn credential(provider: Provider, headers: &HeaderMap, uri: &Uri) -> Option<Stri
         Provider::OpenAi => bearer().or_else(|| header("api-key")),
         Provider::Anthropic => header("x-api-key").or_else(bearer),
         Provider::Google => header("x-goog-api-key").or_else(in_query).or_else(bearer),
+        // A key, or the id of the key that signed.
+        Provider::Bedrock => bearer().or_else(|| {
+            let signature = header(header::AUTHORIZATION.as_str())?;
+            let scope = signature.strip_prefix("AWS4-HMAC-SHA256 Credential=")?;
+            Some(scope.split_once('/')?.0.to_owned())
+        }),
+        Provider::Cohere | Provider::Ollama => bearer(),
     };
     found.filter(|it| !it.is_empty())
 }

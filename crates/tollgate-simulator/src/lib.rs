@@ -1,6 +1,7 @@
 //! The built-in provider simulator and the demo's client programs.
 //!
-//! [`Simulator::start`] serves the OpenAI, Anthropic and Gemini wire formats on loopback;
+//! [`Simulator::start`] serves the OpenAI, Anthropic, Gemini and Bedrock Converse wire formats on
+//! loopback, and the embeddings of Cohere and Ollama;
 //! [`Simulator::calls`] tells, to the byte and to the token, what it received and sent;
 //! [`clients::Demo`] starts small programs that call a gateway. `tollgate demo` shows them to a
 //! newcomer, and the tests use the same simulator as their provider. It calls nobody and costs

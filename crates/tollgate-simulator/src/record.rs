@@ -26,6 +26,12 @@ pub enum Provider {
     Anthropic,
     /// Google's Gemini API.
     Google,
+    /// Amazon Bedrock.
+    Bedrock,
+    /// Cohere.
+    Cohere,
+    /// Ollama's own API.
+    Ollama,
 }
 
 /// The tokens that an answer reported, with every kind apart from the others (save `reasoning`,

@@ -10,6 +10,7 @@
 //! | reasoning, Anthropic | the text of the thinking block, where thinking is on |
 //! | reasoning, Gemini | 96, or the thinking budget if that is less |
 //! | cached, OpenAI and Gemini | what stands before the last message, rounded down to [`CACHE_STEP_TOKENS`], if it is at least [`CACHE_TOKENS_MIN`]; it is a part of the prompt's tokens |
+//! | cached, Bedrock | nothing |
 //! | cached, Anthropic | each `cache_control` mark over at least [`CACHE_TOKENS_MIN`] tokens ends a prefix: the longest that this simulator has seen before is read, what later marks add is written; neither is a part of the input tokens |
 //! | functions | if there are functions on offer and the last message brings no results, they are called: the first two, or one if parallel calls are off or one is forced; with arguments made from the schema |
 //! | several answers (`n`, `candidateCount`) | each has the next sentences of the list, or begins with the next function; output and reasoning are those of all; a stream has a piece of each in turn |

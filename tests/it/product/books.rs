@@ -36,6 +36,9 @@ pub(crate) const fn provider_id(provider: Provider) -> &'static str {
         Provider::OpenAi => "openai",
         Provider::Anthropic => "anthropic",
         Provider::Google => "google",
+        Provider::Bedrock => "amazon-bedrock",
+        Provider::Cohere => "cohere",
+        Provider::Ollama => "ollama",
     }
 }
 

@@ -1,4 +1,5 @@
-//! `POST /v1/embeddings`, and Gemini's `embedContent` and `batchEmbedContents`.
+//! `POST /v1/embeddings`, Gemini's `embedContent` and `batchEmbedContents`, Cohere's `POST /v2/embed`
+//! and Ollama's `POST /api/embed`.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use crate::{
 
 /// The most inputs of one request, as OpenAI has it.
 const INPUTS_MAX: usize = 2048;
+
+/// The most texts of one request, as Cohere has it.
+const COHERE_TEXTS_MAX: usize = 96;
 
 /// The most dimensions that can be asked for.
 const DIMENSIONS_MAX: u64 = 4096;
@@ -54,6 +58,70 @@ pub(crate) fn openai(asked: &Asked) -> Result<Reply, ApiError> {
     }
     let body = ReplyBody::Whole(WholeBody { usage, ..WholeBody::json(&answer) });
     Ok(Reply { model_served: Some(model.served.to_owned()), ..asked.reply(body) })
+}
+
+/// Answers Cohere's `embed`, as floats.
+///
+/// # Errors
+/// What the real API refuses too: no or another kind of model, no texts, no purpose.
+pub(crate) fn cohere(asked: &Asked) -> Result<Reply, ApiError> {
+    let model = models::find(asked, models::embeds)?;
+    let body = asked.body()?;
+    let inputs = inputs(&body["texts"]);
+    if inputs.is_empty() || inputs.len() > COHERE_TEXTS_MAX {
+        return Err(ApiError::bad_request(
+            "invalid request: texts must have between 1 and 96 items",
+        ));
+    }
+    if body["input_type"].as_str().is_none_or(str::is_empty) {
+        return Err(ApiError::bad_request(
+            "invalid request: valid input_type must be provided with the provided model",
+        ));
+    }
+    let size = dimensions(model.kind, &body["output_dimension"]);
+    let vectors: Vec<_> = inputs.iter().map(|it| vector(&it.key, size)).collect();
+    let tokens: u64 = inputs.iter().map(|it| it.tokens).sum();
+    let mut answer = json!({
+        "id": asked.id(""),
+        "embeddings": {"float": vectors},
+        "texts": body["texts"],
+        "meta": {"api_version": {"version": "2"}},
+        "response_type": "embeddings_by_type",
+    });
+    if !asked.controls.no_usage {
+        answer["meta"]["billed_units"] = json!({"input_tokens": tokens});
+    }
+    Ok(vectors_reply(asked, model.served, &answer, tokens))
+}
+
+/// Answers Ollama's `embed`.
+///
+/// # Errors
+/// No or another kind of model.
+pub(crate) fn ollama(asked: &Asked) -> Result<Reply, ApiError> {
+    let model = models::find(asked, models::embeds)?;
+    let body = asked.body()?;
+    let inputs = inputs(&body["input"]);
+    let size = dimensions(model.kind, &body["dimensions"]);
+    let vectors: Vec<_> = inputs.iter().map(|it| vector(&it.key, size)).collect();
+    let tokens: u64 = inputs.iter().map(|it| it.tokens).sum();
+    let mut answer = json!({
+        "model": model.served,
+        "embeddings": vectors,
+        "total_duration": 12_000_000,
+        "load_duration": 1_000_000,
+    });
+    if !asked.controls.no_usage {
+        answer["prompt_eval_count"] = json!(tokens);
+    }
+    Ok(vectors_reply(asked, model.served, &answer, tokens))
+}
+
+fn vectors_reply(asked: &Asked, served: &str, answer: &Value, tokens: u64) -> Reply {
+    let told = UsageSent { input: Some(tokens), ..UsageSent::default() };
+    let usage = (!asked.controls.no_usage).then_some(told);
+    let body = ReplyBody::Whole(WholeBody { usage, ..WholeBody::text(answer.to_string()) });
+    Reply { model_served: Some(served.to_owned()), ..asked.reply(body) }
 }
 
 /// Answers `embedContent`. It says nothing about tokens, as the real one does not.

@@ -57,7 +57,11 @@ impl ApiError {
 
     pub(crate) fn unknown_path(provider: Provider) -> Self {
         let shape = match provider {
-            Provider::OpenAi | Provider::Anthropic => Shape::Json,
+            Provider::OpenAi
+            | Provider::Anthropic
+            | Provider::Bedrock
+            | Provider::Cohere
+            | Provider::Ollama => Shape::Json,
             // Google's front end does not know the API's errors.
             Provider::Google => Shape::Html,
         };
@@ -68,6 +72,9 @@ impl ApiError {
         match provider {
             Provider::OpenAi => Self::bad_field("model", "you must provide a model parameter"),
             Provider::Anthropic => Self::bad_request("model: Field required"),
+            Provider::Bedrock | Provider::Cohere | Provider::Ollama => {
+                Self::bad_request("model is required")
+            }
             Provider::Google => {
                 Self::bad_request("* GenerateContentRequest.model: unexpected model name format")
             }
@@ -84,6 +91,15 @@ impl ApiError {
                 )
             },
             Provider::Anthropic => Self::new(StatusCode::NOT_FOUND, format!("model: {name}")),
+            // Bedrock knows no model of a name that is none.
+            Provider::Bedrock => Self::bad_request("The provided model identifier is invalid."),
+            Provider::Cohere => {
+                Self::new(StatusCode::NOT_FOUND, format!("model '{name}' not found"))
+            }
+            Provider::Ollama => {
+                let message = format!("model \"{name}\" not found, try pulling it first");
+                Self::new(StatusCode::NOT_FOUND, message)
+            }
             Provider::Google => Self::new(
                 StatusCode::NOT_FOUND,
                 format!("models/{name} is not found for API version v1beta, or is not supported."),
@@ -101,6 +117,10 @@ impl ApiError {
             Provider::Anthropic => {
                 Self::new(StatusCode::UNAUTHORIZED, "x-api-key header is required")
             }
+            Provider::Bedrock => Self::new(StatusCode::FORBIDDEN, "Missing Authentication Token"),
+            Provider::Cohere | Provider::Ollama => {
+                Self::new(StatusCode::UNAUTHORIZED, "no api key supplied")
+            }
             Provider::Google => Self::new(
                 StatusCode::FORBIDDEN,
                 "Method doesn't allow unregistered callers (callers without established \
@@ -116,7 +136,15 @@ impl ApiError {
             (Provider::OpenAi, 401) => Some("invalid_api_key"),
             (Provider::OpenAi, 404) => Some("model_not_found"),
             (Provider::OpenAi, 429) => Some("rate_limit_exceeded"),
-            (Provider::OpenAi | Provider::Anthropic | Provider::Google, _) => None,
+            (
+                Provider::OpenAi
+                | Provider::Anthropic
+                | Provider::Google
+                | Provider::Bedrock
+                | Provider::Cohere
+                | Provider::Ollama,
+                _,
+            ) => None,
         };
         let shape = if asked.controls.html { Shape::Html } else { Shape::Json };
         Self { code, shape, ..Self::new(status, message_for(status)) }
@@ -154,6 +182,9 @@ pub(crate) fn reply(asked: &Asked, error: &ApiError) -> Reply {
     if let Some(seconds) = asked.controls.retry_after_s.filter(|_| !is_google) {
         reply.headers.push(("retry-after", seconds.to_string()));
     }
+    if asked.route.provider == Provider::Bedrock {
+        reply.headers.push(("x-amzn-errortype", bedrock_type(error.status).to_owned()));
+    }
     if asked.route.provider == Provider::Anthropic {
         // Anthropic tells its SDKs whether another attempt has a chance.
         let retry = matches!(error.status.as_u16(), 408 | 409 | 429 | 500..);
@@ -172,6 +203,21 @@ fn body(asked: &Asked, error: &ApiError) -> Value {
             "request_id": asked.request_id(),
         }),
         Provider::Google => google(asked, error),
+        Provider::Bedrock => json!({"message": error.message}),
+        Provider::Cohere => json!({"id": asked.id(""), "message": error.message}),
+        Provider::Ollama => json!({"error": error.message}),
+    }
+}
+
+fn bedrock_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UnrecognizedClientException",
+        403 => "AccessDeniedException",
+        404 => "ResourceNotFoundException",
+        429 => "ThrottlingException",
+        503 => "ServiceUnavailableException",
+        400..=499 => "ValidationException",
+        _ => "InternalServerException",
     }
 }
 
@@ -244,7 +290,12 @@ fn html(status: StatusCode) -> String {
 /// The event with which a stream of this provider breaks off.
 pub(crate) fn midstream(asked: &Asked) -> Event {
     match asked.route.provider {
-        Provider::OpenAi => {
+        Provider::Bedrock => {
+            let error = ApiError::asked_for(asked, StatusCode::SERVICE_UNAVAILABLE);
+            let data = json!({"message": error.message});
+            Event::named("serviceUnavailableException", data.to_string())
+        }
+        Provider::OpenAi | Provider::Cohere | Provider::Ollama => {
             let error = ApiError::asked_for(asked, StatusCode::INTERNAL_SERVER_ERROR);
             Event::data(openai(asked, &error).to_string())
         }

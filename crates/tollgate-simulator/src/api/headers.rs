@@ -35,6 +35,9 @@ pub(crate) fn of(asked: &Asked) -> Vec<(&'static str, String)> {
             ("anthropic-ratelimit-tokens-remaining", tokens),
             ("anthropic-ratelimit-tokens-reset", RESET_AT.to_owned()),
         ],
+        Provider::Bedrock => vec![("x-amzn-requestid", asked.request_id())],
+        Provider::Cohere => vec![("x-debug-trace-id", asked.id(""))],
+        Provider::Ollama => Vec::new(),
         Provider::Google => vec![
             ("server", "scaffolding on HTTPServer2".to_owned()),
             ("server-timing", "gfet4t7; dur=12".to_owned()),

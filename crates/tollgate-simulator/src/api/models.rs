@@ -41,7 +41,7 @@ const fn model(
 }
 
 use Kind::{Embedding, Reasoning, Text};
-use Provider::{Anthropic, Google, OpenAi};
+use Provider::{Anthropic, Bedrock, Cohere, Google, Ollama, OpenAi};
 
 #[rustfmt::skip]
 const MODELS: &[Model] = &[
@@ -55,6 +55,10 @@ const MODELS: &[Model] = &[
     model(Google, "gemini-2.5-flash", "gemini-2.5-flash", "Gemini 2.5 Flash", Reasoning),
     model(Google, "gemini-2.5-pro", "gemini-2.5-pro", "Gemini 2.5 Pro", Reasoning),
     model(Google, "gemini-embedding-001", "gemini-embedding-001", "Gemini Embedding 001", Embedding(3072)),
+    model(Bedrock, "anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic.claude-haiku-4-5-20251001-v1:0", "Claude Haiku 4.5", Text),
+    model(Bedrock, "amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "Nova Lite", Text),
+    model(Cohere, "embed-v4.0", "embed-v4.0", "Embed 4", Embedding(1536)),
+    model(Ollama, "nomic-embed-text", "nomic-embed-text", "Nomic Embed", Embedding(768)),
 ];
 
 /// The model a request names, if its provider has it and it does what the endpoint is for.
@@ -89,7 +93,7 @@ pub(crate) fn list(asked: &Asked) -> Reply {
     let provider = asked.route.provider;
     let all: Vec<_> = of_provider(provider).map(|it| describe(asked, it)).collect();
     let list = match provider {
-        OpenAi => json!({"object": "list", "data": all}),
+        OpenAi | Bedrock | Cohere | Ollama => json!({"object": "list", "data": all}),
         Anthropic => {
             let ids: Vec<_> = of_provider(provider).map(|it| it.served).collect();
             json!({
@@ -112,7 +116,7 @@ pub(crate) fn get(asked: &Asked) -> Result<Reply, ApiError> {
 
 fn describe(asked: &Asked, model: &Model) -> Value {
     match model.provider {
-        OpenAi => json!({
+        OpenAi | Bedrock | Cohere | Ollama => json!({
             "id": model.id, "object": "model", "created": asked.created_at_s,
             "owned_by": "tollgate-simulator",
         }),

@@ -27,6 +27,10 @@ pub(crate) enum Endpoint {
     GeminiCountTokens,
     GeminiEmbed,
     GeminiBatchEmbed,
+    Converse,
+    ConverseStream,
+    CohereEmbed,
+    OllamaEmbed,
     ListModels,
     GetModel,
     Unknown,
@@ -44,7 +48,11 @@ impl Endpoint {
             | Self::GeminiStream
             | Self::GeminiCountTokens
             | Self::GeminiEmbed
-            | Self::GeminiBatchEmbed => true,
+            | Self::GeminiBatchEmbed
+            | Self::Converse
+            | Self::ConverseStream
+            | Self::CohereEmbed
+            | Self::OllamaEmbed => true,
             Self::ListModels | Self::GetModel | Self::Unknown => false,
         }
     }
@@ -57,7 +65,13 @@ const POSTS: &[(&str, Provider, Endpoint)] = &[
     ("/embeddings", Provider::OpenAi, Endpoint::Embeddings),
     ("/v1/messages", Provider::Anthropic, Endpoint::Messages),
     ("/v1/messages/count_tokens", Provider::Anthropic, Endpoint::CountTokens),
+    ("/v2/embed", Provider::Cohere, Endpoint::CohereEmbed),
+    ("/api/embed", Provider::Ollama, Endpoint::OllamaEmbed),
 ];
+
+/// The operations of `POST /model/{model}/{operation}`.
+const BEDROCK_OPERATIONS: &[(&str, Endpoint)] =
+    &[("converse", Endpoint::Converse), ("converse-stream", Endpoint::ConverseStream)];
 
 /// The methods of `POST /v1beta/models/{model}:{method}`.
 const GEMINI_METHODS: &[(&str, Endpoint)] = &[
@@ -87,6 +101,13 @@ fn post(path: &str) -> Option<Route> {
     let known = POSTS.iter().find(|(end, ..)| path.ends_with(end));
     if let Some(&(_, provider, endpoint)) = known {
         return Some(Route { provider, endpoint, model: None });
+    }
+    if let Some((model, operation)) =
+        path.rsplit_once("/model/").and_then(|it| it.1.split_once('/'))
+    {
+        let (_, endpoint) = *BEDROCK_OPERATIONS.iter().find(|it| it.0 == operation)?;
+        let model = Some(decoded(model));
+        return Some(Route { provider: Provider::Bedrock, endpoint, model });
     }
     let (_, action) = path.rsplit_once("/models/")?;
     let (model, method) = action.rsplit_once(':')?;

@@ -355,3 +355,79 @@ async fn embeddings_say_the_same_in_floats_and_in_base64() {
     let sent = call.usage.expect("usage");
     assert_eq!((sent.input, sent.output), (Some(2), None));
 }
+
+/// The frames of Amazon's event stream: kind and name, and the payload.
+fn frames(mut bytes: &[u8]) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    let number = |at: &[u8]| u32::from_be_bytes(*at.first_chunk().expect("four bytes")) as usize;
+    while !bytes.is_empty() {
+        let (total, headers) = (number(bytes), number(&bytes[4..]));
+        let (frame, rest) = bytes.split_at(total);
+        let text = String::from_utf8_lossy(&frame[12..12 + headers]).into_owned();
+        let name = text.split(":content-type").next().unwrap_or_default();
+        // The length of the next header's name stands before it.
+        let name = name.trim_end_matches(char::is_control);
+        let payload = &frame[12 + headers..total - 4];
+        found.push((name.to_owned(), serde_json::from_slice(payload).expect("JSON")));
+        bytes = rest;
+    }
+    found
+}
+
+#[tokio::test]
+async fn converse_streams_the_frames_that_build_its_whole_answer() {
+    let simulator = simulator().await;
+    let body = json!({
+        "messages": [{"role": "user", "content": [{"text": "Which order?"}]}],
+        "system": [{"text": "Be short."}],
+        "inferenceConfig": {"maxTokens": 200},
+    });
+    let path = "/model/amazon.nova-lite-v1%3A0/converse";
+    let (whole, call) = post(&simulator, path, "", &body).await;
+    let whole = whole.json();
+    assert_eq!(whole["stopReason"], "end_turn", "{whole}");
+    let text = whole.pointer("/output/message/content/0/text").and_then(Value::as_str);
+    let told = call.usage.expect("usage");
+    assert_eq!(whole["usage"]["inputTokens"].as_u64(), told.input);
+
+    let (raw, call) = post(&simulator, &format!("{path}-stream"), "", &body).await;
+    assert_eq!(raw.header("content-type"), Some("application/vnd.amazon.eventstream"));
+    let frames = frames(&raw.body);
+    let named = |name: &str| frames.iter().filter(|it| it.0.ends_with(name)).collect::<Vec<_>>();
+    let said = named("contentBlockDelta");
+    let said: String = said.iter().filter_map(|it| it.1["delta"]["text"].as_str()).collect();
+    assert_eq!(Some(said.as_str()), text);
+    assert!(frames[0].0.ends_with("messageStart"), "{:?}", frames[0]);
+    assert_eq!(named("messageStop").len(), 1);
+    assert!(frames.last().expect("a frame").0.ends_with("metadata"));
+    assert_eq!(call.usage, Some(told));
+
+    let refused = json!({"messages": [{"role": "assistant", "content": [{"text": "Hi"}]}]});
+    let (raw, _) = post(&simulator, path, "", &refused).await;
+    assert_eq!((raw.status, raw.header("x-amzn-errortype")), (400, Some("ValidationException")));
+}
+
+#[tokio::test]
+async fn vectors_of_cohere_and_ollama_are_those_of_openai() {
+    let simulator = simulator().await;
+    let body = json!({"model": "embed-v4.0", "texts": ["a", "b"], "input_type": "search_query"});
+    let (cohere, call) = post(&simulator, "/v2/embed", "", &body).await;
+    assert_eq!(cohere.json()["meta"]["billed_units"]["input_tokens"], 2);
+    assert_eq!(call.usage.and_then(|it| it.input), Some(2));
+    let (openai, _) = post(
+        &simulator,
+        "/v1/embeddings",
+        "",
+        &json!({"model": "text-embedding-3-small", "input": ["a", "b"]}),
+    )
+    .await;
+    let same = openai.json()["data"][1]["embedding"].clone();
+    assert_eq!(cohere.json()["embeddings"]["float"][1], same);
+    let body = json!({"model": "embed-v4.0", "texts": ["a"]});
+    assert_eq!(post(&simulator, "/v2/embed", "", &body).await.0.status, 400);
+    let body = json!({"model": "nomic-embed-text", "input": "a", "dimensions": 4});
+    let (ollama, _) = post(&simulator, "/api/embed", "", &body).await;
+    let answer = ollama.json();
+    assert_eq!(answer["embeddings"][0].as_array().map(Vec::len), Some(4));
+    assert_eq!(answer["prompt_eval_count"], 1);
+}
