@@ -26,6 +26,7 @@ export const MODELS: ModelView[] = [
       aTarget("openai", { under_way: 3 }),
       aTarget("anthropic", { model: "claude-haiku-4-5", failures: 3, cools_for_ms: 14_300 }),
       aTarget("ollama", { model: "llama3.2", latency_us: null }),
+      aTarget("groq", { model: "llama-3.3-70b-versatile", clients_key: true }),
     ],
   },
   {

@@ -25,6 +25,7 @@ it("lists each model with its strategy, and its targets with how they are", asyn
     "cools down for 15 s3 failures in a row",
   ]);
   expect(await cells("llama3.2")).toEqual(["ollama llama3.2", "", "–", "0", "no answer yet"]);
+  expect((await cells("llama-3.3-70b-versatile")).at(-1)).toBe("okonly with the client's own key");
   expect(await cells("gemini-2.5-pro")).toEqual(["google gemini-2.5-pro", "75 %", "2.31 s", "0", "ok"]);
   expect((await cells("mistral-medium-latest")).at(-1)).toContain("unavailableprovider mistral:");
   expect(screen.getByRole("rowheader", { name: /^fast fallback/ })).toHaveTextContent("as listed");

@@ -20,6 +20,14 @@ it("tells how much longer a target is passed over, in whole seconds that are not
   check({ failures: 3, cools_for_ms: 0 }, "warn | recovering | 3 failures in a row; the next call finds out");
 });
 
+it("says that a target without a key of its own is called with the client's", () => {
+  check({ clients_key: true }, "ok | ok | only with the client's own key");
+  check(
+    { clients_key: true, failures: 3, cools_for_ms: 1 },
+    "warn | cools down for 1 s | 3 failures in a row; only with the client's own key",
+  );
+});
+
 it("says why a target cannot be called, before anything else of it", () => {
   check(
     { unavailable: "provider openai: no key", failures: 3, cools_for_ms: 5 },

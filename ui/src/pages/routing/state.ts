@@ -19,6 +19,12 @@ export interface TargetState {
 
 /** How a target is. One that never answered is not called well. */
 export function targetState(it: TargetView): TargetState {
+  const state = condition(it);
+  if (!it.clients_key) return state;
+  return { ...state, more: also(state.more, "only with the client's own key") };
+}
+
+function condition(it: TargetView): TargetState {
   if (it.unavailable != null) return { tone: "bad", word: "unavailable", more: it.unavailable };
   const failed = it.failures > 0 ? `${plural(it.failures, "failure")} in a row` : null;
   if (it.cools_for_ms === 0) {
