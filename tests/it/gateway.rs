@@ -6,9 +6,10 @@
     reason = "a harness fails by panicking, in the test that uses it"
 )]
 
-mod addressed;
+pub(crate) mod addressed;
 mod cases;
 mod catalogue;
+mod converse;
 mod counted;
 mod credentials;
 mod endings;
@@ -22,5 +23,5 @@ mod reachable;
 mod refusals;
 mod routing;
 mod rules;
-mod signed;
+pub(crate) mod signed;
 mod tls;

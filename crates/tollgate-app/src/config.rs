@@ -286,11 +286,13 @@ fn valid_provider(raw: RawProvider, catalogue: &Catalogue) -> Result<ProviderCon
         headers: Vec::new(),
         env: Vec::new(),
         endpoints: Vec::new(),
+        lists: None,
         ask_usage: true,
         quirks: Quirks::NONE,
     });
     provider.auth = auth;
     provider.endpoints = endpoints;
+    provider.lists = endpoints::lists(&raw, known)?;
     if let Some(name) = raw.name {
         provider.name = name;
     }
@@ -625,7 +627,13 @@ mod tests {
         check(&format!("id = 'openai'\nauth = 'bearer'\n{aws}"), "4:11: ", "leave `auth` out");
         let azure = "id = 'azure'\nparameters = { resource = 'r' }\napi_version = ";
         check(&format!("{azure}'a b'"), "4:15: ", "no version of Azure's");
-        check("id = 'mistral'\napi_version = '2024-10-21'", "3:15: ", "below `…/openai`");
+        check("id = 'groq'\napi_version = '2024-10-21'", "3:15: ", "`groq` is another");
+        let own = "id = 'lab'\nbase_url = 'http://127.0.0.1:1/";
+        let versioned = "api_version = '2024-10-21'";
+        let elsewhere = format!("{own}v1'\nformat = ['openai-chat']\n{versioned}");
+        check(&elsewhere, "5:15: ", "below `…/openai`");
+        let responses = format!("{own}openai/v1'\nformat = ['openai-responses']\n{versioned}");
+        check(&responses, "5:15: ", "names neither");
         check("id = 'azure'\nparameters = { resource = 'a/b' }", "3:27: ", "into a URL");
         check("id = 'google-vertex'\nparameters = { region = 'r' }", "2:6: ", "project = \"…\"");
         let global = "id = 'google-vertex'\nparameters = { region = 'global', project = 'p' }";
@@ -760,6 +768,12 @@ mod tests {
         assert_eq!(host(&vertex("us-east5")), one);
         let several = format!("https://aiplatform.eu.rep.googleapis.com{path}/eu");
         assert_eq!(host(&vertex("eu")), several);
+        let lists = provider(&vertex("us-east5")).provider.lists.unwrap();
+        let list = "https://us-east5-aiplatform.googleapis.com/v1beta1/publishers/google/models";
+        assert!(lists[0].starts_with(list) && lists.len() == 2, "{lists:?}");
+        let elsewhere = "base_url = 'http://127.0.0.1:1/v1'";
+        let lists = |id: &str| provider(&format!("id = '{id}'\n{elsewhere}")).provider.lists;
+        assert_eq!((lists("cohere"), lists("azure"), lists("openai")), (None, Some(vec![]), None));
     }
 
     /// What the schema tells editors and what the parser takes are one thing.

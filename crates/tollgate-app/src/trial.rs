@@ -167,6 +167,9 @@ fn not_listed(trial: &mut Trial, known: &Known, error: &ProbeError) {
     let why = error.to_string();
     match error {
         ProbeError::NotThere => trial.configured = Finding::Bad(why),
+        ProbeError::NoList => {
+            trial.answered = Finding::Bad(format!("{why}: name one with `--model`"));
+        }
         ProbeError::NoCredential => trial.credential = Finding::Bad(no_credential(known)),
         ProbeError::NotSigned(_) => trial.credential = Finding::Bad(why),
         ProbeError::Unreachable(_) => trial.reached = Finding::Bad(why),
@@ -266,11 +269,13 @@ async fn settled(
 fn request(known: &Known, endpoint: &Endpoint, model: &str) -> http::Result<Request<Full<Bytes>>> {
     let base = endpoint.base_url.parse::<http::Uri>().map(|it| it.path().to_owned());
     let base = base.unwrap_or_default();
+    let base = base.trim_end_matches('/');
     let (rest, body) = asked(known, endpoint.format, model);
+    let rest = address::below(endpoint.format, base, &rest);
     let (how, whom) = (&endpoint.addressing, ModelAsked { model, streams: false });
-    let path = address::path(how, base.trim_end_matches('/'), &rest, Some(whom));
+    let path = address::path(how, base, rest, Some(whom));
     let query = address::query(how, None).map(|it| format!("?{it}")).unwrap_or_default();
-    let body = address::body(how, &rest, Operation::Generate, Bytes::from(body.to_string()));
+    let body = address::body(how, rest, Operation::Generate, Bytes::from(body.to_string()));
     let uri = format!("/p/{}{path}{query}", known.provider.id);
     Request::post(uri)
         .header(header::HOST, "tollgate")
@@ -387,4 +392,42 @@ fn answered(trial: &mut Trial, known: &Known, call: &Call, why: &str) {
             Finding::Good(format!("{} tokens in, {} out", count(input), count(output)))
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_core::provider::Catalogue;
+
+    use super::*;
+    use crate::config::Config;
+
+    async fn asked_for(entry: &str, model: &str) -> (String, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, format!("[[providers]]\n{entry}")).unwrap();
+        let own = Config::load(&file, &Catalogue::embedded().unwrap()).unwrap().providers.remove(0);
+        let provider = own.provider.clone();
+        let known = Known { provider, in_catalogue: true, own: Some(own), problem: None };
+        let endpoint = serving(&known.provider.endpoints, Some(model)).next().unwrap();
+        let (head, body) = request(&known, endpoint, model).unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (head.uri.to_string(), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_provider_is_tried_where_its_models_are_asked_for() {
+        let vertex = "id = 'google-vertex'\nparameters = { project = 'p', region = 'r' }";
+        let publishers = "/p/google-vertex/v1/projects/p/locations/r/publishers";
+        let (path, _) = asked_for(vertex, "gemini-2.5-flash").await;
+        assert_eq!(path, format!("{publishers}/google/models/gemini-2.5-flash:generateContent"));
+        let (path, body) = asked_for(vertex, "claude-opus-5@default").await;
+        assert_eq!(path, format!("{publishers}/anthropic/models/claude-opus-5@default:rawPredict"));
+        assert!(body.contains("\"anthropic_version\"") && !body.contains("\"model\""), "{body}");
+        let azure = "id = 'azure'\nparameters = { resource = 'r' }\napi_version = '2024-10-21'";
+        let (path, _) = asked_for(azure, "mine").await;
+        let deployment = "/p/azure/openai/deployments/mine/chat/completions";
+        assert_eq!(path, format!("{deployment}?api-version=2024-10-21"));
+        let (path, _) = asked_for("id = 'google'\nname = 'G'", "gemini-2.5-flash").await;
+        assert_eq!(path, "/p/google/v1beta/models/gemini-2.5-flash:generateContent");
+    }
 }

@@ -121,6 +121,10 @@ pub struct Provider {
     pub env: Vec<String>,
     /// The formats and where each is served; the first one's origin is where `/p/<id>/…` leads.
     pub endpoints: Vec<Endpoint>,
+    /// Where its models are listed, each a URL with a query for all of them at once; empty: nowhere.
+    /// `None`: at `/models` below its first endpoint, as the format's inventor has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lists: Option<Vec<String>>,
     /// Whether the gateway may ask a streaming OpenAI chat for its usage
     /// (`stream_options.include_usage`). Some servers refuse a request that does.
     #[serde(default = "yes")]
@@ -168,6 +172,11 @@ impl Provider {
             }
             if url.ends_with('/') {
                 return Err(fault("a base URL ends with a slash"));
+            }
+        }
+        for url in self.lists.iter().flatten() {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                return Err(fault("a list's URL begins with neither `https://` nor `http://`"));
             }
         }
         Ok(())
@@ -286,6 +295,15 @@ mod tests {
                 assert!(!endpoint.base_url.contains([' ', '?', '#']), "{provider:?}");
                 let twins = provider.endpoints.iter().filter(|it| it.format == endpoint.format);
                 assert_eq!(twins.count(), 1, "{provider:?}");
+            }
+            let addresses: String = provider.endpoints.iter().map(|it| &*it.base_url).collect();
+            for list in provider.lists.iter().flatten() {
+                // What a user fills in for the calls is all that is asked for.
+                let open = list.split('{').skip(1).filter_map(|it| it.split_once('}'));
+                for (name, _) in open {
+                    assert!(addresses.contains(&format!("{{{name}}}")), "{provider:?}");
+                }
+                assert!(list.starts_with("https://") && !list.contains([' ', '#']), "{list}");
             }
             assert!(local || !provider.env.is_empty(), "{provider:?}");
             assert!(!provider.name.is_empty(), "{provider:?}");

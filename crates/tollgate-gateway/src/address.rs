@@ -19,6 +19,22 @@ pub struct ModelAsked<'a> {
     pub streams: bool,
 }
 
+/// How a version stands in a path of Gemini's.
+const GEMINI_VERSIONS: [&str; 3] = ["v1", "v1beta", "v1beta1"];
+
+/// What follows the path `base` of a base URL in place of `path`, which is as the format's inventor has
+/// it: a Gemini client writes the version itself, and a base URL with one of its own takes its place.
+#[must_use]
+pub fn below<'a>(format: Format, base: &str, path: &'a str) -> &'a str {
+    let versioned = || base.split('/').any(|it| GEMINI_VERSIONS.contains(&it));
+    if format != Format::Gemini || !versioned() {
+        return path;
+    }
+    let version = path.strip_prefix('/').and_then(|it| it.split_once('/'));
+    let own = version.filter(|(version, _)| GEMINI_VERSIONS.contains(version));
+    own.map_or(path, |(version, _)| path.get(version.len() + 1..).unwrap_or(path))
+}
+
 /// The path to ask for. `rest` is what follows the base URL's path `base` where the format's inventor
 /// answers; `asked` is `None` for a call that is for no model.
 #[must_use]

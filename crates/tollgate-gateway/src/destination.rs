@@ -42,9 +42,6 @@ const TRANSLATED_TO: [Format; 8] = [
     Format::OllamaEmbed,
 ];
 
-/// How a version stands in a path of Gemini's.
-const GEMINI_VERSIONS: [&str; 3] = ["v1", "v1beta", "v1beta1"];
-
 /// A provider, ready to be called.
 pub(crate) struct Destination {
     pub(crate) id: Arc<str>,
@@ -64,6 +61,8 @@ pub(crate) struct Destination {
     /// The row that it was made of.
     provider: Provider,
     endpoints: Vec<Base>,
+    /// Where its models are listed, where that is not as usual.
+    lists: Option<Vec<Uri>>,
     /// What it told of its models lately.
     pub(crate) told: ModelsKept,
     /// Whether a stream may be asked for its usage; found out at the first refusal otherwise.
@@ -150,6 +149,18 @@ impl Destination {
             })
         });
         let endpoints = bases.collect::<Result<_, _>>()?;
+        let lists = provider.lists.as_ref().map(|urls| {
+            let callable = urls.iter().filter(|it| !it.contains('{'));
+            let parsed = callable.map(|url| {
+                let whole = url.parse::<Uri>().ok();
+                whole.filter(|it| it.authority().is_some()).ok_or_else(|| GatewayError::BaseUrl {
+                    provider: provider.id.clone(),
+                    base_url: url.clone(),
+                })
+            });
+            parsed.collect::<Result<Vec<_>, _>>()
+        });
+        let lists = lists.transpose()?;
         let slots = earlier.map(|it| &it.slots).filter(|it| it.most() == concurrent_max);
         let slots =
             slots.map_or_else(|| Arc::new(Slots::new(concurrent_max, SLOT_WAIT)), Arc::clone);
@@ -169,6 +180,7 @@ impl Destination {
             headers,
             slots,
             endpoints,
+            lists,
             told: ModelsKept::default(),
             asks_usage: AtomicBool::new(provider.ask_usage),
             provider,
@@ -276,9 +288,30 @@ impl Destination {
         Some(self.at(origin, UpstreamPath::Other(path.to_owned())))
     }
 
-    /// Where it lists its models, by the first of its formats, and the query for all of them at
-    /// once.
-    pub(crate) fn models_way(self: &Arc<Self>) -> Option<(Way, Option<&'static str>)> {
+    /// Where it lists its models, each with the query for all of them at once; empty where it does
+    /// not.
+    pub(crate) fn lists(self: &Arc<Self>) -> Vec<(Way, Option<String>)> {
+        let Some(lists) = &self.lists else {
+            return self
+                .usual_list()
+                .map(|(way, query)| (way, query.map(str::to_owned)))
+                .into_iter()
+                .collect();
+        };
+        let way = |url: &Uri| {
+            let way = Way {
+                destination: Arc::clone(self),
+                scheme: url.scheme()?.clone(),
+                authority: url.authority()?.clone(),
+                path: UpstreamPath::Other(url.path().to_owned()),
+            };
+            Some((way, url.query().map(str::to_owned)))
+        };
+        lists.iter().filter_map(way).collect()
+    }
+
+    /// The list below the first of its endpoints.
+    fn usual_list(self: &Arc<Self>) -> Option<(Way, Option<&'static str>)> {
         let format = self.endpoints.first()?.endpoint.format;
         let (folder, query) = match format {
             Format::Gemini => ("/v1beta", Some("pageSize=1000")),
@@ -370,18 +403,9 @@ impl AsRef<Endpoint> for Base {
 }
 
 impl Base {
-    /// The path below this URL. A Gemini client writes the version itself, which a base URL with a
-    /// version of its own replaces.
+    /// The path below this URL.
     fn join(&self, path: &str) -> String {
-        let versioned = || self.path.split('/').any(|it| GEMINI_VERSIONS.contains(&it));
-        let path = if self.endpoint.format == Format::Gemini && versioned() {
-            let version = path.strip_prefix('/').and_then(|it| it.split_once('/'));
-            let own = version.filter(|(version, _)| GEMINI_VERSIONS.contains(version));
-            own.map_or(path, |(version, _)| path.get(version.len() + 1..).unwrap_or(path))
-        } else {
-            path
-        };
-        format!("{}{path}", self.path)
+        format!("{}{}", self.path, address::below(self.endpoint.format, &self.path, path))
     }
 
     /// The path for a call whose URL depends on its model.

@@ -7,11 +7,12 @@ use http::{HeaderMap, HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt as _, Either, Full, Limited};
 use serde_json::Value;
 use tokio::time::timeout;
+use tollgate_wire::translate::model_in_path;
 
 use crate::{
     Gateway,
     auth::Credential,
-    destination::{Destination, Query},
+    destination::{Destination, Query, Way},
     headers::{self, Carried, Framing, Outbound, PlainAnswer},
     upstream::SendError,
 };
@@ -19,12 +20,19 @@ use crate::{
 /// The longest list of models that is read: the longest known has 1.5 MB.
 pub(crate) const MODELS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The most pages of a list that are read, each of a hundred models or more; what follows is not
+/// listed.
+pub(crate) const LIST_PAGES_MAX: usize = 20;
+
 /// Why a provider did not tell its models.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProbeError {
     /// There is no such provider, or it cannot be called now.
     #[error("the provider cannot be called")]
     NotThere,
+    /// It has no list of the models that can be called.
+    #[error("it has no list of its models")]
+    NoList,
     /// It wants a credential, and none is configured.
     #[error("no credential is configured")]
     NoCredential,
@@ -71,7 +79,28 @@ impl Gateway {
     }
 
     async fn ask_models(&self, destination: &Arc<Destination>) -> Result<Vec<String>, ProbeError> {
-        let (way, query) = destination.models_way().ok_or(ProbeError::NotThere)?;
+        let lists = destination.lists();
+        if lists.is_empty() {
+            return Err(ProbeError::NoList);
+        }
+        let mut models = Vec::new();
+        for (way, query) in lists {
+            let mut page = self.ask_list(&way, query.as_deref()).await?;
+            models.append(&mut page.models);
+            for _ in 1..LIST_PAGES_MAX {
+                let Some(token) = page.next.take() else { break };
+                let begun = query.iter().map(|it| format!("{it}&")).collect::<String>();
+                let query = format!("{begun}pageToken={}", model_in_path(&token));
+                page = self.ask_list(&way, Some(&query)).await?;
+                models.append(&mut page.models);
+            }
+        }
+        Ok(models)
+    }
+
+    /// Asks for one page of a list.
+    async fn ask_list(&self, way: &Way, query: Option<&str>) -> Result<Page, ProbeError> {
+        let destination = &way.destination;
         let credential =
             Credential::withheld(destination, None).map_err(|_| ProbeError::NoCredential)?;
         let outbound = Outbound {
@@ -107,20 +136,44 @@ impl Gateway {
         }
         let body = Limited::new(answer.into_body(), MODELS_BYTES_MAX).collect().await;
         let body = body.map_err(|_| ProbeError::NotAList)?.to_bytes();
-        names(&body).ok_or(ProbeError::NotAList)
+        page(&body).ok_or(ProbeError::NotAList)
     }
 }
 
-/// The names in a list of models: OpenAI's and Anthropic's `data`, Gemini's and Cohere's `models`, or
-/// a list alone.
-fn names(body: &[u8]) -> Option<Vec<String>> {
+/// One page of a list of models.
+struct Page {
+    /// By the names that the provider gives them.
+    models: Vec<String>,
+    /// What Google's next page is asked for by.
+    next: Option<String>,
+}
+
+/// Where lists of models stand in answers, and the member that names each: those of OpenAI and
+/// Anthropic, Gemini and Cohere, Vertex AI, Bedrock, and Cloudflare.
+const SHAPES: [(&str, &[&str]); 6] = [
+    ("data", &["id", "name"]),
+    ("models", &["id", "name"]),
+    ("publisherModels", &["name"]),
+    ("modelSummaries", &["modelId"]),
+    ("inferenceProfileSummaries", &["inferenceProfileId"]),
+    ("result", &["name"]),
+];
+
+/// Reads a list of models in any known shape, or a list alone.
+fn page(body: &[u8]) -> Option<Page> {
     let answer: Value = serde_json::from_slice(body).ok()?;
-    let list = answer.get("data").or_else(|| answer.get("models")).unwrap_or(&answer);
+    let shape = SHAPES.iter().find_map(|(member, names)| Some((answer.get(member)?, *names)));
+    let (list, names) = shape.unwrap_or((&answer, &["id", "name"]));
     let name = |it: &Value| {
-        let name = it.get("id").or_else(|| it.get("name")).and_then(Value::as_str)?;
-        Some(name.strip_prefix("models/").unwrap_or(name).to_owned())
+        let name = names.iter().find_map(|name| it.get(*name)?.as_str())?;
+        // Google's have a path before them.
+        let google = name.starts_with("models/") || name.starts_with("publishers/");
+        let end = name.rsplit_once("models/").filter(|_| google).map(|(_, end)| end);
+        Some(end.unwrap_or(name).to_owned())
     };
-    Some(list.as_array()?.iter().filter_map(name).collect())
+    let models = list.as_array()?.iter().filter_map(name).collect();
+    let next = answer.get("nextPageToken").and_then(Value::as_str).filter(|it| !it.is_empty());
+    Some(Page { models, next: next.map(str::to_owned) })
 }
 
 #[cfg(test)]
@@ -130,13 +183,28 @@ mod tests {
     #[test]
     fn every_shape_of_a_list_of_models_is_read() {
         let check = |body: &str, expected: Option<&[&str]>| {
-            let found = names(body.as_bytes());
+            let found = page(body.as_bytes()).map(|it| it.models);
             let found = found.as_ref().map(|it| it.iter().map(String::as_str).collect::<Vec<_>>());
             assert_eq!(found.as_deref(), expected, "{body}");
         };
         check(r#"{"object":"list","data":[{"id":"a"},{"id":"b"}]}"#, Some(&["a", "b"]));
         check(r#"{"models":[{"name":"models/gemini-2.5-pro"}]}"#, Some(&["gemini-2.5-pro"]));
         check(r#"[{"id":"a"},{"no":"name"}]"#, Some(&["a"]));
+        let vertex =
+            r#"{"publisherModels":[{"name":"publishers/anthropic/models/claude-opus-5"}]}"#;
+        check(vertex, Some(&["claude-opus-5"]));
+        check(
+            r#"{"modelSummaries":[{"modelId":"amazon.nova-lite-v1:0","modelName":"Nova"}]}"#,
+            Some(&["amazon.nova-lite-v1:0"]),
+        );
+        let profiles = r#"{"inferenceProfileSummaries":[{"inferenceProfileId":"eu.a.b","inferenceProfileName":"B"}]}"#;
+        check(profiles, Some(&["eu.a.b"]));
+        check(
+            r#"{"success":true,"result":[{"id":"0f2c","name":"@cf/meta/llama-3"}]}"#,
+            Some(&["@cf/meta/llama-3"]),
+        );
+        // A name may itself have such a part.
+        check(r#"{"data":[{"id":"accounts/x/models/m"}]}"#, Some(&["accounts/x/models/m"]));
         check(r#"{"data":[]}"#, Some(&[]));
         check(r#"{"data":{}}"#, None);
         check("<html>", None);

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// The simulator behind what Azure and Vertex AI take, and what reached it.
-async fn serve() -> (String, CallLog) {
+pub(crate) async fn serve() -> (String, CallLog) {
     let log = CallLog::new();
     let simulator = router(SimulatorConfig::default(), log.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -61,7 +61,7 @@ async fn serve() -> (String, CallLog) {
     (origin, log)
 }
 
-fn sent_to(log: &CallLog) -> String {
+pub(crate) fn sent_to(log: &CallLog) -> String {
     log.calls().pop().unwrap().headers[SENT_TO].to_str().unwrap().to_owned()
 }
 

@@ -27,11 +27,6 @@ use super::{
     signed::token_server,
 };
 
-/// Formats that the simulator does not speak: their bodies and usage are checked on fixtures in
-/// `tollgate-wire`.
-const NOT_SIMULATED: [Format; 3] =
-    [Format::BedrockConverse, Format::CohereEmbed, Format::OllamaEmbed];
-
 /// What the simulator keeps of the prompt: what stands before its last message, in whole steps.
 const CACHED: u64 = 1_280;
 
@@ -238,6 +233,10 @@ fn moved(row: &Provider, origin: &str) -> Provider {
         let url: http::Uri = filled(&endpoint.base_url).parse().unwrap();
         endpoint.base_url = format!("{origin}{}", url.path().trim_end_matches('/'));
     }
+    for list in provider.lists.iter_mut().flatten() {
+        let url: http::Uri = filled(list).parse().unwrap();
+        *list = format!("{origin}{}", url.path_and_query().unwrap());
+    }
     provider
 }
 
@@ -288,9 +287,17 @@ fn asked(format: Format, model: &str, stream: bool) -> (String, Value) {
             "/messages".to_owned(),
             json!({"model": model, "stream": stream, "max_tokens": 200, "messages": messages()}),
         ),
-        Format::BedrockConverse | Format::CohereEmbed | Format::OllamaEmbed => {
-            (String::new(), Value::Null)
+        Format::BedrockConverse => {
+            let operation = if stream { "converse-stream" } else { "converse" };
+            let content = json!([{"role": "user", "content": [{"text": "And now?"}]}]);
+            let model = model.replace(':', "%3A");
+            (format!("/model/{model}/{operation}"), json!({"messages": content}))
         }
+        Format::CohereEmbed => {
+            let purpose = "search_document";
+            ("/embed".to_owned(), json!({"model": model, "texts": ["Text"], "input_type": purpose}))
+        }
+        Format::OllamaEmbed => ("/embed".to_owned(), json!({"model": model, "input": ["Text"]})),
         Format::Gemini => {
             let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
             let parts = json!([{"role": "user", "parts": [{"text": "And now?"}]}]);
@@ -322,8 +329,14 @@ const fn model(format: Format) -> &'static str {
         Format::OpenaiEmbeddings => "text-embedding-3-small",
         Format::AnthropicMessages => "claude-sonnet-4-5",
         Format::Gemini => "gemini-2.5-flash",
-        Format::BedrockConverse | Format::CohereEmbed | Format::OllamaEmbed => "none",
+        Format::BedrockConverse => "amazon.nova-lite-v1:0",
+        Format::CohereEmbed => "embed-v4.0",
+        Format::OllamaEmbed => "nomic-embed-text",
     }
+}
+
+const fn makes_vectors(format: Format) -> bool {
+    matches!(format, Format::OpenaiEmbeddings | Format::CohereEmbed | Format::OllamaEmbed)
 }
 
 /// One provider behind the gateway.
@@ -360,8 +373,7 @@ impl Row<'_> {
         let what = format!("{} {format}", self.id);
         let version = if format == Format::Gemini && base.is_empty() { "/v1beta" } else { "" };
         let base = &format!("{base}{version}");
-        let streams: &[bool] =
-            if format == Format::OpenaiEmbeddings { &[false] } else { &[false, true] };
+        let streams: &[bool] = if makes_vectors(format) { &[false] } else { &[false, true] };
         for stream in streams {
             let (path, body) = asked_at(endpoint, model(format), *stream);
             let got = self.ask(base, &path, &body).await;
@@ -380,9 +392,11 @@ impl Row<'_> {
         }
         let (path, body) = asked_at(endpoint, "no-such-model", false);
         let got = self.ask(base, &path, &body).await;
-        assert_eq!(got.status, 404, "{what}: {}", got.text());
+        // To Bedrock a name that nobody has is no name.
+        let status = if format == Format::BedrockConverse { 400 } else { 404 };
+        assert_eq!(got.status, status, "{what}: {}", got.text());
         let call = self.last().await;
-        assert_eq!((call.status, call.error_code), (Some(404), None), "{what}");
+        assert_eq!((call.status, call.error_code), (Some(status), None), "{what}");
         assert!(call.error_message.is_some(), "{what}");
         assert_eq!((call.usage.input, call.usage.output), (None, None), "{what}");
     }
@@ -395,7 +409,7 @@ impl Row<'_> {
             return;
         }
         assert!(usage.input.is_some_and(|it| it > 0), "{what}: {usage:?}");
-        if format != Format::OpenaiEmbeddings {
+        if !makes_vectors(format) {
             assert!(usage.output.is_some_and(|it| it > 0), "{what}: {usage:?}");
         }
         if matches!(format, Format::OpenaiChat | Format::OpenaiResponses) {
@@ -423,12 +437,81 @@ async fn every_provider_of_the_catalogue_is_spoken_to_in_its_own_dialect() {
     let (mut endpoints, mut calls) = (0, 0);
     for (provider, origin, log) in served {
         let mut row = Row { id: provider.id, door: &door, log, calls: &mut calls };
-        let simulated = |it: &&Endpoint| !NOT_SIMULATED.contains(&it.format);
-        for endpoint in provider.endpoints.iter().filter(simulated) {
+        for endpoint in &provider.endpoints {
             let base = endpoint.base_url.strip_prefix(&origin).unwrap();
             row.check(endpoint, base).await;
             endpoints += 1;
         }
     }
-    assert!(endpoints > 100, "only {endpoints} endpoints");
+    let all: usize = catalogue.iter().map(|it| it.endpoints.len()).sum();
+    assert!(endpoints == all && endpoints > 120, "{endpoints} of {all} endpoints");
+}
+
+/// What is answered where lists are that stand not below a provider's first endpoint.
+fn listed_at(path: &str, query: &str) -> Option<Value> {
+    Some(match (path, query) {
+        ("/v1beta1/publishers/google/models", "pageSize=100") => json!({
+            "publisherModels": [{"name": "publishers/google/models/gemini-a"}],
+            "nextPageToken": "b=",
+        }),
+        ("/v1beta1/publishers/google/models", "pageSize=100&pageToken=b%3D") => {
+            json!({"publisherModels": [{"name": "publishers/google/models/gemini-b"}]})
+        }
+        ("/v1beta1/publishers/anthropic/models", _) => {
+            json!({"publisherModels": [{"name": "publishers/anthropic/models/claude-a"}]})
+        }
+        ("/foundation-models", "byInferenceType=ON_DEMAND") => {
+            json!({"modelSummaries": [{"modelId": "amazon.a", "modelName": "A"}]})
+        }
+        ("/inference-profiles", _) => json!({
+            "inferenceProfileSummaries": [{"inferenceProfileId": "eu.a", "status": "ACTIVE"}],
+        }),
+        ("/v1/models", "page_size=1000") => json!({"models": [{"name": "command-a"}]}),
+        ("/catalog/models", "") => json!([{"id": "openai/gpt-a", "name": "GPT A"}]),
+        ("/client/v4/accounts/own/ai/models/search", "") => {
+            json!({"success": true, "result": [{"id": "0f", "name": "@cf/meta/a"}]})
+        }
+        _ => return None,
+    })
+}
+
+#[tokio::test]
+async fn models_are_listed_where_each_provider_has_its_list() {
+    let expected = [
+        ("google-vertex-global", vec!["gemini-a", "gemini-b", "claude-a"]),
+        ("google-vertex", vec!["gemini-a", "gemini-b", "claude-a"]),
+        ("azure", vec![]),
+        ("amazon-bedrock", vec!["amazon.a", "eu.a"]),
+        ("cohere", vec!["command-a"]),
+        ("perplexity", vec![]),
+        ("github-models", vec!["openai/gpt-a"]),
+        ("cloudflare-workers-ai", vec!["@cf/meta/a"]),
+    ];
+    let (tokens, _) = token_server().await;
+    let lists = axum::Router::new().fallback(async |request: axum::extract::Request| {
+        let uri = request.uri();
+        let answer = listed_at(uri.path(), uri.query().unwrap_or_default());
+        let keyed = request.headers().get("authorization").is_some();
+        answer.filter(|_| keyed).map(|it| it.to_string()).ok_or(StatusCode::NOT_FOUND)
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, lists).await.unwrap() });
+    let catalogue = Catalogue::embedded().unwrap();
+    let apart: Vec<_> = catalogue.iter().filter(|it| it.lists.is_some()).collect();
+    let setups = apart.iter().map(|it| configured(it, &origin, &tokens)).collect();
+    let door = Door::open(priced(setups)).await;
+    let mut told = door.gateway.reachable().await;
+    told.sort_by_key(|it| apart.iter().position(|row| row.id == it.provider));
+    let found: Vec<_> = told
+        .iter()
+        .map(|it| match &it.models {
+            Ok(models) => (it.provider.as_str(), models.iter().map(String::as_str).collect()),
+            Err(why) => {
+                assert_eq!(why, "it has no list of its models", "{}", it.provider);
+                (it.provider.as_str(), vec![])
+            }
+        })
+        .collect();
+    assert_eq!(found, expected);
 }

@@ -179,6 +179,10 @@ pub(crate) fn moved(id: &str, origin: &str) -> Provider {
         let url: http::Uri = endpoint.base_url.parse().unwrap();
         endpoint.base_url = format!("{origin}{}", url.path().trim_end_matches('/'));
     }
+    for list in provider.lists.iter_mut().flatten() {
+        let url: http::Uri = list.parse().unwrap();
+        *list = format!("{origin}{}", url.path_and_query().unwrap());
+    }
     provider
 }
 

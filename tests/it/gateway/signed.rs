@@ -162,7 +162,7 @@ async fn a_model_falls_back_from_a_target_that_cannot_be_signed_for() {
 }
 
 /// A token server on a free port that counts who asked.
-pub(super) async fn token_server() -> (String, Arc<AtomicUsize>) {
+pub(crate) async fn token_server() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let asked: Arc<AtomicUsize> = Arc::default();

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tollgate_tests::{Home, send};
 
 use super::using::{KEY, simulator};
+use crate::gateway::{addressed, signed::token_server};
 
 /// What a trial's printed lines say of each thing: `ok`, `FAILED` or `-`.
 fn marks(printed: &str) -> Vec<(String, String)> {
@@ -245,4 +246,51 @@ async fn an_entry_that_says_nothing_new_or_is_wrong_is_not_added() {
     let added = home.run(&["providers", "add", "groq", "--key-keyring", "groq"]).await;
     assert_eq!(added.code(), 0, "{}", added.shown());
     assert!(added.stderr().contains("tollgate providers login groq"), "{}", added.stderr());
+}
+
+#[tokio::test]
+async fn azures_deployments_and_vertex_are_added_and_tried() {
+    let (origin, log) = addressed::serve().await;
+    let home = Home::new();
+    let key = home.path().join("vertex.json");
+    let (tokens, _) = token_server().await;
+    let login = json!({"type": "authorized_user", "client_id": "c", "client_secret": "s",
+        "refresh_token": "r", "token_uri": tokens});
+    fs::write(&key, login.to_string()).unwrap();
+    let add = async |arguments: &[&str]| {
+        let added = home.run(&[&["providers", "add"], arguments].concat()).await;
+        assert_eq!(added.code(), 0, "{}", added.shown());
+    };
+    let azure = format!("{origin}/openai");
+    let version = ["--api-version", "2024-10-21", "--key-env", "AZURE_KEY"];
+    add(&[&["azure", "--base-url", &azure, "--format", "openai-chat"], &version[..]].concat())
+        .await;
+    let vertex = format!("{origin}/v1/projects/p/locations/r/publishers/google");
+    let key = key.to_str().unwrap();
+    add(&["google-vertex", "--base-url", &vertex, "--format", "gemini", "--google", key]).await;
+    let wrong = ["providers", "add", "groq", "--api-version", "2024-10-21"];
+    let wrong = home.run(&wrong).await;
+    assert!(wrong.code() == 1 && wrong.shown().contains("`groq` is another"), "{}", wrong.shown());
+
+    let product = home
+        .serve_with(|it| {
+            it.env("AZURE_KEY", KEY);
+        })
+        .await;
+    let deployment = home.run(&["providers", "test", "azure", "--model", "gpt-4.1-mini"]).await;
+    assert_eq!(marks(deployment.stdout()), all_good(), "{}", deployment.shown());
+    let path = "/openai/deployments/gpt-4.1-mini/chat/completions?api-version=2024-10-21";
+    assert_eq!(addressed::sent_to(&log), path);
+    let gemini = ["providers", "test", "google-vertex", "--model", "gemini-2.5-flash"];
+    let gemini = home.run(&gemini).await;
+    assert_eq!(marks(gemini.stdout()), all_good(), "{}", gemini.shown());
+    let received = log.calls().pop().unwrap();
+    let path =
+        "/v1/projects/p/locations/r/publishers/google/models/gemini-2.5-flash:generateContent";
+    assert_eq!(received.path(), path);
+    assert_eq!(received.headers["authorization"], "Bearer entra-token");
+    // What Azure lists is not what is deployed there.
+    let unnamed = home.run(&["providers", "test", "azure"]).await;
+    assert!(unnamed.stdout().contains("name one with `--model`"), "{}", unnamed.shown());
+    product.stop().await;
 }

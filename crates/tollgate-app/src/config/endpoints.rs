@@ -11,6 +11,9 @@ use toml::Spanned;
 
 use super::{Mistake, RawProvider};
 
+/// The provider whose deployments have versions, in the catalogue.
+const AZURE: &str = "azure";
+
 /// The endpoints of an entry: its own, or the catalogue's with what only the user knows filled in.
 pub(super) fn valid(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<Endpoint>, Mistake> {
     let Some(base_url) = &raw.base_url else {
@@ -45,22 +48,29 @@ pub(super) fn valid(raw: &RawProvider, known: Option<&Provider>) -> Result<Vec<E
         return Err(Mistake::new(&raw.id, message));
     }
     let endpoints = formats.into_iter().map(|format| Endpoint::new(format, url.to_owned()));
-    by_deployment(raw, endpoints.collect())
+    by_deployment(raw, known, endpoints.collect())
 }
 
 /// The endpoints as Azure has them for an `api_version`: chats and vectors by deployments below
 /// `…/openai`, the rest below `…/openai/v1`, which knows no versions.
 fn by_deployment(
     raw: &RawProvider,
+    known: Option<&Provider>,
     mut endpoints: Vec<Endpoint>,
 ) -> Result<Vec<Endpoint>, Mistake> {
     let Some(version) = &raw.api_version else { return Ok(endpoints) };
     let text = version.get_ref();
+    // Other providers' addresses end alike, but know no versions.
+    if let Some(known) = known.filter(|it| it.id != AZURE) {
+        let message = format!("`api_version` is Azure's, and `{}` is another provider", known.id);
+        return Err(Mistake::new(version, message));
+    }
     if text.is_empty() || !text.bytes().all(|it| it.is_ascii_alphanumeric() || b"-.".contains(&it))
     {
         let message = format!("`{text}` is no version of Azure's, such as `2024-10-21`");
         return Err(Mistake::new(version, message));
     }
+    let mut deployed = false;
     for endpoint in &mut endpoints {
         let root = endpoint.base_url.strip_suffix("/v1").unwrap_or(&endpoint.base_url);
         if !root.ends_with("/openai") {
@@ -72,6 +82,7 @@ fn by_deployment(
         }
         match endpoint.format {
             Format::OpenaiChat | Format::OpenaiEmbeddings => {
+                deployed = true;
                 endpoint.base_url = root.to_owned();
                 endpoint.addressing = Addressing::Deployments(text.clone());
             }
@@ -82,6 +93,11 @@ fn by_deployment(
             | Format::CohereEmbed
             | Format::OllamaEmbed => endpoint.base_url = format!("{root}/v1"),
         }
+    }
+    if !deployed {
+        let message = "`api_version` is for chats and vectors of OpenAI's formats, and `format` names \
+                       neither";
+        return Err(Mistake::new(version, message.to_owned()));
     }
     Ok(endpoints)
 }
@@ -112,6 +128,34 @@ pub(super) fn are_local(endpoints: &[Endpoint]) -> bool {
     !endpoints.is_empty() && endpoints.iter().all(is_local)
 }
 
+/// Where the models of an entry are listed: as the catalogue has it, unless they are somewhere else
+/// than the catalogue's.
+pub(super) fn lists(
+    raw: &RawProvider,
+    known: Option<&Provider>,
+) -> Result<Option<Vec<String>>, Mistake> {
+    let Some(lists) = known.and_then(|it| it.lists.as_ref()) else { return Ok(None) };
+    if raw.base_url.is_some() {
+        return Ok(lists.is_empty().then(Vec::new));
+    }
+    let values = valid_parameters(&raw.parameters)?;
+    Ok(Some(lists.iter().map(|it| address(it, &values)).collect()))
+}
+
+/// An address of the catalogue's with what only the user knows filled in.
+fn address(template: &str, values: &BTreeMap<&str, &str>) -> String {
+    let mut url = template.to_owned();
+    for (name, value) in values {
+        url = url.replace(&format!("{{{name}}}"), value);
+    }
+    // Vertex AI's regions that are several have hosts of another kind.
+    for several in ["us", "eu"] {
+        let usual = format!("//{several}-aiplatform.");
+        url = url.replace(&usual, &format!("//aiplatform.{several}.rep."));
+    }
+    url
+}
+
 /// The catalogue's endpoints with the entry's `parameters` in the place of their names.
 fn filled(raw: &RawProvider, known: &Provider) -> Result<Vec<Endpoint>, Mistake> {
     let values = valid_parameters(&raw.parameters)?;
@@ -124,24 +168,16 @@ fn filled(raw: &RawProvider, known: &Provider) -> Result<Vec<Endpoint>, Mistake>
         }
     }
     for endpoint in &mut endpoints {
-        for (name, value) in &values {
-            endpoint.base_url = endpoint.base_url.replace(&format!("{{{name}}}"), value);
-        }
+        endpoint.base_url = address(&endpoint.base_url, &values);
         if endpoint.base_url.contains("//global-aiplatform.") {
             let message = "all regions at once are the provider `google-vertex-global`, which has \
                            prices of its own"
                 .to_owned();
             return Err(Mistake::new(&raw.id, message));
         }
-        // Vertex AI's regions that are several have hosts of another kind.
-        for several in ["us", "eu"] {
-            let usual = format!("//{several}-aiplatform.");
-            let host = format!("//aiplatform.{several}.rep.");
-            endpoint.base_url = endpoint.base_url.replace(&usual, &host);
-        }
     }
     let Some(open) = endpoints.iter().find(|it| it.is_template()) else {
-        return by_deployment(raw, endpoints);
+        return by_deployment(raw, Some(known), endpoints);
     };
     let names = open.base_url.split('{').skip(1).filter_map(|it| it.split_once('}'));
     let mut names: Vec<String> = names.map(|(name, _)| format!("{name} = \"…\"")).collect();
