@@ -29,19 +29,6 @@ use crate::{
     slots::Slots,
 };
 
-/// The formats that a call is translated to, the most telling first.
-/// Bedrock also takes OpenAI's chat, but not for all of its models.
-const TRANSLATED_TO: [Format; 8] = [
-    Format::BedrockConverse,
-    Format::OpenaiChat,
-    Format::AnthropicMessages,
-    Format::Gemini,
-    Format::OpenaiResponses,
-    Format::OpenaiEmbeddings,
-    Format::CohereEmbed,
-    Format::OllamaEmbed,
-];
-
 /// A provider, ready to be called.
 pub(crate) struct Destination {
     pub(crate) id: Arc<str>,
@@ -223,15 +210,16 @@ impl Destination {
         serving(&self.endpoints, Some(model)).any(|it| it.endpoint.format == format)
     }
 
-    /// The format that a call for a model is translated to; `None` when it serves none of those.
+    /// The format that a call for a model is translated to: the first of the provider's that it can
+    /// be; `None` when there is none.
     pub(crate) fn translated_to(
         &self,
         from: Format,
         operation: Operation,
         model: &str,
     ) -> Option<Format> {
-        let fits = |it: &Format| self.speaks(*it, model) && is_translated(from, *it, operation);
-        TRANSLATED_TO.into_iter().find(fits)
+        let formats = serving(&self.endpoints, Some(model)).map(|it| it.endpoint.format);
+        formats.into_iter().find(|it| is_translated(from, *it, operation))
     }
 
     /// Whether it can be asked how many tokens a prompt of this format has for a model.

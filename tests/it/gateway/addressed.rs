@@ -194,7 +194,8 @@ async fn claude_on_vertex_serves_clients_of_any_format_and_its_own() {
     let other = ask_for(&door, "/v1/messages", MESSAGES, "google-vertex/gemini-2.5-flash").await;
     let received = log.calls().pop().unwrap();
     assert!(!received.headers.contains_key(SENT_TO), "{}", other.text());
-    assert!(received.path().ends_with("/endpoints/openapi/chat/completions"), "{}", received.uri);
+    let asked_at = "/publishers/google/models/gemini-2.5-flash:streamGenerateContent";
+    assert!(received.path().ends_with(asked_at), "{}", received.uri);
     let count = MESSAGES.replace(r#""max_tokens":64,"stream":true,"#, "");
     let model = "google-vertex/gemini-2.5-flash";
     let got = ask_for(&door, "/v1/messages/count_tokens", &count, model).await;
