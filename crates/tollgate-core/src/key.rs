@@ -271,7 +271,7 @@ mod tests {
         check(&short, &now, 9, Ok(()));
         check(&short, &now, 10, Err(KeyFault::Expired));
         let former = Some(FormerSecret { hash: before, until_ms: UnixMs(5) });
-        let rotated = LocalKey { former, ..short.clone() };
+        let rotated = LocalKey { former, ..short };
         check(&rotated, &before, 4, Ok(()));
         check(&rotated, &before, 5, Err(KeyFault::Rotated));
         check(&rotated, &now, 5, Ok(()));
