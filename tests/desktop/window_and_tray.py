@@ -32,6 +32,7 @@ PAGES = {
     "Programs": "document.querySelector('[aria-label=Programs] td a') !== null",
     "Routing": "document.querySelector('[aria-label=\"No models\"]') !== null",
     "Providers": "document.querySelector('main').innerText.toLowerCase().includes('anthropic')",
+    "Keys": "document.querySelector('main').innerText.includes('There is no key yet')",
     "Costs": "document.querySelector('figure canvas') !== null"
     " && document.querySelector('[aria-label=\"Costs by model\"] td a') !== null",
     "Doctor": "document.querySelector('main li h3') !== null",
