@@ -58,6 +58,9 @@ pub use self::{
 /// The longest that a recorded call waits before it is committed, so that calls share a commit.
 pub const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
+/// How often a look through the file is told to stop until it does.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(1);
+
 /// Bytes of calls and bodies that may wait for the writer: what memory is spent on when the disk
 /// is slow or full.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -169,6 +172,7 @@ impl Ledger {
     /// When the folder or file cannot be opened or repaired, or the file is another program's
     /// database or comes from a newer version: then it is left as it is.
     pub fn open(dir: &Path, config: LedgerConfig) -> Result<Self, LedgerError> {
+        repair::finish(dir)?;
         let opened = migrate::open(dir);
         let damage = opened.as_ref().err().and_then(LedgerError::damage);
         let (connection, recovery) = match damage {
@@ -197,7 +201,10 @@ impl Ledger {
         let stop = connection.get_interrupt_handle();
         let thread = thread::Builder::new()
             .name("ledger-check".to_owned())
-            .spawn(move || writer.checked(reader::damage(&connection)))
+            .spawn(move || match reader::damage(&connection) {
+                Ok(damage) => writer.checked(damage),
+                Err(error) => tracing::debug!(%error, "the ledger was not looked through"),
+            })
             .map_err(LedgerError::Start)?;
         self.check = Some(Check { stop, thread });
         Ok(())
@@ -227,7 +234,11 @@ impl Ledger {
     fn finish(&mut self) -> Result<(), LedgerError> {
         let Some(thread) = self.thread.take() else { return Ok(()) };
         if let Some(Check { stop, thread }) = self.check.take() {
-            stop.interrupt();
+            // It is not heard before the look begins.
+            while !thread.is_finished() {
+                stop.interrupt();
+                thread::park_timeout(INTERRUPT_EVERY);
+            }
             // What it found comes too late to be mended, and is found again.
             let _ = thread.join();
         }

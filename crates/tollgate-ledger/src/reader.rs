@@ -346,17 +346,14 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// What is wrong with the file that the connection reads: `Some(None)` when nothing is, `None` when
-/// that could not be found out. Looks at every page but not at whether indexes and tables agree.
-pub(crate) fn damage(connection: &Connection) -> Option<Option<String>> {
+/// What is wrong with the file that the connection reads; `None` when nothing is. Looks at every page
+/// but not at whether indexes and tables agree.
+pub(crate) fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let found = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     match found {
-        Ok(found) => Some((found != "ok").then_some(found)),
-        Err(error) if is_damage(&error) => Some(Some(error.to_string())),
-        Err(error) => {
-            tracing::debug!(%error, "the ledger was not looked through");
-            None
-        }
+        Ok(found) => Ok((found != "ok").then_some(found)),
+        Err(error) if is_damage(&error) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
     }
 }
 

@@ -6,7 +6,10 @@
 //! next one that can is looked for in growing steps. Sums are built anew from the calls.
 
 use std::{
-    fmt, fs,
+    fmt,
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -97,9 +100,9 @@ pub(crate) fn repair(dir: &Path, reason: &str) -> Result<Recovery, LedgerError> 
     fs::rename(migrate::path_in(&workshop), &path).map_err(failed)?;
     fs::remove_dir_all(&workshop).map_err(failed)?;
     let recovery = Recovery { aside, reason: reason.to_owned(), ..saved };
-    let report = recovery.aside.with_extension("txt");
-    fs::write(&report, format!("{recovery}\n"))
-        .map_err(|source| LedgerError::Prepare { path: report, source })?;
+    if let Err(error) = report(&recovery) {
+        tracing::warn!(%error, "the report of the repair could not be written");
+    }
     tracing::error!(
         aside = %recovery.aside.display(),
         calls = recovery.calls,
@@ -109,8 +112,29 @@ pub(crate) fn repair(dir: &Path, reason: &str) -> Result<Recovery, LedgerError> 
     Ok(recovery)
 }
 
+/// Puts a repaired ledger in its place where that was all that was left to do when a repair died: the
+/// damaged one is set aside only once the new one is whole.
+///
+/// # Errors
+/// When that cannot be done.
+pub(crate) fn finish(dir: &Path) -> Result<(), LedgerError> {
+    let (path, new) = (migrate::path_in(dir), migrate::path_in(&dir.join(WORKSHOP)));
+    if path.exists() || !new.exists() {
+        return Ok(());
+    }
+    tracing::warn!("a repair of the ledger that did not end is ended");
+    fs::rename(&new, &path).map_err(|source| LedgerError::Prepare { path, source })
+}
+
+/// Writes down what was saved, beside the damaged file.
+fn report(recovery: &Recovery) -> io::Result<()> {
+    let path = recovery.aside.with_extension("txt");
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{recovery}")
+}
+
 /// Gives the database and the files that belong to it another name.
-fn set_aside(dir: &Path) -> std::io::Result<PathBuf> {
+fn set_aside(dir: &Path) -> io::Result<PathBuf> {
     let path = migrate::path_in(dir);
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let aside = (0_u32..)
@@ -118,6 +142,7 @@ fn set_aside(dir: &Path) -> std::io::Result<PathBuf> {
         .map(|more| dir.join(format!("ledger-damaged-{now}{more}.db")))
         .find(|it| !it.exists())
         .unwrap_or_else(|| dir.join("ledger-damaged.db"));
+    // The log goes first: beside another database it would be taken for that one's.
     for ending in ["-wal", "-shm", ""] {
         let of = |path: &Path| {
             let mut name = path.as_os_str().to_owned();
@@ -125,7 +150,7 @@ fn set_aside(dir: &Path) -> std::io::Result<PathBuf> {
             PathBuf::from(name)
         };
         match fs::rename(of(&path), of(&aside)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
     }

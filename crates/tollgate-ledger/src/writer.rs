@@ -150,12 +150,10 @@ impl Writer {
         let _ = self.queue.send(Message::Keep(retention));
     }
 
-    /// Tells what is wrong with the file, if that was found out.
-    pub(crate) fn checked(&self, damage: Option<Option<String>>) {
-        if let Some(damage) = damage {
-            // As above.
-            let _ = self.queue.send(Message::Checked(damage));
-        }
+    /// Tells what is wrong with the file, which was looked through.
+    pub(crate) fn checked(&self, damage: Option<String>) {
+        // As above.
+        let _ = self.queue.send(Message::Checked(damage));
     }
 
     /// Changes with every commit and with every failure of one.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -120,7 +121,9 @@ fn a_damaged_page_costs_its_own_rows_and_no_others() {
     ledger.writer().flush_blocking().unwrap();
     assert_eq!(check_whole(&ledger), found.calls + 1);
     assert_eq!(fs::read(&found.aside).unwrap(), before);
-    let report = fs::read_to_string(found.aside.with_extension("txt")).unwrap();
+    let report = found.aside.with_extension("txt");
+    assert_eq!(fs::metadata(&report).unwrap().permissions().mode() & 0o777, 0o600);
+    let report = fs::read_to_string(report).unwrap();
     assert_eq!(report, format!("{found}\n"));
     assert!(report.contains(&format!("{lost} calls, of ${lost}.00, were lost")), "{report}");
     ledger.close().unwrap();
@@ -152,6 +155,19 @@ fn a_commit_that_meets_damage_goes_into_the_repaired_ledger() {
     assert_eq!(reader.totals(&SumQuery::default()).unwrap().calls, found.calls + 1);
     let Progress { waiting, failure, .. } = ledger.writer().progress().borrow().clone();
     assert_eq!((waiting, failure), (0, None));
+}
+
+#[test]
+fn a_repair_that_died_before_its_last_step_is_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let workshop = dir.path().join("ledger-repair");
+    ledger_of(&workshop, 10);
+    let ledger = open(dir.path());
+    assert_eq!(check_whole(&ledger), 10);
+    ledger.close().unwrap();
+    // One that died earlier left half of a ledger, and the damaged one where it was.
+    ledger_of(&workshop, 3);
+    assert_eq!(check_whole(&open(dir.path())), 10);
 }
 
 #[test]

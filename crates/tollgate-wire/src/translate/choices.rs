@@ -2,7 +2,7 @@
 
 use super::{Sink, failure};
 use crate::{
-    ir::{Event, Failure, PerChoice},
+    ir::{Event, Failure, PerChoice, Stop},
     tap::End,
 };
 
@@ -26,6 +26,21 @@ pub(super) fn turn_to<T: Default>(choices: &mut PerChoice<T>, index: usize, sink
     if index != choices.at() {
         choices.turn_to(index);
         sink(Event::Choice(index));
+    }
+}
+
+/// Ends every choice. `close` ends what is open of one, and says why it stopped and whether it called
+/// tools: some providers do not say that the tools are why.
+pub(super) fn stop_all<T: Default>(
+    choices: &mut PerChoice<T>,
+    sink: &mut Sink<'_>,
+    close: impl Fn(&mut T, &mut Sink<'_>) -> (Option<Stop>, bool),
+) {
+    for index in 0..choices.count() {
+        turn_to(choices, index, sink);
+        let (stop, called) = close(choices.now(), sink);
+        let stop = stop.unwrap_or_default();
+        sink(Event::Stop(if stop == Stop::End && called { Stop::ToolUse } else { stop }));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     tap::End,
     translate::{
         GenerateConfig, Sink,
-        choices::{all_finished, numbers, place, turn_to},
+        choices::{all_finished, numbers, place, stop_all, turn_to},
         failure, json_into,
     },
 };
@@ -211,14 +211,10 @@ impl Reader {
             return self.fail(failure::cut_off(), sink);
         }
         self.ended = true;
-        for index in 0..self.choices.count() {
-            turn_to(&mut self.choices, index, sink);
-            let told = self.choices.now();
+        stop_all(&mut self.choices, sink, |told, sink| {
             told.close(sink);
-            let stop = told.stop.take().unwrap_or_default();
-            let stop = if stop == Stop::End && told.called { Stop::ToolUse } else { stop };
-            sink(Event::Stop(stop));
-        }
+            (told.stop.take(), told.called)
+        });
         sink(Event::End(self.usage));
     }
 }
