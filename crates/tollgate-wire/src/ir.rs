@@ -39,6 +39,8 @@ pub(crate) struct Prompt {
     pub(crate) presence_penalty: Option<Given<Number>>,
     /// Log probabilities asked for, and how many alternatives.
     pub(crate) logprobs: Option<Given<Option<u64>>>,
+    /// Pictures asked for.
+    pub(crate) pictures: Option<Given<Pictures>>,
     /// How many answers; absent when one.
     pub(crate) answers: Option<Given<u64>>,
     pub(crate) stops: Option<Given<Vec<String>>>,
@@ -252,6 +254,15 @@ pub(crate) enum ToolChoice {
 pub(crate) enum Shape {
     Json,
     Schema { name: Option<String>, schema: Value, strict: Option<bool> },
+}
+
+/// Pictures that the answer is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pictures {
+    /// Beside text.
+    WithText,
+    /// And nothing else.
+    Alone,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -74,6 +74,7 @@ mod failure;
 mod fields;
 mod gemini;
 mod held;
+mod logprobs;
 mod media;
 mod openai_chat;
 mod openai_responses;
@@ -151,8 +152,8 @@ pub struct Capabilities {
     pub flat_count: bool,
     /// The model does not reason, and its provider refuses to be asked for it.
     pub no_reasoning: bool,
-    /// The provider refuses temperature, `top_p`, `top_k` and penalties, as OpenAI does for models
-    /// that reason.
+    /// The provider refuses temperature, `top_p`, `top_k`, penalties and log probabilities, as OpenAI
+    /// does for models that reason.
     pub no_sampling: bool,
     /// The most tokens that the model makes; a client that asks for more gets these.
     pub max_tokens_limit: Option<u64>,
@@ -395,6 +396,10 @@ fn write(
 ) -> Result<(Value, Option<&'static str>), Refused> {
     let (model, quirks) = (config.model, &config.provider);
     let prompt = within_limits(prompt, quirks, losses);
+    if let (Some(pictures), Provider::Anthropic | Provider::Bedrock) = (&prompt.pictures, provider)
+    {
+        return Err(Refused::new(&pictures.at, "the provider's format has no pictures in answers"));
+    }
     match provider {
         Provider::Chat => {
             openai_chat::write::request(prompt, model, quirks, losses).map(|it| (it, None))
@@ -427,6 +432,9 @@ fn within_limits(mut prompt: Prompt, provider: &Capabilities, losses: &mut Losse
             if let Some(given) = number.take() {
                 losses.note(given.at, "the model takes none");
             }
+        }
+        if let Some(asked) = prompt.logprobs.take() {
+            losses.note(asked.at, "the model tells no log probabilities");
         }
     }
     prompt

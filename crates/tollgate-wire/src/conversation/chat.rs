@@ -91,6 +91,8 @@ fn message(message: &Value, view: &mut View) {
         }
     }
     view.content(message.get("content"), content_part);
+    // Pictures that the model made, where OpenRouter's clients look for them.
+    list(message, "images").iter().for_each(|it| view.part(picture(it)));
     view.text(text(message, "refusal").unwrap_or_default());
     let old_call = message.get("function_call").filter(|it| it.is_object());
     for call in list(message, "tool_calls").iter().chain(old_call) {
@@ -119,11 +121,7 @@ fn content_part(part: &Value, view: &mut View) {
             let texts = list(part, "thinking").iter().filter_map(|it| text(it, "text"));
             view.thinking(&texts.collect::<String>());
         }
-        "image_url" => {
-            let image = part.get("image_url");
-            let url = image.and_then(|it| it.as_str().or_else(|| text(it, "url")));
-            view.part(image_at(url.unwrap_or_default()));
-        }
+        "image_url" => view.part(picture(part)),
         "file" => {
             let file = part.get("file").unwrap_or(part);
             let data = text(file, "file_data").and_then(data_url);
@@ -142,6 +140,12 @@ fn content_part(part: &Value, view: &mut View) {
     }
 }
 
+fn picture(part: &Value) -> Part {
+    let image = part.get("image_url");
+    let url = image.and_then(|it| it.as_str().or_else(|| text(it, "url")));
+    image_at(url.unwrap_or_default())
+}
+
 /// A stream's chunks as the answer they add up to.
 pub(super) fn assembled(answer: Answer) -> Value {
     let events = match answer {
@@ -158,8 +162,8 @@ pub(super) fn assembled(answer: Answer) -> Value {
         for name in ["content", "reasoning_content", "reasoning", "refusal"] {
             append(message, delta, name);
         }
-        for part in list(delta, "content") {
-            push(message, "content", part.clone());
+        for name in ["content", "images"] {
+            list(delta, name).iter().for_each(|it| push(message, name, it.clone()));
         }
         if let Some(call) = delta.get("function_call").filter(|it| it.is_object())
             && let Some(members) = message.as_object_mut()

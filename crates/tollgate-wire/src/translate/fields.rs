@@ -50,6 +50,15 @@ impl Fields {
         self.members.shift_remove(name).filter(|it| !it.is_null())
     }
 
+    /// Takes a member of which this is true.
+    pub(super) fn take_if(
+        &mut self,
+        name: &str,
+        test: impl FnOnce(&Value) -> bool,
+    ) -> Option<Value> {
+        if test(self.members.get(name)?) { self.take(name) } else { None }
+    }
+
     /// Renames snake_case members to their camelCase names, as Gemini's clients write either.
     pub(super) fn camelled(mut self) -> Self {
         self.members = self.members.into_iter().map(|(name, it)| (camel(&name), it)).collect();

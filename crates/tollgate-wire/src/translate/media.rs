@@ -2,7 +2,7 @@
 
 use super::fields::Fields;
 use crate::{
-    ir::{CacheHint, Content, Source},
+    ir::{CacheHint, Content, Given, Pictures, Source},
     loss::{Losses, Refused},
 };
 
@@ -49,6 +49,32 @@ pub(super) fn inline(media_type: String, data: String, name: Option<String>) -> 
     } else {
         Content::Document { source: Source::Base64 { media_type, data }, name }
     }
+}
+
+/// What a list of the answer's modes asks for besides text, which is always made.
+pub(super) fn pictures(modes: Given<Vec<String>>) -> Result<Option<Given<Pictures>>, Refused> {
+    let Given { at, value: modes } = modes;
+    let is = |mode: &str| modes.iter().any(|it| it.eq_ignore_ascii_case(mode));
+    if let Some(other) =
+        modes.iter().find(|it| !["text", "image"].iter().any(|mode| it.eq_ignore_ascii_case(mode)))
+    {
+        return Err(Refused::new(at, format!("asks for `{other}`, which is not translated")));
+    }
+    let value = if is("text") { Pictures::WithText } else { Pictures::Alone };
+    Ok(is("image").then_some(Given { at, value }))
+}
+
+/// What a picture without a media type is, by how its bytes begin.
+pub(super) fn picture_type(base64: &str) -> &'static str {
+    const BEGINNINGS: [(&str, &str); 4] = [
+        ("iVBORw0KGgo", "image/png"),
+        ("/9j/", "image/jpeg"),
+        ("UklGR", "image/webp"),
+        ("R0lGOD", "image/gif"),
+    ];
+    let known = BEGINNINGS.iter().find(|(it, _)| base64.starts_with(it));
+    // What OpenAI makes unless it is asked for another.
+    known.map_or("image/png", |(_, media_type)| *media_type)
 }
 
 /// The media type that the end of an address tells.
@@ -100,6 +126,26 @@ mod tests {
         check("", None);
         let url = "https://example.com/a,b".to_owned();
         check("https://example.com/a,b", Some(Source::Url { url, media_type: None }));
+    }
+
+    #[test]
+    fn modes_ask_for_pictures_with_text_or_alone() {
+        let check = |modes: &[&str], expected: Result<Option<Pictures>, ()>| {
+            let value = modes.iter().map(|it| (*it).to_owned()).collect();
+            let found = pictures(Given { at: "x".to_owned(), value });
+            assert_eq!(found.map(|it| it.map(|it| it.value)).map_err(drop), expected, "{modes:?}");
+        };
+        check(&["text"], Ok(None));
+        check(&["image", "text"], Ok(Some(Pictures::WithText)));
+        check(&["IMAGE"], Ok(Some(Pictures::Alone)));
+        check(&["TEXT", "AUDIO"], Err(()));
+    }
+
+    #[test]
+    fn a_pictures_beginning_tells_its_type() {
+        assert_eq!(picture_type("/9j/4AAQSkZJRg=="), "image/jpeg");
+        assert_eq!(picture_type("UklGRiQAAABXRUJQ"), "image/webp");
+        assert_eq!(picture_type(""), "image/png");
     }
 
     #[test]

@@ -26,6 +26,31 @@ pub(super) fn hoist_system(prompt: &mut Prompt, losses: &mut Losses) {
     }
 }
 
+/// Has the user show the pictures that the assistant made, for formats whose assistant can show none.
+pub(super) fn hand_over_pictures(prompt: &mut Prompt, losses: &mut Losses) {
+    let mut turns = Vec::with_capacity(prompt.turns.len());
+    for mut turn in std::mem::take(&mut prompt.turns) {
+        let is_picture = |it: &Part| matches!(it.content, Content::Image(_));
+        if turn.role != Role::Assistant || !turn.parts.iter().any(is_picture) {
+            turns.push(turn);
+            continue;
+        }
+        let (made, rest): (Vec<_>, Vec<_>) = turn.parts.into_iter().partition(is_picture);
+        for picture in &made {
+            losses.note(&picture.at, "was put into a turn of the user's after the assistant's");
+        }
+        let at = turn.at.clone();
+        turn.parts = rest;
+        turns.push(turn);
+        let told = std::iter::once(Part::text("", HANDED_OVER));
+        turns.push(Turn { role: Role::User, at, parts: told.chain(made).collect() });
+    }
+    prompt.turns = turns;
+}
+
+/// What is said before pictures that the assistant made.
+const HANDED_OVER: &str = "What you made:";
+
 /// Whether a provider takes texts of nothing but white space.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Blanks {

@@ -15,7 +15,7 @@ use crate::{
     translate::{
         Capabilities,
         shape::{self, rooted},
-        turns::{Blanks, alternate, hoist_system, results_first},
+        turns::{Blanks, alternate, hand_over_pictures, hoist_system, results_first},
     },
 };
 
@@ -29,6 +29,7 @@ pub(in crate::translate) fn request(
 ) -> Result<(Value, Option<&'static str>), Refused> {
     refuse(&prompt)?;
     refuse_force(&prompt, provider)?;
+    hand_over_pictures(&mut prompt, losses);
     hoist_system(&mut prompt, losses);
     alternate(&mut prompt, Blanks::Refused, losses);
     results_first(&mut prompt);

@@ -11,7 +11,7 @@ use crate::{
         anthropic::{thinks::Thinks, write::trim_beginning},
         openai_chat::write::service_tier,
         shape::{self, rooted},
-        turns::{Blanks, alternate, called_names, hoist_system, results_first},
+        turns::{Blanks, alternate, called_names, hand_over_pictures, hoist_system, results_first},
     },
 };
 
@@ -27,6 +27,7 @@ pub(in crate::translate) fn request(
         return Err(Refused::new(&answers.at, "Bedrock gives only one answer"));
     }
     let family = Family::of(model);
+    hand_over_pictures(&mut prompt, losses);
     hoist_system(&mut prompt, losses);
     alternate(&mut prompt, Blanks::Refused, losses);
     results_first(&mut prompt);

@@ -11,7 +11,7 @@ use crate::{
     loss::{Losses, Refused},
     translate::{
         fields::{Fields, element},
-        media::{inline, is_public},
+        media::{inline, is_public, pictures},
         reasoning::effort_of,
         turns::Calls,
     },
@@ -306,11 +306,8 @@ fn generation_config(
     let asked = config.given_bool("responseLogprobs")?.filter(|it| it.value);
     let top = config.count("logprobs")?;
     prompt.logprobs = asked.map(|it| Given { at: it.at, value: top });
-    if let Some(modes) = config.given_texts("responseModalities")?
-        && modes.value.iter().any(|it| it != "TEXT")
-    {
-        return Err(Refused::new(modes.at, "asks for more than text"));
-    }
+    let modes = config.given_texts("responseModalities")?;
+    prompt.pictures = modes.map(pictures).transpose()?.flatten();
     prompt.shape = shape(&mut config)?;
     if let Some(thinking) = config.object("thinkingConfig")? {
         prompt.reasoning = thinking_config(thinking.camelled(), losses)?;

@@ -7,13 +7,14 @@ use tollgate_core::Format;
 
 use crate::{
     ir::{
-        Amount, Content, Given, Part, Prompt, Reasoning, Role, Shape, Source, Tool, ToolCall,
-        ToolChoice, ToolResult, Turn,
+        Amount, Content, Given, Part, Pictures, Prompt, Reasoning, Role, Shape, Source, Tool,
+        ToolCall, ToolChoice, ToolResult, Turn,
     },
     loss::{Losses, Refused},
     translate::{
         Capabilities,
         anthropic::write::object_of,
+        logprobs::likeliest,
         media::media_type_of,
         reasoning::{BUDGET_HIGH, budget_of},
         shape,
@@ -76,7 +77,6 @@ pub(in crate::translate) fn request(
     let serial = prompt.parallel_tool_calls.filter(|it| !it.value);
     for (at, why) in [
         (serial.map(|it| it.at), "Gemini decides by itself how many tools it calls at once"),
-        (prompt.logprobs.map(|it| it.at), "log probabilities are not translated"),
         (prompt.end_user.map(|it| it.at), "Gemini is not told of end users"),
         (prompt.metadata.map(|it| it.at), "Gemini takes no metadata"),
         (prompt.service_tier.map(|it| it.at), "each provider has service tiers of its own"),
@@ -305,6 +305,18 @@ fn generation_config(
             return Err(Refused::new(at, format!("Gemini gives at most {ANSWERS_MAX}")));
         }
         config.insert("candidateCount".to_owned(), (*value).into());
+    }
+    if let Some(asked) = &prompt.logprobs {
+        config.insert("responseLogprobs".to_owned(), true.into());
+        let likeliest = likeliest(asked, losses);
+        config.extend(likeliest.map(|it| ("logprobs".to_owned(), it.into())));
+    }
+    if let Some(pictures) = &prompt.pictures {
+        let modes = match pictures.value {
+            Pictures::WithText => json!(["TEXT", "IMAGE"]),
+            Pictures::Alone => json!(["IMAGE"]),
+        };
+        config.insert("responseModalities".to_owned(), modes);
     }
     if let Some(max) = &prompt.max_tokens {
         config.insert("maxOutputTokens".to_owned(), max.value.into());

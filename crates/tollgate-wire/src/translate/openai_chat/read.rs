@@ -12,7 +12,7 @@ use crate::{
     loss::{Losses, Refused},
     translate::{
         fields::{Fields, element},
-        media::{cache_hint, file_of, source_of},
+        media::{cache_hint, file_of, pictures, source_of},
         reasoning::effort_of,
         turns::Calls,
     },
@@ -54,6 +54,8 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
     prompt.presence_penalty = fields.given_number("presence_penalty")?;
     prompt.logprobs = logprobs(&mut fields)?;
     prompt.answers = fields.answers("n")?;
+    let modes = fields.given_texts("modalities")?;
+    prompt.pictures = modes.map(pictures).transpose()?.flatten();
     prompt.stops = fields.given_texts("stop")?;
     let old_max = fields.given_count("max_tokens")?;
     prompt.max_tokens = fields.given_count("max_completion_tokens")?.or(old_max);
@@ -148,13 +150,7 @@ fn part(mut fields: Fields, losses: &mut Losses) -> Result<Part, Refused> {
     let content = match kind.as_str() {
         "text" => Content::Text(fields.need_text("text")?),
         "refusal" => Content::Refusal(fields.need_text("refusal")?),
-        "image_url" => {
-            let mut image = fields.need_object("image_url")?;
-            let url = image.need_text("url")?;
-            let source = source_of(url, &image.path("url"))?;
-            image.rest(losses);
-            Content::Image(source)
-        }
+        "image_url" => image(&mut fields, losses)?,
         "file" => file(fields.need_object("file")?, losses)?,
         "input_audio" => {
             let mut audio = fields.need_object("input_audio")?;
@@ -168,6 +164,14 @@ fn part(mut fields: Fields, losses: &mut Losses) -> Result<Part, Refused> {
     let cache = cache_hint(&mut fields, losses)?;
     fields.rest(losses);
     Ok(Part { at, cache, content })
+}
+
+fn image(fields: &mut Fields, losses: &mut Losses) -> Result<Content, Refused> {
+    let mut image = fields.need_object("image_url")?;
+    let url = image.need_text("url")?;
+    let source = source_of(url, &image.path("url"))?;
+    image.rest(losses);
+    Ok(Content::Image(source))
 }
 
 fn file(mut file: Fields, losses: &mut Losses) -> Result<Content, Refused> {
@@ -186,6 +190,11 @@ fn assistant(fields: &mut Fields, losses: &mut Losses) -> Result<Vec<Part>, Refu
     parts.extend(content(fields, losses)?);
     let at = fields.path("refusal");
     parts.extend(fields.text("refusal")?.map(|it| Part::new(at, Content::Refusal(it))));
+    for mut picture in fields.objects("images")? {
+        picture.pass_over(&["type", "index"]);
+        parts.push(Part::new(picture.at.clone(), image(&mut picture, losses)?));
+        picture.rest(losses);
+    }
     for mut call in fields.objects("tool_calls")? {
         let kind = call.text("type")?;
         if kind.is_some_and(|it| it != "function") {

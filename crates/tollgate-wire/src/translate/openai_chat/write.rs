@@ -6,14 +6,16 @@ use tollgate_core::Format;
 use super::{redacted, sealed};
 use crate::{
     ir::{
-        Amount, Content, Given, Part, Prompt, Reasoning, Role, Shape, Source, Tool, ToolCall,
-        ToolChoice, ToolResult,
+        Amount, Content, Given, Part, Pictures, Prompt, Reasoning, Role, Shape, Source, Tool,
+        ToolCall, ToolChoice, ToolResult,
     },
     loss::{Losses, Refused},
     translate::{
         Capabilities,
+        logprobs::likeliest,
         media::data_url,
         reasoning::{effort_for, openai_word},
+        turns::hand_over_pictures,
     },
 };
 
@@ -31,11 +33,15 @@ pub(in crate::translate) const ERROR_MARK: &str = "Error: ";
 
 /// Writes a request's body.
 pub(in crate::translate) fn request(
-    prompt: Prompt,
+    mut prompt: Prompt,
     model: &str,
     provider: &Capabilities,
     losses: &mut Losses,
 ) -> Result<Value, Refused> {
+    // Only a model that makes pictures is known to take back its own.
+    if prompt.pictures.is_none() {
+        hand_over_pictures(&mut prompt, losses);
+    }
     let mut body = Map::new();
     body.insert("model".to_owned(), model.into());
     let messages = messages(&prompt, provider, losses)?;
@@ -78,8 +84,17 @@ pub(in crate::translate) fn request(
         }
         body.insert("n".to_owned(), value.into());
     }
-    if let Some(asked) = prompt.logprobs {
-        losses.note(asked.at, "log probabilities are not translated");
+    if let Some(asked) = &prompt.logprobs {
+        body.insert("logprobs".to_owned(), true.into());
+        let likeliest = likeliest(asked, losses);
+        body.extend(likeliest.map(|it| ("top_logprobs".to_owned(), it.into())));
+    }
+    if let Some(pictures) = &prompt.pictures {
+        let modes = match pictures.value {
+            Pictures::WithText => json!(["image", "text"]),
+            Pictures::Alone => json!(["image"]),
+        };
+        body.insert("modalities".to_owned(), modes);
     }
     if let Some(Given { at, value }) = prompt.stops {
         if value.len() > STOPS_MAX {
@@ -221,11 +236,8 @@ fn content(part: &Part) -> Result<Value, Refused> {
     Ok(match &part.content {
         Content::Text(text) => json!({"type": "text", "text": text}),
         Content::Refusal(text) => json!({"type": "refusal", "refusal": text}),
-        Content::Image(Source::Url { url, .. }) => {
-            json!({"type": "image_url", "image_url": {"url": url}})
-        }
-        Content::Image(Source::Base64 { media_type, data }) => {
-            json!({"type": "image_url", "image_url": {"url": data_url(media_type, data)}})
+        Content::Image(source) => {
+            picture(source).ok_or_else(|| Refused::new(&part.at, "is no picture"))?
         }
         Content::Document { source: Source::Base64 { media_type, data }, name } => {
             let name = name.as_deref().unwrap_or("document");
@@ -247,12 +259,21 @@ fn content(part: &Part) -> Result<Value, Refused> {
             };
             json!({"type": "input_audio", "input_audio": {"data": data, "format": format}})
         }
-        Content::Image(Source::Text(_)) => return refuse("is no picture"),
         Content::ToolCall(_) | Content::Thinking(_) | Content::Redacted(_) => {
             return refuse("stands in a turn that is not the assistant's");
         }
         Content::ToolResult(_) => return refuse("stands in a turn that is not the user's"),
     })
+}
+
+/// A picture, in what is said to the model and by it.
+pub(super) fn picture(source: &Source) -> Option<Value> {
+    let url = match source {
+        Source::Url { url, .. } => url.clone(),
+        Source::Base64 { media_type, data } => data_url(media_type, data),
+        Source::Text(_) => return None,
+    };
+    Some(json!({"type": "image_url", "image_url": {"url": url}}))
 }
 
 fn assistant(
@@ -261,6 +282,7 @@ fn assistant(
     losses: &mut Losses,
 ) -> Result<Option<Value>, Refused> {
     let (mut said, mut calls, mut details) = (Vec::new(), Vec::new(), Vec::new());
+    let mut images = Vec::new();
     let mut thought = String::new();
     for part in parts {
         match &part.content {
@@ -283,7 +305,8 @@ fn assistant(
             Content::Redacted(_) => losses.note(&part.at, FOREIGN_THINKING),
             Content::Text(text) if text.is_empty() => {}
             Content::Text(_) | Content::Refusal(_) => said.push(part.clone()),
-            Content::Image(_) | Content::Document { .. } | Content::Audio { .. } => {
+            Content::Image(_) => images.push(content(part)?),
+            Content::Document { .. } | Content::Audio { .. } => {
                 return Err(Refused::new(&part.at, "OpenAI's assistant can only say text"));
             }
             Content::ToolResult(_) => {
@@ -291,14 +314,15 @@ fn assistant(
             }
         }
     }
-    if said.is_empty() && calls.is_empty() {
+    if said.is_empty() && calls.is_empty() && images.is_empty() {
         return Ok(None);
     }
     let content = if said.is_empty() { Value::Null } else { contents(&said, provider, losses)? };
     let mut message = Map::new();
     message.insert("role".to_owned(), "assistant".into());
     message.insert("content".to_owned(), content);
-    for (name, list) in [("tool_calls", calls), ("reasoning_details", details)] {
+    for (name, list) in [("images", images), ("tool_calls", calls), ("reasoning_details", details)]
+    {
         if !list.is_empty() {
             message.insert(name.to_owned(), list.into());
         }

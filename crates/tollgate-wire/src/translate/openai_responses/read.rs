@@ -5,16 +5,22 @@ use serde_json::{Value, json};
 use super::{namespaced, sealed_thinking};
 use crate::{
     ir::{
-        Content, Given, INPUT, Part, Prompt, Reasoning, Role, Shape, Thinking, Tool, ToolCall,
-        ToolChoice, ToolResult, Turn,
+        Content, Given, INPUT, Part, Pictures, Prompt, Reasoning, Role, Shape, Source, Thinking,
+        Tool, ToolCall, ToolChoice, ToolResult, Turn,
     },
     loss::{Losses, Refused},
     translate::{
         fields::{Fields, element},
-        media::{file_of, source_of},
+        media::{file_of, picture_type, source_of},
         reasoning::effort_of,
     },
 };
+
+/// What `include` names for log probabilities.
+pub(super) const LOGPROBS: &str = "message.output_text.logprobs";
+
+/// The tool of the provider's that makes pictures.
+pub(super) const IMAGE_TOOL: &str = "image_generation";
 
 /// Reads a request's body.
 pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<Prompt, Refused> {
@@ -37,18 +43,23 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
     }
     input(&mut fields, &mut prompt, losses)?;
     for tool in fields.objects("tools")? {
-        if tool.peek("type") == Some("namespace") {
-            namespace(tool, &mut prompt, losses)?;
-        } else {
-            prompt.tools.push(self::tool(tool, losses)?);
+        match tool.peek("type") {
+            Some("namespace") => namespace(tool, &mut prompt, losses)?,
+            Some(IMAGE_TOOL) => prompt.pictures = Some(image_tool(tool, losses)),
+            Some(_) | None => prompt.tools.push(self::tool(tool, losses)?),
         }
+    }
+    let image_at = fields.path("tool_choice");
+    let wants_image = fields.take_if("tool_choice", |it| it["type"] == IMAGE_TOOL).is_some();
+    if wants_image {
+        prompt.pictures = Some(Given { at: image_at, value: Pictures::Alone });
     }
     prompt.tool_choice = tool_choice(&mut fields, losses)?;
     prompt.parallel_tool_calls = fields.given_bool("parallel_tool_calls")?;
     prompt.temperature = fields.given_number("temperature")?;
     prompt.top_p = fields.given_number("top_p")?;
-    let logprobs = fields.given_count("top_logprobs")?.filter(|it| it.value > 0);
-    prompt.logprobs = logprobs.map(|it| Given { at: it.at, value: Some(it.value) });
+    let likeliest = fields.given_count("top_logprobs")?.filter(|it| it.value > 0);
+    prompt.logprobs = likeliest.map(|it| Given { at: it.at, value: Some(it.value) });
     prompt.max_tokens = fields.given_count("max_output_tokens")?;
     if let Some(text) = fields.object("text")? {
         prompt.shape = shape(text, losses)?;
@@ -63,7 +74,7 @@ pub(in crate::translate) fn request(body: Value, losses: &mut Losses) -> Result<
         .map(|it| Given { at: it.at.clone(), value: it.into_members() })
         .filter(|it| !it.value.is_empty());
     prompt.service_tier = fields.given_text("service_tier")?;
-    what_else(&mut fields, losses)?;
+    what_else(&mut fields, &mut prompt, losses)?;
     fields.rest(losses);
     Ok(prompt)
 }
@@ -89,11 +100,15 @@ fn refuse_what_is_remembered(fields: &mut Fields) -> Result<(), Refused> {
 }
 
 /// Members that ask for something about the answer and not for another answer.
-fn what_else(fields: &mut Fields, losses: &mut Losses) -> Result<(), Refused> {
+fn what_else(fields: &mut Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<(), Refused> {
     if let Some(include) = fields.given_texts("include")? {
+        let asks_for = |what: &str| include.value.iter().any(|it| it == what);
+        if prompt.logprobs.is_none() && asks_for(LOGPROBS) {
+            prompt.logprobs = Some(Given { at: include.at.clone(), value: None });
+        }
         // Seals are given to the client anyway.
-        let more = include.value.iter().any(|it| it != "reasoning.encrypted_content");
-        if more {
+        let known = [LOGPROBS, "reasoning.encrypted_content"];
+        if include.value.iter().any(|it| !known.contains(&it.as_str())) {
             losses.note(include.at, "asks for details that only OpenAI gives");
         }
     }
@@ -188,6 +203,10 @@ fn item(mut fields: Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<
             };
             push(prompt, Role::User, &at, vec![Part::new(&at, Content::ToolResult(result))]);
         }
+        "image_generation_call" => {
+            let content = Content::Image(picture(&mut fields)?);
+            push(prompt, Role::Assistant, &at, vec![Part::new(&at, content)]);
+        }
         "reasoning" => {
             let content = thinking(&mut fields, losses)?;
             let parts = content.map(|it| Part::new(&at, it)).into_iter().collect();
@@ -200,6 +219,20 @@ fn item(mut fields: Fields, prompt: &mut Prompt, losses: &mut Losses) -> Result<
     }
     fields.rest(losses);
     Ok(())
+}
+
+/// The picture of an `image_generation_call`.
+fn picture(fields: &mut Fields) -> Result<Source, Refused> {
+    let data = fields.text("result")?;
+    let data =
+        data.ok_or_else(|| fields.refuse("id", "names an item that only its provider has"))?;
+    let media_type = match fields.text("output_format")? {
+        Some(format) => format!("image/{format}"),
+        None => picture_type(&data).to_owned(),
+    };
+    // How it was made.
+    fields.pass_over(&["id", "action", "background", "quality", "revised_prompt", "size"]);
+    Ok(Source::Base64 { media_type, data })
 }
 
 /// A reasoning item; nothing when it says nothing and holds no seal.
@@ -244,12 +277,11 @@ fn part(mut fields: Fields, losses: &mut Losses) -> Result<Part, Refused> {
     let content = match kind.as_str() {
         "input_text" | "text" => Content::Text(fields.need_text("text")?),
         "output_text" => {
-            for name in ["annotations", "logprobs"] {
-                let told = fields.list(name)?;
-                if !told.is_empty() {
-                    losses.note(fields.path(name), "has no counterpart");
-                }
+            if !fields.list("annotations")?.is_empty() {
+                losses.note(fields.path("annotations"), "has no counterpart");
             }
+            // What is said of an answer is nothing that a model is told.
+            fields.pass_over(&["logprobs"]);
             Content::Text(fields.need_text("text")?)
         }
         "refusal" => Content::Refusal(fields.need_text("refusal")?),
@@ -313,6 +345,14 @@ fn text_tool(mut fields: Fields, losses: &mut Losses) -> Result<Tool, Refused> {
     };
     fields.rest(losses);
     Ok(tool)
+}
+
+/// The tool by which OpenAI's models make pictures. Others make them themselves, as they see fit.
+fn image_tool(mut fields: Fields, losses: &mut Losses) -> Given<Pictures> {
+    let at = fields.at.clone();
+    fields.pass_over(&["type"]);
+    fields.rest(losses);
+    Given { at, value: Pictures::WithText }
 }
 
 /// Tools that stand together under a name, which other formats do not have: each gets its namespace's

@@ -2,17 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
-use super::own_parts;
+use super::{
+    own_parts,
+    read::{IMAGE_TOOL, LOGPROBS},
+};
 use crate::{
-    ir::{Amount, Content, Given, Part, Prompt, Role, Shape, Source, Tool, ToolChoice, ToolResult},
+    ir::{
+        Amount, Content, Given, Part, Pictures, Prompt, Role, Shape, Source, Tool, ToolChoice,
+        ToolResult,
+    },
     loss::{Losses, Refused},
     translate::{
         Capabilities,
+        logprobs::likeliest,
         media::data_url,
         openai_chat::write::{
             CACHE_LOST, ERROR_MARK, FOREIGN_THINKING, SCHEMA_NAME, end_user, reasoning_effort,
             result_text, service_tier,
         },
+        turns::hand_over_pictures,
     },
 };
 
@@ -21,12 +29,16 @@ const MAX_TOKENS_MIN: u64 = 16;
 
 /// Writes a request's body. Nothing is stored at the provider.
 pub(in crate::translate) fn request(
-    prompt: Prompt,
+    mut prompt: Prompt,
     model: &str,
     provider: &Capabilities,
     losses: &mut Losses,
 ) -> Result<Value, Refused> {
     refuse(&prompt)?;
+    // Only a model that makes pictures is known to take back its own.
+    if prompt.pictures.is_none() {
+        hand_over_pictures(&mut prompt, losses);
+    }
     let mut body = Map::new();
     body.insert("model".to_owned(), model.into());
     if !prompt.system.is_empty() {
@@ -40,12 +52,22 @@ pub(in crate::translate) fn request(
     if prompt.stream {
         body.insert("stream".to_owned(), true.into());
     }
-    if !prompt.tools.is_empty() {
-        let tools: Vec<Value> = prompt.tools.iter().map(|it| tool(it, losses)).collect();
+    let mut tools: Vec<Value> = prompt.tools.iter().map(|it| tool(it, losses)).collect();
+    let pictures = prompt.pictures.map(|it| it.value);
+    tools.extend(pictures.map(|_| json!({"type": IMAGE_TOOL})));
+    if !tools.is_empty() {
         body.insert("tools".to_owned(), tools.into());
     }
     if let Some(choice) = &prompt.tool_choice {
         body.insert("tool_choice".to_owned(), tool_choice(&choice.value));
+    } else if pictures == Some(Pictures::Alone) {
+        body.insert("tool_choice".to_owned(), json!({"type": IMAGE_TOOL}));
+    }
+    let mut include = Vec::new();
+    if let Some(asked) = &prompt.logprobs {
+        include.push(LOGPROBS);
+        let likeliest = likeliest(asked, losses);
+        body.extend(likeliest.map(|it| ("top_logprobs".to_owned(), it.into())));
     }
     if let Some(parallel) = prompt.parallel_tool_calls.filter(|_| !prompt.tools.is_empty()) {
         body.insert("parallel_tool_calls".to_owned(), parallel.value.into());
@@ -63,7 +85,10 @@ pub(in crate::translate) fn request(
         body.insert("max_output_tokens".to_owned(), value.max(MAX_TOKENS_MIN).into());
     }
     if let Some(given) = &prompt.reasoning {
-        reasoning(given, provider, &mut body, losses);
+        include.extend(reasoning(given, provider, &mut body, losses));
+    }
+    if !include.is_empty() {
+        body.insert("include".to_owned(), include.into());
     }
     let user = prompt.end_user.and_then(|it| end_user(it, losses));
     body.extend(user.map(|it| ("user".to_owned(), it.into())));
@@ -75,7 +100,6 @@ pub(in crate::translate) fn request(
         (prompt.seed.map(|it| it.at), "the Responses API takes no seed"),
         (prompt.frequency_penalty.map(|it| it.at), "the Responses API has no such penalty"),
         (prompt.presence_penalty.map(|it| it.at), "the Responses API has no such penalty"),
-        (prompt.logprobs.map(|it| it.at), "log probabilities are not translated"),
     ] {
         if let Some(at) = at {
             losses.note(at, why);
@@ -211,7 +235,14 @@ fn assistant(parts: &[Part], items: &mut Vec<Value>, losses: &mut Losses) -> Res
                 };
                 reasoning_item(id, "", Some(encrypted))
             }
-            Content::Image(_) | Content::Document { .. } | Content::Audio { .. } => {
+            Content::Image(Source::Base64 { data, .. }) => {
+                let id = format!("ig_{}", items.len());
+                picture_item(&id, "completed", Some(data))
+            }
+            Content::Image(_) => {
+                return Err(Refused::new(&part.at, "OpenAI takes back only a picture's bytes"));
+            }
+            Content::Document { .. } | Content::Audio { .. } => {
                 return Err(Refused::new(&part.at, "OpenAI's assistant can only say text"));
             }
             Content::ToolResult(_) => {
@@ -220,6 +251,11 @@ fn assistant(parts: &[Part], items: &mut Vec<Value>, losses: &mut Losses) -> Res
         });
     }
     Ok(())
+}
+
+/// A picture that was made, in requests and answers.
+pub(super) fn picture_item(id: &str, status: &str, data: Option<&str>) -> Value {
+    json!({"id": id, "type": "image_generation_call", "status": status, "result": data})
 }
 
 /// A reasoning item, in requests and answers.
@@ -284,17 +320,17 @@ fn text_format(shape: Shape) -> Value {
     }
 }
 
-/// The effort, a summary where the client wants to see one, and the seals that let the next request
-/// go on: nothing is stored.
+/// The effort, and a summary where the client wants to see one; what to include are the seals that
+/// let the next request go on: nothing is stored.
 fn reasoning(
     given: &Given<crate::ir::Reasoning>,
     provider: &Capabilities,
     body: &mut Map<String, Value>,
     losses: &mut Losses,
-) {
+) -> Option<&'static str> {
     let effort = reasoning_effort(given, provider, losses);
     if provider.no_reasoning || given.value.amount == Amount::Off {
-        return;
+        return None;
     }
     let mut reasoning = Map::new();
     reasoning.extend(effort.map(|it| ("effort".to_owned(), it.into())));
@@ -304,7 +340,7 @@ fn reasoning(
     if !reasoning.is_empty() {
         body.insert("reasoning".to_owned(), reasoning.into());
     }
-    body.insert("include".to_owned(), json!(["reasoning.encrypted_content"]));
+    Some("reasoning.encrypted_content")
 }
 
 #[cfg(test)]
