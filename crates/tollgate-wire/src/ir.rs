@@ -80,11 +80,13 @@ pub(crate) struct Part {
     pub(crate) at: String,
     pub(crate) cache: Option<CacheHint>,
     pub(crate) content: Content,
+    /// The tokens of an answer's text or refusal, where the provider told how likely they were.
+    pub(crate) tokens: Vec<ScoredToken>,
 }
 
 impl Part {
     pub(crate) fn new(at: impl Into<String>, content: Content) -> Self {
-        Self { at: at.into(), cache: None, content }
+        Self { at: at.into(), cache: None, content, tokens: Vec::new() }
     }
 
     pub(crate) fn text(at: impl Into<String>, text: impl Into<String>) -> Self {
@@ -363,6 +365,24 @@ impl<T: Default> PerChoice<T> {
     }
 }
 
+/// A token that the model chose, and what it could have chosen there.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ScoredToken {
+    pub(crate) chosen: Score,
+    /// The likeliest, most likely first; the chosen one may be among them.
+    pub(crate) likeliest: Vec<Score>,
+}
+
+/// How likely a token was.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Score {
+    pub(crate) token: String,
+    /// The token's bytes, where they were told: a token can be a piece of a letter.
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// The natural logarithm of its probability.
+    pub(crate) logprob: f64,
+}
+
 /// Why the model stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -391,6 +411,12 @@ pub(crate) enum Event<'a> {
     PartStart(Opening<'a>),
     /// More of the open part: text, thinking, refusal or a tool's arguments.
     Delta(&'a str),
+    /// More of an open text or refusal, whose tokens the provider scored. The text may be empty, as
+    /// where a token is a piece of a letter, or where the scores come after the text.
+    Scored {
+        text: &'a str,
+        tokens: Vec<ScoredToken>,
+    },
     /// The open thinking's signature.
     Sealed(Signature),
     PartEnd,

@@ -7,6 +7,7 @@ use serde::de::{
     Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
     value::MapAccessDeserializer,
 };
+use serde_json::value::RawValue;
 
 /// A count of something; absent unless it is a whole number from 0 to 2⁶⁴-1 (`7`, `7.0`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,6 +163,50 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Many<T> {
             }
         }
         source.deserialize_any(Read(PhantomData))
+    }
+}
+
+/// A number with a fraction, exactly the nearest to what was written; absent when the value is
+/// anything else. JSON has no infinity, for which some write a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Decimal(pub(crate) Option<f64>);
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        // Reading the digits is exact, where `serde_json` is exact only nearly.
+        let written = <&RawValue>::deserialize(source)?.get();
+        if written == r#""-Infinity""# {
+            return Ok(Self(Some(f64::NEG_INFINITY)));
+        }
+        Ok(Self(written.parse().ok().filter(|it: &f64| it.is_finite())))
+    }
+}
+
+/// A list of bytes as numbers; absent when the value is anything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bytes(pub(crate) Option<Vec<u8>>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Bytes;
+            expects_anything!();
+            absent!(bool number text null object);
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bytes, A::Error> {
+                let mut bytes = Some(Vec::new());
+                while let Some(Count(byte)) = seq.next_element()? {
+                    let byte = byte.and_then(|it| u8::try_from(it).ok());
+                    bytes = bytes.zip(byte).map(|(mut held, byte)| {
+                        held.push(byte);
+                        held
+                    });
+                }
+                Ok(Bytes(bytes))
+            }
+        }
+        source.deserialize_any(Read)
     }
 }
 

@@ -55,6 +55,12 @@ impl Losses {
         }
     }
 
+    /// Notes what was noted elsewhere.
+    pub(crate) fn append(&mut self, others: Self) {
+        self.more |= others.more;
+        others.told.into_iter().for_each(|it| self.note(it.field, it.why));
+    }
+
     /// What was noted; a last one without a field says that there were more.
     pub(crate) fn into_vec(mut self) -> Vec<Loss> {
         if self.more {

@@ -5,6 +5,7 @@ mod collect;
 mod generated;
 mod incoming;
 mod outgoing;
+mod room;
 
 use bytes::Bytes;
 

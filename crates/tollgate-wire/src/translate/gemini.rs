@@ -1,6 +1,7 @@
 //! Gemini (`POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`).
 
 pub(super) mod answer;
+mod logprobs;
 pub(super) mod read;
 mod schema;
 pub(super) mod stream;

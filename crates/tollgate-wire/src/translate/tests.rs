@@ -13,6 +13,7 @@ use crate::{
 mod generated;
 mod hostile;
 mod requests;
+mod scored;
 mod several;
 mod streams;
 

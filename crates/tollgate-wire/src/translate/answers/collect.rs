@@ -2,39 +2,36 @@
 
 use tollgate_core::Usage;
 
-use super::{
-    GenerateConfig,
-    outgoing::{JsonTool, OneCall},
-};
+use super::{GenerateConfig, outgoing::Fit};
 use crate::{
-    ir::{Answer, Content, Event, Failure, Opening, Part, Thinking, ToolCall},
-    translate::{Sink, failure},
+    ir::{Answer, Content, Event, Failure, Opening, Part, ScoredToken, Thinking, ToolCall},
+    loss::Losses,
+    translate::{Sink, failure, logprobs},
 };
 
-/// Puts an answer together.
+/// Puts an answer together: as it is, or as it fits the client.
 #[derive(Default)]
 pub(super) struct Collector {
     answer: Answer,
-    json_tool: JsonTool,
-    pub(super) one_call: OneCall,
+    fit: Option<Fit>,
     bytes: usize,
     end: Option<Result<(), Failure>>,
 }
 
 impl Collector {
-    pub(super) fn new(config: &GenerateConfig<'_>) -> Self {
-        Self {
-            json_tool: JsonTool::new(config.plan.json_tool),
-            one_call: OneCall::new(config.plan.functions),
-            ..Self::default()
-        }
+    pub(super) fn fitting(config: &GenerateConfig<'_>) -> Self {
+        Self { fit: Some(Fit::new(config.plan)), ..Self::default() }
     }
 
     pub(super) fn event(&mut self, event: Event<'_>) {
         if self.end.is_some() {
             return;
         }
-        let Some(event) = self.one_call.event(self.json_tool.event(event)) else { return };
+        let event = match &mut self.fit {
+            Some(fit) => fit.event(event),
+            None => Some(event),
+        };
+        let Some(event) = event else { return };
         match event {
             Event::Start { id, model, usage } => {
                 self.answer.id = id.map(str::to_owned);
@@ -45,7 +42,8 @@ impl Collector {
             Event::PartStart(opening) => {
                 self.answer.choices.now().parts.push(Part::new("", begun(opening)));
             }
-            Event::Delta(text) => self.more(text),
+            Event::Delta(text) => self.more(text, Vec::new()),
+            Event::Scored { text, tokens } => self.more(text, tokens),
             Event::Sealed(seal) => {
                 if let Some(Part { content: Content::Thinking(thinking), .. }) =
                     self.answer.choices.now().parts.last_mut()
@@ -63,13 +61,15 @@ impl Collector {
         }
     }
 
-    fn more(&mut self, text: &str) {
-        self.bytes = self.bytes.saturating_add(text.len());
+    fn more(&mut self, text: &str, tokens: Vec<ScoredToken>) {
+        let more = text.len().saturating_add(logprobs::memory(&tokens));
+        self.bytes = self.bytes.saturating_add(more);
         if self.bytes > super::ANSWER_BYTES_MAX {
             self.end = Some(Err(failure::broken("the provider's answer is too long")));
             return;
         }
         let Some(part) = self.answer.choices.now().parts.last_mut() else { return };
+        part.tokens.extend(tokens);
         match &mut part.content {
             Content::Text(held) | Content::Refusal(held) => held.push_str(text),
             Content::Thinking(thinking) => thinking.text.push_str(text),
@@ -80,6 +80,11 @@ impl Collector {
             | Content::ToolResult(_)
             | Content::Redacted(_) => {}
         }
+    }
+
+    /// What did not fit.
+    pub(super) fn take_losses(&mut self) -> Losses {
+        self.fit.as_mut().map(Fit::take_losses).unwrap_or_default()
     }
 
     pub(super) fn into_answer(self) -> Result<Answer, Failure> {
@@ -110,14 +115,14 @@ pub(super) fn replay(answer: &Answer, sink: &mut Sink<'_>) {
         if index > 0 {
             sink(Event::Choice(index));
         }
-        choice.parts.iter().for_each(|it| replay_part(&it.content, sink));
+        choice.parts.iter().for_each(|it| replay_part(it, sink));
         sink(Event::Stop(choice.stop.clone()));
     }
     sink(Event::End(answer.usage));
 }
 
-fn replay_part(content: &Content, sink: &mut Sink<'_>) {
-    let (opening, text, seal) = match content {
+fn replay_part(part: &Part, sink: &mut Sink<'_>) {
+    let (opening, text, seal) = match &part.content {
         Content::Text(text) => (Opening::Text, text.as_str(), None),
         Content::Refusal(text) => (Opening::Refusal, text.as_str(), None),
         Content::Thinking(it) => (Opening::Thinking, it.text.as_str(), it.signature.clone()),
@@ -133,7 +138,9 @@ fn replay_part(content: &Content, sink: &mut Sink<'_>) {
         | Content::ToolResult(_) => return,
     };
     sink(Event::PartStart(opening));
-    if !text.is_empty() {
+    if !part.tokens.is_empty() {
+        sink(Event::Scored { text, tokens: part.tokens.clone() });
+    } else if !text.is_empty() {
         sink(Event::Delta(text));
     }
     if let Some(seal) = seal {

@@ -6,7 +6,7 @@ use super::{
     ANSWER_BYTES_MAX, Finished, GenerateConfig, Head,
     collect::{self, Collector},
     incoming::{self, Incoming},
-    outgoing::Writing,
+    outgoing::{Fit, Writing},
 };
 use crate::{
     ir::{Answer, Event, Failure},
@@ -52,7 +52,7 @@ impl Generated {
         let output = if config.plan.stream {
             Output::Stream(Box::new(Writing::new(config)))
         } else {
-            Output::Whole(Box::new(Collector::new(config)))
+            Output::Whole(Box::new(Collector::fitting(config)))
         };
         Self {
             input,
@@ -125,13 +125,13 @@ impl Generated {
             }
         }
         match std::mem::replace(&mut self.output, Output::Whole(Box::default())) {
-            Output::Stream(writing) => {
+            Output::Stream(mut writing) => {
                 let head = stream_head(self.plan.framing);
-                self.note_calls(writing.left_out_calls());
+                self.losses.append(writing.take_losses());
                 self.finished(out, head, writing.failed())
             }
-            Output::Whole(collector) => {
-                self.note_calls(collector.one_call.left_out);
+            Output::Whole(mut collector) => {
+                self.losses.append(collector.take_losses());
                 match collector.into_answer() {
                     Ok(answer) => self.answered(&answer),
                     Err(failure) => self.failed(&failure, failure::status_of(failure.kind)),
@@ -158,21 +158,13 @@ impl Generated {
                 collector.into_answer()?
             }
         };
-        if plan.json_tool.is_none() && !plan.functions {
+        if Fit::is_sure(&plan, &answer) {
             return Ok(answer);
         }
-        let mut collector = Collector::new(&config);
+        let mut collector = Collector::fitting(&config);
         collect::replay(&answer, &mut |event| collector.event(event));
-        self.note_calls(collector.one_call.left_out);
+        self.losses.append(collector.take_losses());
         collector.into_answer()
-    }
-
-    /// Notes that the model called more than the client has room for, if it did.
-    fn note_calls(&mut self, left_out: bool) {
-        if left_out {
-            let why = "the model called more than one, and `function_call` has room for one";
-            self.losses.note("function_call", why);
-        }
     }
 
     const fn config<'a>(&self, plan: &'a GeneratePlan, fallback_id: &'a str) -> GenerateConfig<'a> {

@@ -1,10 +1,14 @@
-//! The client's stream, and the tool that stands for a prescribed shape made text again.
+//! The client's stream, and what makes an answer fit the client.
 
 use tollgate_core::Usage;
 
+use super::room::Room;
 use crate::{
-    ir::{Event, Opening, PerChoice, Stop},
-    translate::{Client, GenerateConfig, anthropic, gemini, openai_chat, openai_responses},
+    ir::{Answer, Event, Opening, PerChoice, Stop},
+    loss::Losses,
+    translate::{
+        Client, GenerateConfig, GeneratePlan, anthropic, gemini, openai_chat, openai_responses,
+    },
 };
 
 /// A format's writer of streams.
@@ -38,8 +42,7 @@ impl Writer {
 /// The client's stream so far.
 pub(in crate::translate) struct Writing {
     writer: Writer,
-    json_tool: JsonTool,
-    one_call: OneCall,
+    fit: Fit,
     begun: bool,
     ended: bool,
     failed: bool,
@@ -53,9 +56,7 @@ impl Writing {
             Client::Gemini => Writer::Gemini(gemini::stream::Writer::new(config)),
             Client::Responses => Writer::Responses(openai_responses::stream::Writer::new(config)),
         };
-        let json_tool = JsonTool::new(config.plan.json_tool);
-        let one_call = OneCall::new(config.plan.functions);
-        Self { writer, json_tool, one_call, begun: false, ended: false, failed: false }
+        Self { writer, fit: Fit::new(config.plan), begun: false, ended: false, failed: false }
     }
 
     /// Nothing comes after the end, and only signs of life and errors before the beginning, whatever
@@ -73,6 +74,7 @@ impl Writing {
             Event::Choice(_)
             | Event::PartStart(_)
             | Event::Delta(_)
+            | Event::Scored { .. }
             | Event::Sealed(_)
             | Event::PartEnd
             | Event::Stop(_)
@@ -83,10 +85,9 @@ impl Writing {
             let start = Event::Start { id: None, model: None, usage: Usage::default() };
             self.writer.write(start, out);
         }
-        self.failed = matches!(event, Event::Failed(_));
-        self.ended = self.failed || matches!(event, Event::End(_));
-        let event = self.one_call.event(self.json_tool.event(event));
-        if let Some(event) = event {
+        if let Some(event) = self.fit.event(event) {
+            self.failed = matches!(event, Event::Failed(_));
+            self.ended = self.failed || matches!(event, Event::End(_));
             self.writer.write(event, out);
         }
     }
@@ -96,19 +97,57 @@ impl Writing {
         self.failed || self.writer.failed()
     }
 
-    pub(super) const fn left_out_calls(&self) -> bool {
-        self.one_call.left_out
+    /// What did not fit.
+    pub(super) fn take_losses(&mut self) -> Losses {
+        self.fit.take_losses()
+    }
+}
+
+/// Makes an answer what the client asked for and has room for.
+pub(super) struct Fit {
+    json_tool: JsonTool,
+    one_call: OneCall,
+    room: Room,
+}
+
+impl Fit {
+    pub(super) fn new(plan: &GeneratePlan) -> Self {
+        Self {
+            json_tool: JsonTool::new(plan.json_tool),
+            one_call: OneCall::new(plan.functions),
+            room: Room::new(plan),
+        }
+    }
+
+    /// Whether an answer fits as it is, without a look at each of its events.
+    pub(super) fn is_sure(plan: &GeneratePlan, answer: &Answer) -> bool {
+        plan.json_tool.is_none() && !plan.functions && Room::is_sure(answer)
+    }
+
+    pub(super) fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
+        let event = self.one_call.event(self.json_tool.event(event))?;
+        self.room.event(event)
+    }
+
+    /// What did not fit.
+    pub(super) fn take_losses(&mut self) -> Losses {
+        let mut losses = std::mem::take(&mut self.room.losses);
+        if self.one_call.left_out {
+            let why = "the model called more than one, and `function_call` has room for one";
+            losses.note("function_call", why);
+        }
+        losses
     }
 }
 
 /// Lets one call of each choice through, for clients that have room for no more.
 #[derive(Default)]
-pub(super) struct OneCall {
+struct OneCall {
     /// Whether there is room for one only.
     only_one: bool,
     choices: PerChoice<Calls>,
     /// Whether there were more.
-    pub(super) left_out: bool,
+    left_out: bool,
 }
 
 /// Whether a choice called a tool, and whether a further call is being left out.
@@ -119,11 +158,11 @@ struct Calls {
 }
 
 impl OneCall {
-    pub(super) fn new(only_one: bool) -> Self {
+    fn new(only_one: bool) -> Self {
         Self { only_one, ..Self::default() }
     }
 
-    pub(super) fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
+    fn event<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
         if !self.only_one {
             return Some(event);
         }
@@ -138,7 +177,7 @@ impl OneCall {
                 self.left_out |= choice.skipping;
                 choice.skipping
             }
-            Event::Delta(_) | Event::Sealed(_) => choice.skipping,
+            Event::Delta(_) | Event::Scored { .. } | Event::Sealed(_) => choice.skipping,
             Event::PartEnd => std::mem::take(&mut choice.skipping),
             Event::Start { .. }
             | Event::PartStart(_)
@@ -153,7 +192,7 @@ impl OneCall {
 
 /// Makes the call of the tool that stands for a prescribed shape the text that the client wants.
 #[derive(Default)]
-pub(super) struct JsonTool {
+struct JsonTool {
     /// `None`: there is no such tool.
     name: Option<&'static str>,
     choices: PerChoice<Called>,
@@ -167,11 +206,11 @@ struct Called {
 }
 
 impl JsonTool {
-    pub(super) fn new(name: Option<&'static str>) -> Self {
+    fn new(name: Option<&'static str>) -> Self {
         Self { name, ..Self::default() }
     }
 
-    pub(super) fn event<'a>(&mut self, event: Event<'a>) -> Event<'a> {
+    fn event<'a>(&mut self, event: Event<'a>) -> Event<'a> {
         let Some(tool) = self.name else { return event };
         let called = self.choices.now();
         match event {
@@ -191,6 +230,7 @@ impl JsonTool {
             Event::Start { .. }
             | Event::PartStart(_)
             | Event::Delta(_)
+            | Event::Scored { .. }
             | Event::Sealed(_)
             | Event::PartEnd
             | Event::Ping

@@ -119,7 +119,7 @@ fn block(mut fields: Fields, losses: &mut Losses) -> Result<Part, Refused> {
     };
     let cache = cache_hint(&mut fields, losses)?;
     fields.rest(losses);
-    Ok(Part { at, cache, content })
+    Ok(Part { cache, ..Part::new(at, content) })
 }
 
 fn source(mut fields: Fields, losses: &mut Losses) -> Result<Source, Refused> {

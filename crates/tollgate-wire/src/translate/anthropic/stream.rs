@@ -302,7 +302,8 @@ impl Writer {
         match event {
             Event::Start { id, model, usage } => self.start(id, model, &usage, out),
             Event::PartStart(opening) => self.part(opening, out),
-            Event::Delta(text) => {
+            // Scores have no place here.
+            Event::Delta(text) | Event::Scored { text, .. } => {
                 let delta = match self.open {
                     Open::Text => Piece::Text { text },
                     Open::Thinking => Piece::Thinking { thinking: text },

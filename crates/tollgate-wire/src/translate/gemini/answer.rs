@@ -3,7 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::{Kind, finish_reason, shown, usage_of};
+use super::{
+    Kind, finish_reason,
+    logprobs::{LogprobsOut, LogprobsResult},
+    shown, usage_of,
+};
 use crate::{
     fault::Fault,
     gemini::UsageMetadata,
@@ -67,7 +71,8 @@ pub(super) struct Candidate<'a> {
     pub(super) finish_message: Text<'a>,
     pub(super) grounding_metadata: Filled,
     pub(super) citation_metadata: Filled,
-    pub(super) logprobs_result: Filled,
+    #[serde(borrow)]
+    pub(super) logprobs_result: Maybe<LogprobsResult<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -92,6 +97,13 @@ pub(super) struct Part<'a> {
     pub(super) code_execution_result: Filled,
 }
 
+impl Part<'_> {
+    /// Whether it says something that is not what the model says in words.
+    pub(super) fn says_more_than_text(&self) -> bool {
+        self.thought == Some(true) || self.function_call.0.is_some()
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Call<'a> {
@@ -109,7 +121,12 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
         let parts = choice.parts.iter().filter_map(|it| part(&it.content));
         let content = json!({"parts": parts.collect::<Vec<_>>(), "role": "model"});
         let finish_reason = finish_reason(&choice.stop);
-        json!({"content": content, "finishReason": finish_reason, "index": index})
+        let mut candidate =
+            json!({"content": content, "finishReason": finish_reason, "index": index});
+        if let Some(told) = LogprobsOut::of(choice.parts.iter().flat_map(|it| &it.tokens)) {
+            candidate["logprobsResult"] = json!(told);
+        }
+        candidate
     });
     let mut body = Map::new();
     body.insert("candidates".to_owned(), candidates.collect());

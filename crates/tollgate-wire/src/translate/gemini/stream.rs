@@ -7,11 +7,13 @@ use tollgate_core::Usage;
 use super::{
     Kind,
     answer::{Body, Candidate, Part, function_call},
-    finish_reason, shown, stop_of, usage_of,
+    finish_reason,
+    logprobs::{LogprobsOut, LogprobsResult},
+    shown, stop_of, usage_of,
 };
 use crate::{
     fault::Fault,
-    ir::{Event, Failure, FailureKind, Opening, PerChoice, Signature, Stop},
+    ir::{Event, Failure, FailureKind, Opening, PerChoice, ScoredToken, Signature, Stop},
     loss::Losses,
     sse::EVENT_BYTES_MAX,
     tap::End,
@@ -21,6 +23,7 @@ use crate::{
         failure,
         fields::element,
         json_into,
+        logprobs::TEXTLESS,
         openai_chat::answer::made_up_id,
     },
 };
@@ -111,10 +114,12 @@ impl Reader {
     /// A piece of the candidate at hand.
     fn candidate(&mut self, it: &Candidate<'_>, losses: &mut Losses, sink: &mut Sink<'_>) {
         let at = element("candidates", self.choices.at());
+        let told = it.logprobs_result.0.as_ref();
+        let read = |told: &LogprobsResult<'_>| told.read(&format!("{at}.logprobsResult"), losses);
+        let mut tokens = told.map(read).unwrap_or_default();
         for (name, filled) in [
             ("groundingMetadata", it.grounding_metadata),
             ("citationMetadata", it.citation_metadata),
-            ("logprobsResult", it.logprobs_result),
         ] {
             if filled.0 {
                 losses.note(format!("{at}.{name}"), "has no counterpart");
@@ -130,7 +135,18 @@ impl Reader {
                     losses.note(format!("{at}.content.parts.{name}"), "has no counterpart");
                 }
             }
-            self.part(part, sink);
+            self.part(part, &mut tokens, sink);
+        }
+        if !tokens.is_empty() {
+            let mut parts = it.content.0.iter().flat_map(|it| &it.parts.0);
+            let told = self.choices.now();
+            if told.open == Open::Text || !parts.any(Part::says_more_than_text) {
+                // A token that is a piece of a letter has no text of its own.
+                told.begin(Open::Text, sink);
+                sink(Event::Scored { text: "", tokens });
+            } else {
+                losses.note(format!("{at}.logprobsResult"), TEXTLESS);
+            }
         }
         let Some(reason) = it.finish_reason.filled() else { return };
         match stop_of(reason) {
@@ -148,7 +164,8 @@ impl Reader {
         }
     }
 
-    fn part(&mut self, part: &Part<'_>, sink: &mut Sink<'_>) {
+    /// A part, whose text takes the scored tokens, if it is what the model says.
+    fn part(&mut self, part: &Part<'_>, tokens: &mut Vec<ScoredToken>, sink: &mut Sink<'_>) {
         let told = self.choices.now();
         if part.thought == Some(true) {
             told.more(Open::Thinking, part.text.filled(), sink);
@@ -157,7 +174,13 @@ impl Reader {
         }
         // The seal is that of the thinking before.
         told.seal(part, sink);
-        told.more(Open::Text, part.text.filled(), sink);
+        match part.text.filled() {
+            Some(text) if !tokens.is_empty() => {
+                told.begin(Open::Text, sink);
+                sink(Event::Scored { text, tokens: std::mem::take(tokens) });
+            }
+            text => told.more(Open::Text, text, sink),
+        }
         let Some(call) = &part.function_call.0 else { return };
         told.close(sink);
         told.called = true;
@@ -240,7 +263,7 @@ impl Told {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Chunk<'a, P: Serialize> {
-    candidates: &'a [Chosen<P>],
+    candidates: &'a [Chosen<'a, P>],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage_metadata: Option<Value>,
     model_version: &'a str,
@@ -249,11 +272,13 @@ struct Chunk<'a, P: Serialize> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Chosen<P: Serialize> {
+struct Chosen<'a, P: Serialize> {
     content: Said<P>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finish_reason: Option<&'static str>,
     index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs_result: Option<LogprobsOut<'a>>,
 }
 
 #[derive(Serialize)]
@@ -332,7 +357,8 @@ impl Writer {
             }
             Event::Choice(index) => self.choices.turn_to(index),
             Event::PartStart(opening) => self.part(opening, out),
-            Event::Delta(text) => self.delta(text, out),
+            Event::Delta(text) => self.delta(text, &[], out),
+            Event::Scored { text, tokens } => self.delta(text, &tokens, out),
             Event::Sealed(seal) => {
                 let thought_signature = Some(shown(&seal, Kind::Readable));
                 self.piece(TextPart { text: "", thought: Some(true), thought_signature }, out);
@@ -377,7 +403,7 @@ impl Writer {
         };
     }
 
-    fn delta(&mut self, text: &str, out: &mut Vec<u8>) {
+    fn delta(&mut self, text: &str, tokens: &[ScoredToken], out: &mut Vec<u8>) {
         let thought = match &mut self.choices.now().open {
             Writes::Text => None,
             Writes::Thinking => Some(true),
@@ -391,7 +417,12 @@ impl Writer {
                 return;
             }
         };
-        self.piece(TextPart { text, thought, thought_signature: None }, out);
+        let part = TextPart { text, thought, thought_signature: None };
+        let chosen = Chosen {
+            logprobs_result: LogprobsOut::of(tokens.iter()),
+            ..chosen(part, None, self.choices.at())
+        };
+        self.chunk(&[chosen], None, out);
     }
 
     /// A piece of the candidate at hand.
@@ -401,7 +432,7 @@ impl Writer {
 
     fn chunk<P: Serialize>(
         &mut self,
-        candidates: &[Chosen<P>],
+        candidates: &[Chosen<'_, P>],
         usage_metadata: Option<Value>,
         out: &mut Vec<u8>,
     ) {
@@ -431,8 +462,9 @@ const fn chosen<P: Serialize>(
     part: P,
     finish_reason: Option<&'static str>,
     index: usize,
-) -> Chosen<P> {
-    Chosen { content: Said { parts: [part], role: "model" }, finish_reason, index }
+) -> Chosen<'static, P> {
+    let content = Said { parts: [part], role: "model" };
+    Chosen { content, finish_reason, index, logprobs_result: None }
 }
 
 /// What stands before an item; whether others came before it.

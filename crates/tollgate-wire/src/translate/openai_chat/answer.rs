@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{
-    Deserialize,
+    Deserialize, Serialize,
     de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value, json};
@@ -12,7 +12,10 @@ use tollgate_core::Usage;
 use super::{finish_reason, functions, redacted, sealed, stop_of, usage_of};
 use crate::{
     fault::Fault,
-    ir::{Answer, Choice, Content, Failure, Part, PerChoice, Signature, Stop, Thinking, ToolCall},
+    ir::{
+        Answer, Choice, Content, Failure, Part, PerChoice, ScoredToken, Signature, Stop, Thinking,
+        ToolCall,
+    },
     lenient::{Count, Filled, Many, Maybe, Text, absent, expects_anything},
     loss::Losses,
     openai_usage::OpenaiUsage,
@@ -21,6 +24,7 @@ use crate::{
         choices::{numbers, place},
         failure,
         fields::element,
+        logprobs::{self, BytesAs, TEXTLESS, Token, TokenOut},
     },
 };
 
@@ -56,9 +60,44 @@ pub(super) struct ToldChoice<'a> {
     pub(super) message: Maybe<Message<'a>>,
     #[serde(borrow)]
     pub(super) finish_reason: Text<'a>,
-    pub(super) logprobs: Filled,
+    #[serde(borrow)]
+    pub(super) logprobs: Maybe<Logprobs<'a>>,
     /// Moonshot tells a stream's usage here.
     usage: Maybe<OpenaiUsage>,
+}
+
+/// How likely a choice's tokens were.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Logprobs<'a> {
+    #[serde(borrow)]
+    content: Many<Token<'a>>,
+    #[serde(borrow)]
+    refusal: Many<Token<'a>>,
+}
+
+/// The scored tokens of a choice's text and of its refusal.
+#[derive(Default)]
+pub(super) struct Scored {
+    pub(super) text: Vec<ScoredToken>,
+    pub(super) refusal: Vec<ScoredToken>,
+}
+
+impl ToldChoice<'_> {
+    /// Its scored tokens, as the choice in this place.
+    pub(super) fn scored(&self, place: usize, losses: &mut Losses) -> Scored {
+        let Maybe(Some(told)) = &self.logprobs else { return Scored::default() };
+        let at = tokens_at(place);
+        Scored {
+            text: logprobs::read(&told.content, &at, losses),
+            refusal: logprobs::read(&told.refusal, &at, losses),
+        }
+    }
+}
+
+/// Where a choice's scored tokens stand.
+pub(super) fn tokens_at(place: usize) -> String {
+    format!("choices[{place}].logprobs")
 }
 
 #[derive(Default, Deserialize)]
@@ -91,6 +130,17 @@ impl Message<'_> {
             ("images", self.images.0),
         ];
         found.into_iter().filter(|(_, it)| *it).map(|(name, _)| name)
+    }
+
+    /// Whether it says something, and no text.
+    pub(super) fn is_textless(&self) -> bool {
+        let says_text = match &self.content {
+            Said::Nothing => false,
+            Said::Text(text) => !text.is_empty(),
+            Said::List(pieces) => pieces.iter().any(|it| it.text.filled().is_some()),
+        };
+        let says_more = self.thought().is_some() || self.refusal.filled().is_some();
+        !says_text && (says_more || !self.tool_calls.0.is_empty())
     }
 
     /// The thinking's text, by whichever name.
@@ -249,9 +299,7 @@ fn choice(
     losses: &mut Losses,
 ) -> Choice {
     let at = element("choices", place);
-    if told.logprobs.0 {
-        losses.note(format!("{at}.logprobs"), "log probabilities are not translated");
-    }
+    let scored = told.scored(place, losses);
     let nothing = Message::default();
     let message = told.message.0.as_ref().unwrap_or(&nothing);
     for name in message.losses() {
@@ -261,7 +309,19 @@ fn choice(
     // Some servers end a call with `stop`.
     let called = !message.tool_calls.0.is_empty();
     let stop = if called && stop == Stop::End { Stop::ToolUse } else { stop };
-    Choice { parts: parts(message, id_base, calls), stop }
+    let mut parts = parts(message, id_base, calls);
+    let is_text = |it: &Content| matches!(it, Content::Text(_));
+    let is_refusal = |it: &Content| matches!(it, Content::Refusal(_));
+    for (tokens, is_theirs) in
+        [(scored.text, is_text as fn(&Content) -> bool), (scored.refusal, is_refusal)]
+    {
+        match parts.iter_mut().find(|it| is_theirs(&it.content)) {
+            Some(part) => part.tokens = tokens,
+            None if tokens.is_empty() => {}
+            None => losses.note(tokens_at(place), TEXTLESS),
+        }
+    }
+    Choice { parts, stop }
 }
 
 /// The parts of a message; ids that are missing are made up by how many `calls` came before.
@@ -333,7 +393,7 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
         json!({
             "index": index,
             "message": message(&it.parts, config.plan.functions),
-            "logprobs": null,
+            "logprobs": logprobs_of(&it.parts),
             "finish_reason": finish_reason(&it.stop, config.plan.functions),
         })
     });
@@ -348,6 +408,33 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
         members.insert("usage".to_owned(), usage);
     }
     body
+}
+
+/// What a choice's `logprobs` hold.
+#[derive(Serialize)]
+pub(super) struct LogprobsOut<'a> {
+    content: Option<Vec<TokenOut<'a>>>,
+    refusal: Option<Vec<TokenOut<'a>>>,
+}
+
+impl<'a> LogprobsOut<'a> {
+    /// `None` where there are no tokens.
+    pub(super) fn of(text: &'a [ScoredToken], refusal: &'a [ScoredToken]) -> Option<Self> {
+        let list = |it: &'a [ScoredToken]| {
+            (!it.is_empty()).then(|| logprobs::write(it, BytesAs::ListOrNull))
+        };
+        let it = Self { content: list(text), refusal: list(refusal) };
+        (it.content.is_some() || it.refusal.is_some()).then_some(it)
+    }
+}
+
+fn logprobs_of(parts: &[Part]) -> Value {
+    let (mut text, mut refusal) = (Vec::new(), Vec::new());
+    for part in parts {
+        let is_refusal = matches!(part.content, Content::Refusal(_));
+        if is_refusal { &mut refusal } else { &mut text }.extend_from_slice(&part.tokens);
+    }
+    json!(LogprobsOut::of(&text, &refusal))
 }
 
 /// The message of a choice; whether the client knows calls of one function only.

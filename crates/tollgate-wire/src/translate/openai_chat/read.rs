@@ -163,7 +163,7 @@ fn part(mut fields: Fields, losses: &mut Losses) -> Result<Part, Refused> {
     };
     let cache = cache_hint(&mut fields, losses)?;
     fields.rest(losses);
-    Ok(Part { at, cache, content })
+    Ok(Part { cache, ..Part::new(at, content) })
 }
 
 fn image(fields: &mut Fields, losses: &mut Losses) -> Result<Content, Refused> {

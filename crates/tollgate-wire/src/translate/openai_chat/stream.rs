@@ -5,13 +5,12 @@ use serde_json::Value;
 use tollgate_core::Usage;
 
 use super::{
-    answer::{Body, Call, Message, Said, made_up_id},
+    answer::{Body, Call, LogprobsOut, Message, Said, Scored, made_up_id, tokens_at},
     finish_reason, redacted, sealed, stop_of, usage_of,
 };
 use crate::{
     fault::Fault,
-    ir::{Event, Failure, Opening, PerChoice, Stop},
-    lenient::Maybe,
+    ir::{Event, Failure, Opening, PerChoice, ScoredToken, Stop},
     loss::Losses,
     sse::EVENT_BYTES_MAX,
     tap::End,
@@ -19,6 +18,7 @@ use crate::{
         GenerateConfig, Sink,
         choices::{all_finished, numbers, place, stop_all, turn_to},
         failure, json_into,
+        logprobs::TEXTLESS,
     },
 };
 
@@ -106,23 +106,25 @@ impl Reader {
                 Ok(index) => turn_to(&mut self.choices, index, sink),
                 Err(failure) => return self.fail(failure, sink),
             }
-            if choice.logprobs.0 {
-                let at = format!("choices[{number}].logprobs");
-                losses.note(at, "log probabilities are not translated");
+            let place = self.choices.at();
+            let nothing = Message::default();
+            let message = choice.message.0.as_ref().unwrap_or(&nothing);
+            for name in message.losses() {
+                losses.note(format!("choices[{place}].delta.{name}"), "has no counterpart");
             }
-            if let Maybe(Some(message)) = &choice.message {
-                for name in message.losses() {
-                    losses.note(format!("choices[{number}].delta.{name}"), "has no counterpart");
-                }
-                self.message(message, sink);
+            let mut scored = choice.scored(place, losses);
+            if !scored.text.is_empty() && message.is_textless() {
+                losses.note(tokens_at(place), TEXTLESS);
+                scored.text.clear();
             }
+            self.message(message, scored, sink);
             if let Some(reason) = choice.finish_reason.filled() {
                 self.choices.now().stop = Some(stop_of(reason));
             }
         }
     }
 
-    fn message(&mut self, delta: &Message<'_>, sink: &mut Sink<'_>) {
+    fn message(&mut self, delta: &Message<'_>, scored: Scored, sink: &mut Sink<'_>) {
         let told = self.choices.now();
         told.more(Open::Thinking, delta.thought(), sink);
         for (seal, is_hidden) in delta.reasoning_details.0.iter().filter_map(|it| it.seal()) {
@@ -138,8 +140,9 @@ impl Reader {
             }
         }
         match &delta.content {
-            Said::Nothing => {}
-            Said::Text(text) => told.more(Open::Text, Some(text), sink),
+            // A token that is a piece of a letter has no text of its own.
+            Said::Nothing => told.scored(Open::Text, "", scored.text, sink),
+            Said::Text(text) => told.scored(Open::Text, text, scored.text, sink),
             Said::List(pieces) => {
                 for piece in pieces {
                     for thought in &piece.thinking.0 {
@@ -147,11 +150,13 @@ impl Reader {
                     }
                     told.more(Open::Text, piece.text.filled(), sink);
                 }
+                told.scored(Open::Text, "", scored.text, sink);
             }
         }
         let spoken = delta.audio.0.as_ref().and_then(|it| it.transcript.filled());
         told.more(Open::Text, spoken, sink);
-        told.more(Open::Refusal, delta.refusal.filled(), sink);
+        let refusal = delta.refusal.filled().unwrap_or_default();
+        told.scored(Open::Refusal, refusal, scored.refusal, sink);
         for call in &delta.tool_calls.0 {
             self.call(call, sink);
         }
@@ -220,6 +225,16 @@ impl Reader {
 }
 
 impl Told {
+    /// More of a text whose tokens may have been scored; nothing where neither is there.
+    fn scored(&mut self, kind: Open, text: &str, tokens: Vec<ScoredToken>, sink: &mut Sink<'_>) {
+        if tokens.is_empty() {
+            self.more(kind, Some(text), sink);
+        } else {
+            self.begin(kind, sink);
+            sink(Event::Scored { text, tokens });
+        }
+    }
+
     fn more(&mut self, kind: Open, text: Option<&str>, sink: &mut Sink<'_>) {
         if let Some(text) = text.filter(|it| !it.is_empty()) {
             self.begin(kind, sink);
@@ -254,14 +269,14 @@ struct Chunk<'a, D: Serialize> {
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: [Chosen<D>; 1],
+    choices: [Chosen<'a, D>; 1],
 }
 
 #[derive(Serialize)]
-struct Chosen<D: Serialize> {
+struct Chosen<'a, D: Serialize> {
     index: usize,
     delta: D,
-    logprobs: Option<()>,
+    logprobs: Option<LogprobsOut<'a>>,
     finish_reason: Option<&'static str>,
 }
 
@@ -361,7 +376,8 @@ impl Writer {
                 self.begin(out);
             }
             Event::PartStart(opening) => self.part(&opening, out),
-            Event::Delta(text) => self.delta(text, out),
+            Event::Delta(text) => self.delta(text, &[], out),
+            Event::Scored { text, tokens } => self.delta(text, &tokens, out),
             Event::Sealed(seal) => {
                 let choice = self.choices.now();
                 let details = Some([sealed(&seal, choice.thought_bytes, choice.details)]);
@@ -373,7 +389,7 @@ impl Writer {
                 let choice = self.choices.now();
                 // A call without arguments would leave the client with an empty text.
                 if choice.open == Open::Tool && !choice.argued {
-                    self.delta("{}", out);
+                    self.delta("{}", &[], out);
                 }
                 self.choices.now().open = Open::Nothing;
             }
@@ -439,7 +455,7 @@ impl Writer {
         self.chunk(delta, None, out);
     }
 
-    fn delta(&mut self, text: &str, out: &mut Vec<u8>) {
+    fn delta(&mut self, text: &str, tokens: &[ScoredToken], out: &mut Vec<u8>) {
         let choice = self.choices.now();
         let mut delta = Delta::default();
         match choice.open {
@@ -461,17 +477,26 @@ impl Writer {
             }
             Open::Nothing => return,
         }
-        self.chunk(delta, None, out);
+        let (text, refusal) =
+            if choice.open == Open::Refusal { (&[][..], tokens) } else { (tokens, &[][..]) };
+        let logprobs = LogprobsOut::of(text, refusal);
+        let index = self.choices.at();
+        self.put(Chosen { index, delta, logprobs, finish_reason: None }, out);
     }
 
     /// A chunk of the choice at hand.
     fn chunk(&self, delta: Delta<'_>, finish_reason: Option<&'static str>, out: &mut Vec<u8>) {
+        let index = self.choices.at();
+        self.put(Chosen { index, delta, logprobs: None, finish_reason }, out);
+    }
+
+    fn put(&self, chosen: Chosen<'_, Delta<'_>>, out: &mut Vec<u8>) {
         let chunk = Chunk {
             id: &self.id,
             object: OBJECT,
             created: self.created,
             model: &self.model,
-            choices: [Chosen { index: self.choices.at(), delta, logprobs: None, finish_reason }],
+            choices: [chosen],
         };
         data(&chunk, out);
     }

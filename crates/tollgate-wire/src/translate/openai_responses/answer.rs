@@ -11,13 +11,17 @@ use super::{
 use crate::{
     fault::Fault,
     ir::{
-        Answer, Choice, Content, Failure, INPUT, Part, PerChoice, Signature, Stop, Thinking,
-        ToolCall,
+        Answer, Choice, Content, Failure, INPUT, Part, PerChoice, ScoredToken, Signature, Stop,
+        Thinking, ToolCall,
     },
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
     openai_usage::OpenaiUsage,
-    translate::{GenerateConfig, GeneratePlan, failure, fields::element},
+    translate::{
+        GenerateConfig, GeneratePlan, failure,
+        fields::element,
+        logprobs::{self, BytesAs, Token},
+    },
 };
 
 /// A response, whole or as the first and last events have it.
@@ -76,9 +80,6 @@ pub(super) struct Item<'a> {
     pub(super) arguments: Text<'a>,
 }
 
-/// Why log probabilities are lost.
-pub(super) const NO_LOGPROBS: &str = "log probabilities are not translated";
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Piece<'a> {
@@ -89,8 +90,12 @@ pub(super) struct Piece<'a> {
     #[serde(borrow)]
     refusal: Text<'a>,
     annotations: Filled,
-    logprobs: Filled,
+    #[serde(borrow)]
+    logprobs: Many<Token<'a>>,
 }
+
+/// Where a text's log probabilities stand.
+pub(super) const LOGPROBS_AT: &str = "output.content.logprobs";
 
 impl Piece<'_> {
     /// Notes what other formats have no place for; `at` is where its content stands.
@@ -98,9 +103,11 @@ impl Piece<'_> {
         if self.annotations.0 {
             losses.note(format!("{at}.annotations"), "has no counterpart");
         }
-        if self.logprobs.0 {
-            losses.note(format!("{at}.logprobs"), NO_LOGPROBS);
-        }
+    }
+
+    /// The scored tokens of its text.
+    pub(super) fn tokens(&self, losses: &mut Losses) -> Vec<ScoredToken> {
+        logprobs::read(&self.logprobs, LOGPROBS_AT, losses)
     }
 }
 
@@ -134,14 +141,12 @@ fn read_item(item: &Item<'_>, at: &str, parts: &mut Vec<Part>, losses: &mut Loss
         "message" => {
             for piece in &item.content.0 {
                 piece.note_losses(&format!("{at}.content"), losses);
-                parts.push(Part::new(
-                    at,
-                    if piece.r#type.filled() == Some("refusal") {
-                        Content::Refusal(text(&piece.refusal))
-                    } else {
-                        Content::Text(text(&piece.text))
-                    },
-                ));
+                let content = if piece.r#type.filled() == Some("refusal") {
+                    Content::Refusal(text(&piece.refusal))
+                } else {
+                    Content::Text(text(&piece.text))
+                };
+                parts.push(Part { tokens: piece.tokens(losses), ..Part::new(at, content) });
             }
         }
         "function_call" => {
@@ -223,8 +228,7 @@ pub(in crate::translate) fn write(answer: &Answer, config: &GenerateConfig<'_>) 
     let choice = answer.choices.first();
     let items = choice.parts.iter().enumerate();
     let tools = ToolKinds::of(config.plan);
-    let items =
-        items.filter_map(|(i, part)| item(&part.content, &item_id(&part.content, id, i), &tools));
+    let items = items.filter_map(|(i, it)| item(it, &item_id(&it.content, id, i), &tools));
     let output: Vec<Value> = items.collect();
     let head = AnswerHead { id, model, created_s: config.created_s };
     ended(&head, &choice.stop, &output, &answer.usage)
@@ -290,7 +294,7 @@ impl ToolKinds {
 }
 
 /// A finished output item.
-pub(super) fn item(content: &Content, id: &str, tools: &ToolKinds) -> Option<Value> {
+pub(super) fn item(part: &Part, id: &str, tools: &ToolKinds) -> Option<Value> {
     let message = |piece: Value| {
         json!({
             "id": id,
@@ -300,8 +304,8 @@ pub(super) fn item(content: &Content, id: &str, tools: &ToolKinds) -> Option<Val
             "content": [piece],
         })
     };
-    Some(match content {
-        Content::Text(text) => message(output_text(text)),
+    Some(match &part.content {
+        Content::Text(text) => message(output_text(text, &part.tokens)),
         Content::Refusal(text) => message(json!({"type": "refusal", "refusal": text})),
         Content::Thinking(thinking) => {
             let encrypted = thinking.signature.as_ref().map(|it| encrypted_content(it, ""));
@@ -339,8 +343,9 @@ pub(super) fn item(content: &Content, id: &str, tools: &ToolKinds) -> Option<Val
     })
 }
 
-pub(super) fn output_text(text: &str) -> Value {
-    json!({"type": "output_text", "annotations": [], "logprobs": [], "text": text})
+pub(super) fn output_text(text: &str, tokens: &[ScoredToken]) -> Value {
+    let tokens = logprobs::write(tokens, BytesAs::List);
+    json!({"type": "output_text", "annotations": [], "logprobs": tokens, "text": text})
 }
 
 fn encrypted_content(seal: &Signature, prefix: &str) -> String {

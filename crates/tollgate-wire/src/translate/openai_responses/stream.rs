@@ -6,17 +6,20 @@ use tollgate_core::Usage;
 
 use super::{
     answer::{
-        AnswerHead, Item, NO_LOGPROBS, Piece, Response, ToolKinds, ended, envelope, item, item_id,
+        AnswerHead, Item, LOGPROBS_AT, Piece, Response, ToolKinds, ended, envelope, item, item_id,
         output_text, text_input,
     },
     sealed_thinking,
 };
 use crate::{
     fault::{Fault, FaultParts},
-    ir::{Content, Event, Failure, Opening, Stop, Thinking, ToolCall},
-    lenient::{Count, Filled, Maybe, Text},
+    ir::{Content, Event, Failure, Opening, Part, ScoredToken, Stop, Thinking, ToolCall},
+    lenient::{Count, Many, Maybe, Text},
     loss::Losses,
-    translate::{ANSWER_BYTES_MAX, GenerateConfig, Sink, failure, json_into},
+    translate::{
+        ANSWER_BYTES_MAX, GenerateConfig, Sink, failure, json_into,
+        logprobs::{self, BytesAs, Token, TokenOut},
+    },
 };
 
 #[derive(Default, Deserialize)]
@@ -32,7 +35,8 @@ struct Body<'a> {
     part: Maybe<Piece<'a>>,
     #[serde(borrow)]
     delta: Text<'a>,
-    logprobs: Filled,
+    #[serde(borrow)]
+    logprobs: Many<Token<'a>>,
     output_index: Count,
     summary_index: Count,
     #[serde(borrow)]
@@ -57,6 +61,8 @@ enum Open {
 pub(in crate::translate) struct Reader {
     begun: bool,
     open: Open,
+    /// Whether any token of the open text was scored.
+    scored: bool,
     /// The item that the open call is, and whether any arguments came.
     index: Option<u64>,
     argued: bool,
@@ -69,6 +75,7 @@ impl Reader {
         Self {
             begun: false,
             open: Open::Nothing,
+            scored: false,
             index: None,
             argued: false,
             called: false,
@@ -107,13 +114,23 @@ impl Reader {
             "response.content_part.done" => {
                 if let Some(part) = body.part.0 {
                     part.note_losses("output.content", losses);
+                    // Some servers tell the scores only here.
+                    let tokens = part.tokens(losses);
+                    if self.open == Open::Text && !self.scored && !tokens.is_empty() {
+                        sink(Event::Scored { text: "", tokens });
+                    }
                 }
             }
             "response.output_text.delta" => {
-                if body.logprobs.0 {
-                    losses.note("output.content.logprobs", NO_LOGPROBS);
+                let tokens = logprobs::read(&body.logprobs, LOGPROBS_AT, losses);
+                if tokens.is_empty() {
+                    self.delta(Open::Text, &body, sink);
+                } else {
+                    self.begin(Open::Text, sink);
+                    self.scored = true;
+                    let text = body.delta.filled().unwrap_or_default();
+                    sink(Event::Scored { text, tokens });
                 }
-                self.delta(Open::Text, &body, sink);
             }
             "response.refusal.delta" => self.delta(Open::Refusal, &body, sink),
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
@@ -215,6 +232,7 @@ impl Reader {
         }
         self.close(sink);
         self.open = kind;
+        self.scored = false;
         match kind {
             Open::Text => sink(Event::PartStart(Opening::Text)),
             Open::Refusal => sink(Event::PartStart(Opening::Refusal)),
@@ -273,7 +291,7 @@ pub(in crate::translate) struct Writer {
     tools: ToolKinds,
     sequence: u64,
     output: Vec<Value>,
-    open: Content,
+    open: Part,
     open_id: String,
     bytes: usize,
     stop: Stop,
@@ -293,7 +311,7 @@ struct TextDelta<'a> {
     summary_index: Option<u8>,
     delta: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    logprobs: Option<[(); 0]>,
+    logprobs: Option<Vec<TokenOut<'a>>>,
 }
 
 impl Writer {
@@ -305,7 +323,7 @@ impl Writer {
             tools: ToolKinds::of(config.plan),
             sequence: 0,
             output: Vec::new(),
-            open: Content::Text(String::new()),
+            open: Part::text("", ""),
             open_id: String::new(),
             bytes: 0,
             stop: Stop::default(),
@@ -330,9 +348,10 @@ impl Writer {
                 }
             }
             Event::PartStart(opening) => self.begin(opening, out),
-            Event::Delta(text) => self.delta(text, out),
+            Event::Delta(text) => self.delta(text, Vec::new(), out),
+            Event::Scored { text, tokens } => self.delta(text, tokens, out),
             Event::Sealed(seal) => {
-                if let Content::Thinking(thinking) = &mut self.open {
+                if let Content::Thinking(thinking) = &mut self.open.content {
                     thinking.signature = Some(seal);
                 }
             }
@@ -357,7 +376,7 @@ impl Writer {
     }
 
     fn begin(&mut self, opening: Opening<'_>, out: &mut Vec<u8>) {
-        self.open = match opening {
+        let content = match opening {
             Opening::Text => Content::Text(String::new()),
             Opening::Refusal => Content::Refusal(String::new()),
             Opening::Thinking => {
@@ -371,10 +390,11 @@ impl Writer {
             }),
         };
         let index = self.output.len();
-        self.open_id = item_id(&self.open, &self.id, index);
+        self.open_id = item_id(&content, &self.id, index);
+        self.open = Part::new("", content);
         let mut item = item(&self.open, &self.open_id, &self.tools).unwrap_or_default();
         if let Value::Object(members) = &mut item {
-            match &self.open {
+            match &self.open.content {
                 Content::Text(_) | Content::Refusal(_) => {
                     members.insert("content".to_owned(), json!([]));
                 }
@@ -396,8 +416,8 @@ impl Writer {
         }
         let added = json!({"output_index": index, "item": item});
         self.put("response.output_item.added", added, out);
-        let part = match &self.open {
-            Content::Text(_) => output_text(""),
+        let part = match &self.open.content {
+            Content::Text(_) => output_text("", &[]),
             Content::Refusal(_) => json!({"type": "refusal", "refusal": ""}),
             Content::Thinking(_)
             | Content::Redacted(_)
@@ -430,12 +450,13 @@ impl Writer {
         self.put(kind, body, out);
     }
 
-    fn delta(&mut self, text: &str, out: &mut Vec<u8>) {
-        self.bytes = self.bytes.saturating_add(text.len());
+    fn delta(&mut self, text: &str, tokens: Vec<ScoredToken>, out: &mut Vec<u8>) {
+        let more = text.len().saturating_add(logprobs::memory(&tokens));
+        self.bytes = self.bytes.saturating_add(more);
         if self.bytes > ANSWER_BYTES_MAX {
             return self.fail(&failure::broken("the provider's answer is too long"), out);
         }
-        let (held, r#type) = match &mut self.open {
+        let (held, r#type) = match &mut self.open.content {
             Content::Text(held) => (held, "response.output_text.delta"),
             Content::Refusal(held) => (held, "response.refusal.delta"),
             Content::Thinking(thinking) => {
@@ -457,12 +478,13 @@ impl Writer {
         };
         let first = held.is_empty();
         held.push_str(text);
-        let is_thinking = matches!(self.open, Content::Thinking(_));
+        let is_thinking = matches!(self.open.content, Content::Thinking(_));
         if is_thinking && first {
             let part = json!({"type": "summary_text", "text": ""});
             self.put_summary("response.reasoning_summary_part.added", "part", &part, out);
         }
-        let is_message = matches!(self.open, Content::Text(_) | Content::Refusal(_));
+        let is_text = matches!(self.open.content, Content::Text(_));
+        let is_message = is_text || matches!(self.open.content, Content::Refusal(_));
         let delta = TextDelta {
             r#type,
             sequence_number: self.next(),
@@ -471,24 +493,26 @@ impl Writer {
             content_index: is_message.then_some(0),
             summary_index: is_thinking.then_some(0),
             delta: text,
-            logprobs: matches!(self.open, Content::Text(_)).then_some([]),
+            logprobs: is_text.then(|| logprobs::write(&tokens, BytesAs::Nothing)),
         };
         event(r#type, &delta, out);
+        self.open.tokens.extend(tokens);
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        let content = std::mem::replace(&mut self.open, Content::Text(String::new()));
-        match &content {
+        let part = std::mem::replace(&mut self.open, Part::text("", ""));
+        match &part.content {
             Content::Text(text) => {
                 let body = json!({
                     "item_id": self.open_id,
                     "output_index": self.output.len(),
                     "content_index": 0,
                     "text": text,
-                    "logprobs": [],
+                    "logprobs": logprobs::write(&part.tokens, BytesAs::Nothing),
                 });
                 self.put("response.output_text.done", body, out);
-                self.put_part("response.content_part.done", &output_text(text), out);
+                let done = output_text(text, &part.tokens);
+                self.put_part("response.content_part.done", &done, out);
             }
             Content::Refusal(text) => {
                 let part = json!({"type": "refusal", "refusal": text});
@@ -530,7 +554,7 @@ impl Writer {
             | Content::Audio { .. }
             | Content::ToolResult(_) => {}
         }
-        let item = item(&content, &self.open_id, &self.tools).unwrap_or_default();
+        let item = item(&part, &self.open_id, &self.tools).unwrap_or_default();
         let done = json!({"output_index": self.output.len(), "item": item});
         self.put("response.output_item.done", done, out);
         self.output.push(item);

@@ -49,6 +49,22 @@ fn what_must_be_kept_of_a_stream_has_a_limit() {
     assert!(tail.contains("arguments are too long"), "{tail}");
 }
 
+#[test]
+fn scored_tokens_that_must_be_kept_count_as_what_they_take() {
+    let score = format!(r#"{{"token":"{}","logprob":-1}}"#, "x".repeat(1 << 20));
+    let event = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{}},\"logprobs\":{{\"content\":[{score}]}}}}]}}\n\n"
+    );
+    for stream in [true, false] {
+        let plan = plan(Format::OpenaiResponses, Format::OpenaiChat, stream);
+        let pieces = std::iter::repeat_n(event.as_bytes(), (ANSWER_BYTES_MAX >> 20) + 1);
+        let done = translate(&plan, 200, true, pieces, crate::End::Broken);
+        let tail = done.body.len().saturating_sub(300);
+        let tail = String::from_utf8_lossy(&done.body[tail..]);
+        assert!(tail.contains("error") && tail.contains("too long"), "{tail}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_translated_to_something(

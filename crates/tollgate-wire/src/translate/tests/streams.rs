@@ -433,24 +433,6 @@ fn a_tool_that_takes_a_text_is_called_with_one() {
     }
 }
 
-#[test]
-fn log_probabilities_that_the_responses_api_tells_are_a_loss() {
-    let told =
-        r#""logprobs":[{"token":"Hal","logprob":-0.1,"bytes":[72,97,108],"top_logprobs":[]}]"#;
-    for name in ["openai-responses/stream.sse", "openai-responses/plain.json"] {
-        let fixture = fixture::named(name);
-        let body = String::from_utf8(fixture.body.clone()).unwrap();
-        let body = body.replace(r#""logprobs": []"#, told).replace(r#""logprobs":[]"#, told);
-        for client in [Format::OpenaiChat, Format::AnthropicMessages, Format::Gemini] {
-            let plan = plan_for(&fixture, client, fixture.is_stream);
-            let body = [body.as_bytes()];
-            let done = translate(&plan, 200, fixture.is_stream, body, crate::End::Complete);
-            let lost = done.losses.iter().filter(|it| it.field.ends_with(".content.logprobs"));
-            assert_eq!(lost.count(), 1, "{name} {client:?}: {:?}", done.losses);
-        }
-    }
-}
-
 /// Clients of chat's first days know one call to an answer, without an id.
 #[test]
 fn a_client_that_knows_functions_is_called_by_function_call() {
