@@ -159,6 +159,17 @@ pub(crate) enum Source {
     Text(String),
 }
 
+impl Source {
+    /// What it takes to hold it.
+    pub(crate) const fn bytes(&self) -> usize {
+        match self {
+            Self::Url { url, .. } => url.len(),
+            Self::Base64 { data, .. } => data.len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ToolCall {
     /// Never empty: readers make one up where the format leaves it out.
@@ -441,6 +452,8 @@ pub(crate) enum Opening<'a> {
         id: &'a str,
         name: &'a str,
     },
+    /// A picture; complete as it is, and its end follows at once.
+    Image(&'a Source),
 }
 
 /// An error of the provider's, or of a translation in the middle of an answer.

@@ -125,19 +125,23 @@ fn usage_of(usage: &Usage) -> Option<Value> {
     put("candidatesTokenCount", candidates);
     put("thoughtsTokenCount", thoughts);
     put("totalTokenCount", prompt.zip(output).map(|(it, more)| it.saturating_add(more)));
-    for (name, all, audio) in [
-        ("promptTokensDetails", prompt, usage.input_audio),
-        ("candidatesTokensDetails", candidates, usage.output_audio),
+    for (name, all, audio, image) in [
+        ("promptTokensDetails", prompt, usage.input_audio, usage.input_image),
+        ("candidatesTokensDetails", candidates, usage.output_audio, usage.output_image),
     ] {
-        if let (Some(all), Some(audio)) = (all, audio.filter(|it| *it > 0)) {
-            let details = json!([
-                {"modality": "TEXT", "tokenCount": all.saturating_sub(audio)},
-                {"modality": "AUDIO", "tokenCount": audio},
-            ]);
-            members.insert(name.to_owned(), details);
-        }
+        let details = all.map(|all| modalities(all, audio.unwrap_or(0), image.unwrap_or(0)));
+        let details = details.filter(|it| it.len() > 1);
+        members.extend(details.map(|it| (name.to_owned(), it.into())));
     }
     Some(Value::Object(members))
+}
+
+/// What tokens are of, beside text.
+fn modalities(all: u64, audio: u64, image: u64) -> Vec<Value> {
+    let text = all.saturating_sub(audio).saturating_sub(image);
+    let others = [("AUDIO", audio), ("IMAGE", image)].into_iter().filter(|it| it.1 > 0);
+    let counts = std::iter::once(("TEXT", text)).chain(others);
+    counts.map(|(modality, count)| json!({"modality": modality, "tokenCount": count})).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub(super) mod write;
 use serde_json::{Map, Value, json};
 use tollgate_core::{Format, Usage};
 
-use crate::ir::{Signature, Stop};
+use crate::ir::{Signature, Source, Stop};
 
 /// The `format` of what this translation puts into `reasoning_details`. OpenRouter's clients send
 /// details back as they came, so that a seal finds its provider again.
@@ -19,6 +19,20 @@ const SEALED_FORMAT: &str = "tollgate";
 /// The member that tells how many bytes of `reasoning_content`, after those of the seals before it,
 /// belong to a seal.
 const SEALED_BYTES: &str = "bytes";
+
+/// The member of a picture that tells which of the `reasoning_details` seals it, where one does:
+/// Gemini wants its pictures back with their seals.
+const PICTURE_SEAL: &str = "seal";
+
+/// A picture in an answer, its place among them, and which detail seals it.
+fn made_picture(source: &Source, index: usize, seal: Option<usize>) -> Option<Value> {
+    let mut picture = write::picture(source)?;
+    picture["index"] = index.into();
+    if let Some(seal) = seal {
+        picture[PICTURE_SEAL] = seal.into();
+    }
+    Some(picture)
+}
 
 /// The element of `reasoning_details` for sealed thinking of so many bytes. SDKs put the pieces of a
 /// stream together by `index`.
@@ -78,7 +92,9 @@ fn usage_of(usage: &Usage) -> Option<Value> {
     put("completion_tokens", output);
     put("total_tokens", prompt.zip(output).map(|(it, more)| it.saturating_add(more)));
     let written = [usage.cache_write_5m, usage.cache_write_1h].into_iter().flatten();
-    let details = |entries: [(&str, Option<u64>); 3]| {
+    // Where no picture was shown or made, that goes without saying.
+    let pictures = |it: Option<u64>| it.filter(|it| *it > 0);
+    let details = |entries: [(&str, Option<u64>); 4]| {
         let known = entries.into_iter().filter_map(|(name, it)| it.map(|it| (name, it)));
         let known: Map<_, _> = known.map(|(name, it)| (name.to_owned(), it.into())).collect();
         (!known.is_empty()).then_some(Value::Object(known))
@@ -87,10 +103,12 @@ fn usage_of(usage: &Usage) -> Option<Value> {
         ("cached_tokens", usage.cache_read),
         ("cache_write_tokens", written.reduce(u64::saturating_add)),
         ("audio_tokens", usage.input_audio),
+        ("image_tokens", pictures(usage.input_image)),
     ]);
     let output_details = details([
         ("reasoning_tokens", usage.reasoning),
         ("audio_tokens", usage.output_audio),
+        ("image_tokens", pictures(usage.output_image)),
         ("", None),
     ]);
     members.extend(prompt_details.map(|it| ("prompt_tokens_details".to_owned(), it)));

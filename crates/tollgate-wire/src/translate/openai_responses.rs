@@ -81,6 +81,7 @@ fn usage_of(usage: &Usage) -> Value {
     let more = [
         ("cache_write_tokens", written.reduce(u64::saturating_add)),
         ("audio_tokens", usage.input_audio),
+        ("image_tokens", usage.input_image.filter(|it| *it > 0)),
     ];
     let mut output_details = json!({"reasoning_tokens": usage.reasoning.unwrap_or(0)});
     if let (Value::Object(input), Value::Object(output)) = (&mut input_details, &mut output_details)
@@ -88,6 +89,8 @@ fn usage_of(usage: &Usage) -> Value {
         let known = more.into_iter().filter_map(|(name, it)| it.map(|it| (name, it)));
         input.extend(known.map(|(name, it)| (name.to_owned(), it.into())));
         output.extend(usage.output_audio.map(|it| ("audio_tokens".to_owned(), it.into())));
+        let pictures = usage.output_image.filter(|it| *it > 0);
+        output.extend(pictures.map(|it| ("image_tokens".to_owned(), it.into())));
     }
     json!({
         "input_tokens": prompt,

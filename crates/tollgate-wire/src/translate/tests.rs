@@ -12,6 +12,7 @@ use crate::{
 
 mod generated;
 mod hostile;
+mod pictures;
 mod requests;
 mod scored;
 mod several;

@@ -40,6 +40,9 @@ impl Collector {
             }
             Event::Choice(index) => self.answer.choices.turn_to(index),
             Event::PartStart(opening) => {
+                if let Opening::Image(source) = opening {
+                    self.hold(source.bytes());
+                }
                 self.answer.choices.now().parts.push(Part::new("", begun(opening)));
             }
             Event::Delta(text) => self.more(text, Vec::new()),
@@ -62,12 +65,7 @@ impl Collector {
     }
 
     fn more(&mut self, text: &str, tokens: Vec<ScoredToken>) {
-        let more = text.len().saturating_add(logprobs::memory(&tokens));
-        self.bytes = self.bytes.saturating_add(more);
-        if self.bytes > super::ANSWER_BYTES_MAX {
-            self.end = Some(Err(failure::broken("the provider's answer is too long")));
-            return;
-        }
+        self.hold(text.len().saturating_add(logprobs::memory(&tokens)));
         let Some(part) = self.answer.choices.now().parts.last_mut() else { return };
         part.tokens.extend(tokens);
         match &mut part.content {
@@ -79,6 +77,14 @@ impl Collector {
             | Content::Audio { .. }
             | Content::ToolResult(_)
             | Content::Redacted(_) => {}
+        }
+    }
+
+    /// Counts what is held; too much of it is the end.
+    fn hold(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.bytes > super::ANSWER_BYTES_MAX {
+            self.end = Some(Err(failure::broken("the provider's answer is too long")));
         }
     }
 
@@ -99,6 +105,7 @@ fn begun(opening: Opening<'_>) -> Content {
         Opening::Refusal => Content::Refusal(String::new()),
         Opening::Thinking => Content::Thinking(Thinking { text: String::new(), signature: None }),
         Opening::Redacted(seal) => Content::Redacted(seal),
+        Opening::Image(source) => Content::Image(source.clone()),
         Opening::ToolCall { id, name } => Content::ToolCall(ToolCall {
             id: id.to_owned(),
             name: name.to_owned(),
@@ -131,11 +138,9 @@ fn replay_part(part: &Part, sink: &mut Sink<'_>) {
             let opening = Opening::ToolCall { id: &call.id, name: &call.name };
             (opening, call.arguments.as_str(), None)
         }
+        Content::Image(source) => (Opening::Image(source), "", None),
         // Readers of answers make none of these.
-        Content::Image(_)
-        | Content::Document { .. }
-        | Content::Audio { .. }
-        | Content::ToolResult(_) => return,
+        Content::Document { .. } | Content::Audio { .. } | Content::ToolResult(_) => return,
     };
     sink(Event::PartStart(opening));
     if !part.tokens.is_empty() {

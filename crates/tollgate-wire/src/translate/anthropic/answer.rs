@@ -149,7 +149,7 @@ fn block(part: &Part) -> Option<Value> {
             let input = input.unwrap_or_else(|| json!({"arguments": call.arguments}));
             json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input})
         }
-        // Readers of answers make none of these.
+        // None of these comes: the format has no room for a picture, and the others are in no answer.
         Content::Image(_)
         | Content::Document { .. }
         | Content::Audio { .. }

@@ -358,7 +358,10 @@ impl Writer {
 
     fn part(&mut self, opening: Opening<'_>, out: &mut Vec<u8>) {
         let (open, content_block) = match opening {
-            Opening::Text | Opening::Refusal => (Open::Text, NewBlock::Text { text: "" }),
+            // No picture comes: the format has no room for one.
+            Opening::Text | Opening::Refusal | Opening::Image(_) => {
+                (Open::Text, NewBlock::Text { text: "" })
+            }
             Opening::Thinking => {
                 (Open::Thinking, NewBlock::Thinking { thinking: "", signature: "" })
             }

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     fault::Fault,
     gemini::UsageMetadata,
-    ir::{Answer, Content},
+    ir::{Answer, Content, Source},
     lenient::{Count, Filled, Many, Maybe, Text},
-    translate::{GenerateConfig, anthropic::write::object_of},
+    translate::{GenerateConfig, anthropic::write::object_of, media::media_type_of},
 };
 
 /// A `GenerateContentResponse`.
@@ -92,15 +92,32 @@ pub(super) struct Part<'a> {
     pub(super) thought_signature: Text<'a>,
     #[serde(borrow)]
     pub(super) function_call: Maybe<Call<'a>>,
-    pub(super) inline_data: Filled,
+    #[serde(borrow)]
+    pub(super) inline_data: Maybe<Blob<'a>>,
     pub(super) executable_code: Filled,
     pub(super) code_execution_result: Filled,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Blob<'a> {
+    #[serde(borrow)]
+    mime_type: Text<'a>,
+    #[serde(borrow)]
+    data: Text<'a>,
+}
+
 impl Part<'_> {
+    /// The picture that the model shows.
+    pub(super) fn picture(&self) -> Option<Source> {
+        let blob = self.inline_data.0.as_ref()?;
+        let media_type = blob.mime_type.filled().filter(|it| it.starts_with("image/"))?.to_owned();
+        Some(Source::Base64 { media_type, data: blob.data.filled()?.to_owned() })
+    }
+
     /// Whether it says something that is not what the model says in words.
     pub(super) fn says_more_than_text(&self) -> bool {
-        self.thought == Some(true) || self.function_call.0.is_some()
+        self.thought == Some(true) || self.function_call.0.is_some() || self.inline_data.0.is_some()
     }
 }
 
@@ -152,12 +169,27 @@ fn part(content: &Content) -> Option<Value> {
             json!({"text": "", "thought": true, "thoughtSignature": shown(seal, Kind::Hidden)})
         }
         Content::ToolCall(call) => function_call(&call.id, &call.name, &call.arguments),
+        Content::Image(source) => return picture(source),
         // Readers of answers make none of these.
-        Content::Image(_)
-        | Content::Document { .. }
-        | Content::Audio { .. }
-        | Content::ToolResult(_) => return None,
+        Content::Document { .. } | Content::Audio { .. } | Content::ToolResult(_) => return None,
     })
+}
+
+/// A picture as a part.
+pub(super) fn picture(source: &Source) -> Option<Value> {
+    match source {
+        Source::Base64 { media_type, data } => {
+            Some(json!({"inlineData": {"mimeType": media_type, "data": data}}))
+        }
+        Source::Url { url, media_type } => {
+            let mut file = json!({"fileUri": url});
+            if let Some(known) = media_type.as_deref().or_else(|| media_type_of(url)) {
+                file["mimeType"] = known.into();
+            }
+            Some(json!({"fileData": file}))
+        }
+        Source::Text(_) => None,
+    }
 }
 
 /// A call as a part. A model can make arguments that are no JSON; the client's tool says so then.

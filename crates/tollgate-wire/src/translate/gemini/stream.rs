@@ -6,7 +6,7 @@ use tollgate_core::Usage;
 
 use super::{
     Kind,
-    answer::{Body, Candidate, Part, function_call},
+    answer::{Body, Candidate, Part, function_call, picture},
     finish_reason,
     logprobs::{LogprobsOut, LogprobsResult},
     shown, stop_of, usage_of,
@@ -126,12 +126,15 @@ impl Reader {
             }
         }
         for part in it.content.0.iter().flat_map(|it| &it.parts.0) {
+            // Pictures among the thoughts are drafts.
+            let (has_data, is_thought) = (part.inline_data.0.is_some(), part.thought == Some(true));
             for (name, filled) in [
-                ("inlineData", part.inline_data),
-                ("executableCode", part.executable_code),
-                ("codeExecutionResult", part.code_execution_result),
+                ("thought.inlineData", has_data && is_thought),
+                ("inlineData", has_data && !is_thought && part.picture().is_none()),
+                ("executableCode", part.executable_code.0),
+                ("codeExecutionResult", part.code_execution_result.0),
             ] {
-                if filled.0 {
+                if filled {
                     losses.note(format!("{at}.content.parts.{name}"), "has no counterpart");
                 }
             }
@@ -180,6 +183,11 @@ impl Reader {
                 sink(Event::Scored { text, tokens: std::mem::take(tokens) });
             }
             text => told.more(Open::Text, text, sink),
+        }
+        if let Some(source) = part.picture() {
+            told.close(sink);
+            sink(Event::PartStart(Opening::Image(&source)));
+            sink(Event::PartEnd);
         }
         let Some(call) = &part.function_call.0 else { return };
         told.close(sink);
@@ -388,8 +396,13 @@ impl Writer {
     }
 
     fn part(&mut self, opening: Opening<'_>, out: &mut Vec<u8>) {
+        if let Opening::Image(source) = opening
+            && let Some(picture) = picture(source)
+        {
+            self.piece(picture, out);
+        }
         self.choices.now().open = match opening {
-            Opening::Text | Opening::Refusal => Writes::Text,
+            Opening::Text | Opening::Refusal | Opening::Image(_) => Writes::Text,
             Opening::Thinking => Writes::Thinking,
             Opening::Redacted(seal) => {
                 let thought_signature = Some(shown(&seal, Kind::Hidden));

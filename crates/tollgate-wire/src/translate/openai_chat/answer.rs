@@ -9,12 +9,12 @@ use serde::{
 use serde_json::{Map, Value, json};
 use tollgate_core::Usage;
 
-use super::{finish_reason, functions, redacted, sealed, stop_of, usage_of};
+use super::{finish_reason, functions, made_picture, redacted, sealed, stop_of, usage_of};
 use crate::{
     fault::Fault,
     ir::{
-        Answer, Choice, Content, Failure, Part, PerChoice, ScoredToken, Signature, Stop, Thinking,
-        ToolCall,
+        Answer, Choice, Content, Failure, Part, PerChoice, ScoredToken, Signature, Source, Stop,
+        Thinking, ToolCall,
     },
     lenient::{Count, Filled, Many, Maybe, Text, absent, expects_anything},
     loss::Losses,
@@ -25,6 +25,7 @@ use crate::{
         failure,
         fields::element,
         logprobs::{self, BytesAs, TEXTLESS, Token, TokenOut},
+        media::source_of,
     },
 };
 
@@ -83,6 +84,14 @@ pub(super) struct Scored {
     pub(super) refusal: Vec<ScoredToken>,
 }
 
+impl Picture<'_> {
+    /// Where its bytes are; `None` when that is nowhere.
+    pub(super) fn source(&self) -> Option<Source> {
+        let url = self.image_url.0.as_ref()?.url.filled()?;
+        source_of(url.to_owned(), "").ok()
+    }
+}
+
 impl ToldChoice<'_> {
     /// Its scored tokens, as the choice in this place.
     pub(super) fn scored(&self, place: usize, losses: &mut Losses) -> Scored {
@@ -118,7 +127,23 @@ pub(super) struct Message<'a> {
     pub(super) annotations: Filled,
     #[serde(borrow)]
     pub(super) audio: Maybe<Audio<'a>>,
-    pub(super) images: Filled,
+    #[serde(borrow)]
+    pub(super) images: Many<Picture<'a>>,
+}
+
+/// A picture that the model made, where OpenRouter tells it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Picture<'a> {
+    #[serde(borrow)]
+    image_url: Maybe<Address<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Address<'a> {
+    #[serde(borrow)]
+    url: Text<'a>,
 }
 
 impl Message<'_> {
@@ -127,7 +152,7 @@ impl Message<'_> {
         let found = [
             ("annotations", self.annotations.0),
             ("audio", self.audio.0.is_some()),
-            ("images", self.images.0),
+            ("images", self.images.0.iter().any(|it| it.source().is_none())),
         ];
         found.into_iter().filter(|(_, it)| *it).map(|(name, _)| name)
     }
@@ -359,6 +384,7 @@ fn parts(message: &Message<'_>, id_base: &str, calls: &mut usize) -> Vec<Part> {
     if let Some(spoken) = spoken {
         put(Content::Text(spoken.to_owned()));
     }
+    message.images.0.iter().filter_map(Picture::source).for_each(|it| put(Content::Image(it)));
     if let Some(refusal) = message.refusal.filled() {
         put(Content::Refusal(refusal.to_owned()));
     }
@@ -440,9 +466,13 @@ fn logprobs_of(parts: &[Part]) -> Value {
 /// The message of a choice; whether the client knows calls of one function only.
 fn message(parts: &[Part], functions: bool) -> Map<String, Value> {
     let (mut text, mut thought, mut refusal) = (String::new(), String::new(), String::new());
-    let (mut calls, mut details) = (Vec::new(), Vec::new());
+    let (mut calls, mut details, mut images) = (Vec::new(), Vec::new(), Vec::new());
+    let mut before: Option<&Part> = None;
     for part in parts {
+        let sealed_before = before.replace(part).and_then(|it| it.content.seal());
+        let seal = sealed_before.and_then(|_| details.len().checked_sub(1));
         match &part.content {
+            Content::Image(it) => images.extend(made_picture(it, images.len(), seal)),
             Content::Text(it) => text.push_str(it),
             Content::Refusal(it) => refusal.push_str(it),
             Content::Thinking(it) => {
@@ -454,10 +484,7 @@ fn message(parts: &[Part], functions: bool) -> Map<String, Value> {
             Content::Redacted(it) => details.push(redacted(it, details.len())),
             Content::ToolCall(it) => calls.push(it),
             // Readers of answers make none of these.
-            Content::Image(_)
-            | Content::Document { .. }
-            | Content::Audio { .. }
-            | Content::ToolResult(_) => {}
+            Content::Document { .. } | Content::Audio { .. } | Content::ToolResult(_) => {}
         }
     }
     let filled = |it: String| if it.is_empty() { Value::Null } else { it.into() };
@@ -473,7 +500,8 @@ fn message(parts: &[Part], functions: bool) -> Map<String, Value> {
         calls.clear();
     }
     let calls: Vec<Value> = calls.into_iter().map(super::write::tool_call).collect();
-    for (name, list) in [("reasoning_details", details), ("tool_calls", calls)] {
+    for (name, list) in [("images", images), ("reasoning_details", details), ("tool_calls", calls)]
+    {
         if !list.is_empty() {
             message.insert(name.to_owned(), list.into());
         }

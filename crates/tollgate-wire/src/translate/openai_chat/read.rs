@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tollgate_core::Format;
 
-use super::{SEALED_BYTES, SEALED_FORMAT, functions};
+use super::{PICTURE_SEAL, SEALED_BYTES, SEALED_FORMAT, functions};
 use crate::{
     ir::{
         Content, Given, Part, Prompt, Reasoning, Role, Shape, Signature, Thinking, Tool, ToolCall,
@@ -186,13 +186,17 @@ fn file(mut file: Fields, losses: &mut Losses) -> Result<Content, Refused> {
 }
 
 fn assistant(fields: &mut Fields, losses: &mut Losses) -> Result<Vec<Part>, Refused> {
-    let mut parts = thinking(fields)?;
-    parts.extend(content(fields, losses)?);
+    let (mut details, unsealed) = thinking(fields)?;
+    let mut parts = content(fields, losses)?;
     let at = fields.path("refusal");
     parts.extend(fields.text("refusal")?.map(|it| Part::new(at, Content::Refusal(it))));
     for mut picture in fields.objects("images")? {
         picture.pass_over(&["type", "index"]);
-        parts.push(Part::new(picture.at.clone(), image(&mut picture, losses)?));
+        let at = picture.at.clone();
+        // Its seal stands before it.
+        let seal = picture.count(PICTURE_SEAL)?.and_then(|it| usize::try_from(it).ok());
+        parts.extend(seal.and_then(|it| details.get_mut(it)?.take()));
+        parts.push(Part::new(at, image(&mut picture, losses)?));
         picture.rest(losses);
     }
     for mut call in fields.objects("tool_calls")? {
@@ -210,12 +214,14 @@ fn assistant(fields: &mut Fields, losses: &mut Losses) -> Result<Vec<Part>, Refu
         parts.push(Part::new(call.at.clone(), content));
         call.rest(losses);
     }
-    Ok(parts)
+    let thought = details.into_iter().flatten().chain(unsealed);
+    Ok(thought.chain(parts).collect())
 }
 
 /// Thinking that an earlier answer brought: its text in `reasoning_content`, its seals in
-/// `reasoning_details`, each telling how many bytes of the text are its own.
-fn thinking(fields: &mut Fields) -> Result<Vec<Part>, Refused> {
+/// `reasoning_details`, each telling how many bytes of the text are its own. What each of the
+/// details holds, and what text is left.
+fn thinking(fields: &mut Fields) -> Result<(Vec<Option<Part>>, Option<Part>), Refused> {
     let at = fields.path("reasoning_content");
     let beside = fields.text("reasoning")?;
     let text = fields.text("reasoning_content")?.or(beside).unwrap_or_default();
@@ -226,7 +232,7 @@ fn thinking(fields: &mut Fields) -> Result<Vec<Part>, Refused> {
         let read = |it: String| Signature::read(it, Format::OpenaiChat);
         if detail.text("type")?.as_deref() == Some("reasoning.encrypted") {
             let data = detail.text("data")?.map(read);
-            parts.extend(data.map(|it| Part::new(at, Content::Redacted(it))));
+            parts.push(data.map(|it| Part::new(at, Content::Redacted(it))));
             continue;
         }
         let signature = detail.text("signature")?.map(read);
@@ -242,15 +248,15 @@ fn thinking(fields: &mut Fields) -> Result<Vec<Part>, Refused> {
             unsealed = unsealed.strip_prefix(told.as_str()).unwrap_or(unsealed);
             told
         };
-        if signature.is_some() || !text.is_empty() {
-            parts.push(Part::new(at, Content::Thinking(Thinking { text, signature })));
-        }
+        let is_something = signature.is_some() || !text.is_empty();
+        let thinking = is_something.then_some(Thinking { text, signature });
+        parts.push(thinking.map(|it| Part::new(at, Content::Thinking(it))));
     }
-    if !unsealed.is_empty() {
+    let rest = (!unsealed.is_empty()).then(|| {
         let thinking = Thinking { text: unsealed.to_owned(), signature: None };
-        parts.push(Part::new(at, Content::Thinking(thinking)));
-    }
-    Ok(parts)
+        Part::new(at, Content::Thinking(thinking))
+    });
+    Ok((parts, rest))
 }
 
 fn tool_result(fields: &mut Fields, losses: &mut Losses) -> Result<Part, Refused> {

@@ -5,8 +5,8 @@ use serde_json::Value;
 use tollgate_core::Usage;
 
 use super::{
-    answer::{Body, Call, LogprobsOut, Message, Said, Scored, made_up_id, tokens_at},
-    finish_reason, redacted, sealed, stop_of, usage_of,
+    answer::{Body, Call, LogprobsOut, Message, Picture, Said, Scored, made_up_id, tokens_at},
+    finish_reason, made_picture, redacted, sealed, stop_of, usage_of,
 };
 use crate::{
     fault::Fault,
@@ -155,6 +155,11 @@ impl Reader {
         }
         let spoken = delta.audio.0.as_ref().and_then(|it| it.transcript.filled());
         told.more(Open::Text, spoken, sink);
+        for source in delta.images.0.iter().filter_map(Picture::source) {
+            told.close(sink);
+            sink(Event::PartStart(Opening::Image(&source)));
+            sink(Event::PartEnd);
+        }
         let refusal = delta.refusal.filled().unwrap_or_default();
         told.scored(Open::Refusal, refusal, scored.refusal, sink);
         for call in &delta.tool_calls.0 {
@@ -303,6 +308,8 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_details: Option<[Value; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<[Value; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[CallPiece<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     function_call: Option<FunctionPiece<'a>>,
@@ -344,6 +351,9 @@ struct Telling {
     open: Open,
     calls: usize,
     details: usize,
+    images: usize,
+    /// The detail that seals the part that comes next.
+    seal: Option<usize>,
     /// Bytes of the open thinking, and whether any arguments came for the open call.
     thought_bytes: usize,
     argued: bool,
@@ -381,6 +391,7 @@ impl Writer {
             Event::Sealed(seal) => {
                 let choice = self.choices.now();
                 let details = Some([sealed(&seal, choice.thought_bytes, choice.details)]);
+                choice.seal = Some(choice.details);
                 choice.details += 1;
                 choice.thought_bytes = 0;
                 self.chunk(Delta { reasoning_details: details, ..Delta::default() }, None, out);
@@ -429,11 +440,17 @@ impl Writer {
                 choice.thought_bytes = 0;
                 Open::Thinking
             }
-            Opening::Redacted(_) => Open::Nothing,
+            Opening::Redacted(_) | Opening::Image(_) => Open::Nothing,
             Opening::ToolCall { .. } => Open::Tool,
         };
+        let seal = choice.seal.take();
         let mut delta = Delta::default();
         match opening {
+            Opening::Image(source) => {
+                let Some(picture) = made_picture(source, choice.images, seal) else { return };
+                delta.images = Some([picture]);
+                choice.images += 1;
+            }
             Opening::Redacted(seal) => {
                 delta.reasoning_details = Some([redacted(seal, choice.details)]);
                 choice.details += 1;

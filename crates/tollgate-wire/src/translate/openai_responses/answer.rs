@@ -6,13 +6,13 @@ use tollgate_core::{Format, Usage};
 
 use super::{
     HIDDEN, own_name, own_parts, sealed_thinking, status_of, stop_of, usage_of,
-    write::reasoning_item,
+    write::{picture_item, reasoning_item},
 };
 use crate::{
     fault::Fault,
     ir::{
-        Answer, Choice, Content, Failure, INPUT, Part, PerChoice, ScoredToken, Signature, Stop,
-        Thinking, ToolCall,
+        Answer, Choice, Content, Failure, INPUT, Part, PerChoice, ScoredToken, Signature, Source,
+        Stop, Thinking, ToolCall,
     },
     lenient::{Filled, Many, Maybe, Text},
     loss::Losses,
@@ -21,6 +21,7 @@ use crate::{
         GenerateConfig, GeneratePlan, failure,
         fields::element,
         logprobs::{self, BytesAs, Token},
+        media::picture_type,
     },
 };
 
@@ -78,7 +79,25 @@ pub(super) struct Item<'a> {
     pub(super) name: Text<'a>,
     #[serde(borrow)]
     pub(super) arguments: Text<'a>,
+    /// A picture's bytes in base64, and what they are.
+    #[serde(borrow)]
+    result: Text<'a>,
+    #[serde(borrow)]
+    output_format: Text<'a>,
 }
+
+impl Item<'_> {
+    /// The picture that it is; `None` when it has no bytes, as one that failed.
+    pub(super) fn picture(&self) -> Option<Source> {
+        let data = self.result.filled()?.to_owned();
+        let told = self.output_format.filled().map(|it| format!("image/{it}"));
+        let media_type = told.unwrap_or_else(|| picture_type(&data).to_owned());
+        Some(Source::Base64 { media_type, data })
+    }
+}
+
+/// What is said of a picture without bytes.
+pub(super) const NO_PICTURE: &str = "is a picture that was not made";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -154,6 +173,10 @@ fn read_item(item: &Item<'_>, at: &str, parts: &mut Vec<Part>, losses: &mut Loss
             let call = ToolCall { id, name, arguments: text(&item.arguments) };
             parts.push(Part::new(at, Content::ToolCall(call)));
         }
+        "image_generation_call" => match item.picture() {
+            Some(source) => parts.push(Part::new(at, Content::Image(source))),
+            None => losses.note(at, NO_PICTURE),
+        },
         "reasoning" => {
             let texts = item.summary.0.iter().chain(&item.content.0);
             let texts: Vec<&str> = texts.filter_map(|it| it.text.filled()).collect();
@@ -246,9 +269,9 @@ pub(super) fn item_id(content: &Content, answer_id: &str, index: usize) -> Strin
             }
             "rs"
         }
+        Content::Image(_) => "ig",
         Content::Text(_)
         | Content::Refusal(_)
-        | Content::Image(_)
         | Content::Document { .. }
         | Content::Audio { .. }
         | Content::ToolResult(_) => "msg",
@@ -335,7 +358,12 @@ pub(super) fn item(part: &Part, id: &str, tools: &ToolKinds) -> Option<Value> {
             });
             tools.called(&call.name, item)
         }
-        // Readers of answers make none of these.
+        Content::Image(Source::Base64 { media_type, data }) => {
+            let mut item = picture_item(id, "completed", Some(data));
+            item["output_format"] = media_type.trim_start_matches("image/").into();
+            item
+        }
+        // Neither comes: the format has no room for pictures elsewhere, and no answer has the others.
         Content::Image(_)
         | Content::Document { .. }
         | Content::Audio { .. }
