@@ -14,6 +14,7 @@ pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
 pub(crate) mod read;
 pub(crate) mod route;
+mod scores;
 pub(crate) mod sse;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

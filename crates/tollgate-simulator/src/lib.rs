@@ -40,5 +40,5 @@ pub use controls::{
     CONTROL_HEADER, Compression, ControlError, Controls, ErrorAt, HUGE_BYTES_MAX, Hang, PIECES_MAX,
 };
 pub use record::{CALLS_MAX, CallLog, LOG_BYTES_MAX, Provider, SimulatedCall, UsageSent};
-pub use rules::count_tokens;
+pub use rules::{PICTURE_TOKENS, count_tokens};
 pub use server::{REQUEST_BYTES_MAX, SIMULATOR_HEADER, Simulator, StartError, router};

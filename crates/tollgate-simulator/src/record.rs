@@ -53,6 +53,8 @@ pub struct UsageSent {
     pub output: Option<u64>,
     /// The part of `output` that was reasoning.
     pub reasoning: Option<u64>,
+    /// The part of `output` that was pictures.
+    pub output_image: Option<u64>,
     /// Web searches that the provider ran.
     pub web_searches: Option<u64>,
 }

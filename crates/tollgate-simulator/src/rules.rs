@@ -15,6 +15,8 @@
 //! | functions | if there are functions on offer and the last message brings no results, they are called: the first two, or one if parallel calls are off or one is forced; with arguments made from the schema |
 //! | several answers (`n`, `candidateCount`) | each has the next sentences of the list, or begins with the next function; output and reasoning are those of all; a stream has a piece of each in turn |
 //! | text | a few sentences chosen by the last message, or by the texts of all results that it brings; JSON made from the schema if one is given |
+//! | log probabilities | of every piece in which the text streams, as if it were a token; by what it says |
+//! | pictures | one of a single pixel, by the models that make pictures, where the request asks for it: [`PICTURE_TOKENS`] of the output |
 //! | stop | at the first stop sequence found, else after four bytes per token of the limit on output |
 
 /// Tokens per message on top of its text.
@@ -22,6 +24,9 @@ pub const MESSAGE_TOKENS: u64 = 3;
 
 /// Tokens per image or file, whatever its size.
 pub const IMAGE_TOKENS: u64 = 85;
+
+/// Tokens of a picture that a model makes, whatever its size.
+pub const PICTURE_TOKENS: u64 = 1290;
 
 /// Implicit caches (OpenAI, Gemini) hold whole steps of this many tokens.
 pub const CACHE_STEP_TOKENS: u64 = 128;

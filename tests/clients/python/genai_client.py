@@ -20,6 +20,7 @@ from cases import (
 )
 
 MODEL = "gemini-2.5-flash"
+PICTURE_MODEL = "gemini-2.5-flash-image"
 EMBEDDING_MODEL = "gemini-embedding-001"
 QUESTION = "Say something – naïvely, in 東京. 🦀"
 TOOLS = [
@@ -157,6 +158,76 @@ def thinking_turns():
 def image():
     picture = types.Part.from_bytes(data=base64.b64decode(PNG), mime_type="image/png")
     return generate([types.Part(text="What is this?"), picture])
+
+
+def scored(candidate):
+    """Tokens with their log probabilities, and those of what could have stood there."""
+    result = candidate.logprobs_result
+    if result is None:
+        return []
+    tops = [it.candidates for it in result.top_candidates]
+    return [
+        [it.token, it.log_probability, [[top.token, top.log_probability] for top in top_list]]
+        for it, top_list in zip(result.chosen_candidates, tops, strict=True)
+    ]
+
+
+def logprobs():
+    answer = client.models.generate_content(
+        model=MODEL, contents=QUESTION, config=config(response_logprobs=True, logprobs=2)
+    )
+    return described(answer) | {"logprobs": scored(answer.candidates[0])}
+
+
+def logprobs_stream():
+    text, tokens = "", []
+    for chunk in client.models.generate_content_stream(
+        model=MODEL, contents=QUESTION, config=config(response_logprobs=True, logprobs=2)
+    ):
+        text += chunk.text or ""
+        for candidate in chunk.candidates or []:
+            tokens += scored(candidate)
+    return {"text": text, "logprobs": tokens}
+
+
+def shown(parts):
+    return [
+        [it.inline_data.mime_type, base64.b64encode(it.inline_data.data).decode()]
+        for it in parts
+        if it.inline_data
+    ]
+
+
+def picture():
+    """A picture, and another made from it."""
+    contents = [types.Content(role="user", parts=[types.Part(text="Draw a moon.")])]
+    texts, pictures = [], []
+    for question in ["Now of cheese.", None]:
+        answer = client.models.generate_content(
+            model=PICTURE_MODEL,
+            contents=contents,
+            config=config(response_modalities=["TEXT", "IMAGE"]),
+        )
+        content = answer.candidates[0].content
+        contents.append(content)
+        texts.append("".join(it.text for it in content.parts if it.text))
+        pictures += shown(content.parts)
+        if question:
+            contents.append(types.Content(role="user", parts=[types.Part(text=question)]))
+    return {"texts": texts, "pictures": pictures, "usage": plain(answer.usage_metadata)}
+
+
+def picture_stream():
+    text, pictures = "", []
+    for chunk in client.models.generate_content_stream(
+        model=PICTURE_MODEL,
+        contents=QUESTION,
+        config=config(response_modalities=["TEXT", "IMAGE"]),
+    ):
+        for candidate in chunk.candidates or []:
+            text += "".join(it.text for it in candidate.content.parts if it.text)
+            pictures += shown(candidate.content.parts)
+    return {"text": text, "pictures": pictures}
 
 
 def large():
@@ -321,7 +392,15 @@ CASES = {
     "broken_stream": lambda: stream(control="break_after=900"),
 }
 
-BY_NAME = {"large": large, "leaves": leaves, "many": many}
+BY_NAME = {
+    "large": large,
+    "leaves": leaves,
+    "many": many,
+    "logprobs": logprobs,
+    "logprobs_stream": logprobs_stream,
+    "picture": picture,
+    "picture_stream": picture_stream,
+}
 
 if __name__ == "__main__":
     run("google-genai-python", genai.__version__, CASES, BY_NAME, describe_error)

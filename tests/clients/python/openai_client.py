@@ -17,6 +17,9 @@ from cases import (
 )
 
 MODEL = "gpt-5-mini"
+# Models that reason tell no log probabilities.
+SCORED_MODEL = "gpt-4.1-mini"
+PICTURE_MODEL = "gpt-5-image-mini"
 EMBEDDING_MODEL = "text-embedding-3-small"
 QUESTION = [{"role": "user", "content": "Say something – naïvely, in 東京. 🦀"}]
 TOOLS = [
@@ -218,6 +221,138 @@ def chat_image():
         model=MODEL, messages=[{"role": "user", "content": parts}]
     )
     return {"text": answer.choices[0].message.content, "usage": plain(answer.usage)}
+
+
+def scored(tokens):
+    """Tokens with their log probabilities, and those of what could have stood there."""
+    return [
+        [it.token, it.logprob, [[top.token, top.logprob] for top in it.top_logprobs]]
+        for it in tokens or []
+    ]
+
+
+def chat_logprobs():
+    answer = client.chat.completions.create(
+        model=SCORED_MODEL, messages=QUESTION, logprobs=True, top_logprobs=2
+    )
+    choice = answer.choices[0]
+    return {
+        "text": choice.message.content,
+        "logprobs": scored(choice.logprobs.content),
+        "usage": plain(answer.usage),
+    }
+
+
+def chat_logprobs_stream():
+    text, tokens = "", []
+    stream = client.chat.completions.create(
+        model=SCORED_MODEL, messages=QUESTION, logprobs=True, top_logprobs=2, stream=True
+    )
+    for chunk in stream:
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            tokens += scored(choice.logprobs.content if choice.logprobs else None)
+    return {"text": text, "logprobs": tokens}
+
+
+def responses_logprobs():
+    answer = client.responses.create(
+        model=SCORED_MODEL,
+        input="Say something.",
+        include=["message.output_text.logprobs"],
+        top_logprobs=2,
+    )
+    content = answer.output[0].content[0]
+    return {
+        "text": content.text,
+        "logprobs": scored(content.logprobs),
+        "usage": plain(answer.usage),
+    }
+
+
+def responses_logprobs_stream():
+    text, tokens = "", []
+    with client.responses.stream(
+        model=SCORED_MODEL,
+        input="Say something.",
+        include=["message.output_text.logprobs"],
+        top_logprobs=2,
+    ) as stream:
+        for event in stream:
+            if event.type == "response.output_text.delta":
+                text += event.delta
+                tokens += scored(event.logprobs)
+        final = stream.get_final_response()
+    assert scored(final.output[0].content[0].logprobs) == tokens
+    return {"text": text, "logprobs": tokens}
+
+
+def chat_picture():
+    """A picture, and another made from it."""
+    messages = [{"role": "user", "content": "Draw a moon."}]
+    texts, pictures = [], []
+    for question in ["Now of cheese.", None]:
+        answer = client.chat.completions.create(
+            model=PICTURE_MODEL, messages=messages, modalities=["image", "text"]
+        )
+        message = answer.choices[0].message
+        messages.append(message.model_dump(exclude_none=True))
+        texts.append(message.content)
+        pictures += [it["image_url"]["url"] for it in message.images]
+        if question:
+            messages.append({"role": "user", "content": question})
+    return {"texts": texts, "pictures": pictures, "usage": plain(answer.usage)}
+
+
+def chat_picture_stream():
+    text, pictures = "", []
+    stream = client.chat.completions.create(
+        model=PICTURE_MODEL, messages=QUESTION, modalities=["image", "text"], stream=True
+    )
+    for chunk in stream:
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            made = (choice.delta.model_extra or {}).get("images") or []
+            pictures += [it["image_url"]["url"] for it in made]
+    return {"text": text, "pictures": pictures}
+
+
+def made(response):
+    return [it.result for it in response.output if it.type == "image_generation_call"]
+
+
+def responses_picture():
+    """A picture, and another made from it; nothing is stored."""
+    items = [{"role": "user", "content": "Draw a moon."}]
+    texts, pictures = [], []
+    for question in ["Now of cheese.", None]:
+        answer = client.responses.create(
+            model=PICTURE_MODEL, input=items, tools=[{"type": "image_generation"}], store=False
+        )
+        items += [it.model_dump(exclude_none=True) for it in answer.output]
+        texts.append(answer.output_text)
+        pictures += made(answer)
+        if question:
+            items.append({"role": "user", "content": question})
+    return {"texts": texts, "pictures": pictures, "usage": plain(answer.usage)}
+
+
+def responses_picture_stream():
+    steps, numbers = [], []
+    with client.responses.stream(
+        model=PICTURE_MODEL, input="Draw a moon.", tools=[{"type": "image_generation"}]
+    ) as stream:
+        for event in stream:
+            numbers.append(event.sequence_number)
+            if event.type.startswith("response.image_generation_call."):
+                steps.append(event.type)
+        final = stream.get_final_response()
+    return {
+        "text": final.output_text,
+        "pictures": made(final),
+        "steps": steps,
+        "in_order": numbers == list(range(len(numbers))),
+    }
 
 
 def chat_large():
@@ -491,6 +626,14 @@ BY_NAME = {
     "large": chat_large,
     "leaves": chat_leaves,
     "many": chat_many,
+    "chat_logprobs": chat_logprobs,
+    "chat_logprobs_stream": chat_logprobs_stream,
+    "responses_logprobs": responses_logprobs,
+    "responses_logprobs_stream": responses_logprobs_stream,
+    "chat_picture": chat_picture,
+    "chat_picture_stream": chat_picture_stream,
+    "responses_picture": responses_picture,
+    "responses_picture_stream": responses_picture_stream,
     # A gateway answers the rest itself.
     "no_key": without_key,
     "unknown_path": without_v1,

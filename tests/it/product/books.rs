@@ -104,6 +104,7 @@ fn counted(sent: UsageSent, ledger: &Usage) -> Usage {
         cache_write_1h: sent.cache_write_1h,
         output: sent.output,
         reasoning: sent.reasoning,
+        output_image: sent.output_image,
         input_audio: ledger.input_audio,
         output_audio: ledger.output_audio,
         web_searches: sent.web_searches,
@@ -124,7 +125,8 @@ fn amount(sent: UsageSent, rates: &Rates) -> i128 {
         (sent.cache_read, rates.cache_read),
         (sent.cache_write_5m, rates.cache_write_5m),
         (sent.cache_write_1h, rates.cache_write_1h),
-        (sent.output, rates.output),
+        (sent.output.map(|it| it - sent.output_image.unwrap_or(0)), rates.output),
+        (sent.output_image, rates.output_image),
         (sent.web_searches, rates.web_search),
         (Some(1), rates.request),
     ];

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use tollgate_app::api::view::CallState;
-use tollgate_simulator::{SimulatedCall, Simulator};
+use tollgate_simulator::{PICTURE_TOKENS, SimulatedCall, Simulator};
 use tollgate_tests::{Controls, Home, PATIENCE, PROVIDER_KEY, Product, Sdk};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
 };
 
 /// What is compared of a case's line: what an application goes by.
-const COMPARED: [&str; 14] = [
+const COMPARED: [&str; 17] = [
     "text",
     "texts",
     "streamed_text",
@@ -32,6 +32,9 @@ const COMPARED: [&str; 14] = [
     "streams",
     "bytes",
     "began",
+    "logprobs",
+    "pictures",
+    "steps",
 ];
 
 /// The controls that cases ask for.
@@ -104,11 +107,19 @@ impl Instead {
 
     /// Runs the cases at a provider of the SDK's own format and at the other one, and compares.
     async fn check(&self, cases: &[&str]) {
+        let Some((product, sent)) = self.read_the_same(cases).await else { return };
+        check_money(&product, &sent);
+        product.stop().await;
+    }
+
+    /// The same without a look at the costs: the product, and what the other provider was asked.
+    /// `None` when the SDK is not set up.
+    async fn read_the_same(&self, cases: &[&str]) -> Option<(Product, Vec<SimulatedCall>)> {
         let (own, provider) = (simulator().await, simulator().await);
         let home = Home::new();
         let url = own.base_url();
         let run = self.sdk.run_cases(&home, home.path(), &url, cases, Controls::InModel);
-        let Some(direct) = run.await else { return };
+        let direct = run.await?;
         let product = self.serve(&provider).await;
         let (home, url) = (product.home(), product.base_url());
         let run = self.sdk.run_cases(home, home.path(), &url, cases, Controls::InModel);
@@ -130,8 +141,7 @@ impl Instead {
             assert_eq!(call.state, state, "{call:#?}");
         }
         check_usages(&through, &sent);
-        check_money(&product, &sent);
-        product.stop().await;
+        Some((product, sent))
     }
 
     /// A client that leaves ends the call at the provider too, and 200 streams at once each get
@@ -404,6 +414,80 @@ async fn anthropic_for_node_is_served_by_openai() {
 async fn google_genai_for_node_is_served_by_anthropic() {
     let instead = Instead { asked: GEMINI.1, ..instead(Sdk::GenaiNode, CLAUDE.0, CLAUDE.1) };
     instead.check(&CONTENTS).await;
+}
+
+/// A model of OpenAI's that does not reason, and so tells how likely its tokens were.
+const SCORED: (&str, &str) = ("openai", "gpt-4.1-mini");
+
+#[tokio::test]
+async fn openai_for_python_reads_how_likely_geminis_tokens_were() {
+    let by_gemini = instead(Sdk::OpenaiPython, GEMINI.0, GEMINI.1);
+    let instead = Instead { asked: SCORED.1, ..by_gemini };
+    let cases = [
+        "chat_logprobs",
+        "chat_logprobs_stream",
+        "responses_logprobs",
+        "responses_logprobs_stream",
+    ];
+    instead.check(&cases).await;
+}
+
+#[tokio::test]
+async fn google_genai_for_python_reads_how_likely_openais_tokens_were() {
+    for formats in ["\"openai-chat\"", "\"openai-responses\""] {
+        let by_openai = instead(Sdk::GenaiPython, SCORED.0, SCORED.1);
+        let instead = Instead { asked: GEMINI.1, formats: Some(formats), ..by_openai };
+        instead.check(&["logprobs", "logprobs_stream"]).await;
+    }
+}
+
+const DRAWN_BY_GEMINI: (&str, &str) = ("google", "gemini-2.5-flash-image");
+const DRAWN_BY_OPENAI: (&str, &str) = ("openai", "gpt-5-image-mini");
+
+/// The requests that bring back a picture, with the member that stands beside it.
+fn bringing_back(sent: &[SimulatedCall], beside: &str) -> usize {
+    let text = |it: &SimulatedCall| String::from_utf8_lossy(&it.request).into_owned();
+    sent.iter().map(text).filter(|it| it.contains(PNG) && it.contains(beside)).count()
+}
+
+/// How the picture begins that the simulator makes.
+const PNG: &str = "iVBORw0KGgo";
+
+#[tokio::test]
+async fn openai_for_python_reads_pictures_of_gemini() {
+    let by_gemini = instead(Sdk::OpenaiPython, DRAWN_BY_GEMINI.0, DRAWN_BY_GEMINI.1);
+    let instead = Instead { asked: DRAWN_BY_OPENAI.1, ..by_gemini };
+    let cases =
+        ["chat_picture", "chat_picture_stream", "responses_picture", "responses_picture_stream"];
+    let Some((product, sent)) = instead.read_the_same(&cases).await else { return };
+    // Gemini gets its picture back as its own, with its seal.
+    assert_eq!(bringing_back(&sent, r#""thoughtSignature""#), 2, "{sent:#?}");
+    for call in product.calls(sent.len()).await {
+        assert_eq!(call.usage.output_image, Some(PICTURE_TOKENS), "{call:#?}");
+    }
+    check_money(&product, &sent);
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn google_genai_for_python_reads_pictures_of_openai() {
+    for (formats, beside) in [
+        ("\"openai-chat\"", r#""images":[{"type":"image_url""#),
+        ("\"openai-responses\"", r#""type":"image_generation_call""#),
+    ] {
+        let by_openai = instead(Sdk::GenaiPython, DRAWN_BY_OPENAI.0, DRAWN_BY_OPENAI.1);
+        let instead = Instead { asked: DRAWN_BY_GEMINI.1, formats: Some(formats), ..by_openai };
+        let Some((product, sent)) = instead.read_the_same(&["picture", "picture_stream"]).await
+        else {
+            return;
+        };
+        assert_eq!(bringing_back(&sent, beside), 1, "{sent:#?}");
+        for call in product.calls(sent.len()).await {
+            assert_eq!(call.usage.output_image, Some(PICTURE_TOKENS), "{call:#?}");
+            assert_eq!(call.cost_pico_usd, None, "the model's pictures have no price: {call:#?}");
+        }
+        product.stop().await;
+    }
 }
 
 const MESSAGES_BY_OPENAI: Instead =

@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::{controls::Controls, rules::count_tokens};
+use crate::{
+    controls::Controls,
+    rules::{PICTURE_TOKENS, count_tokens},
+};
 
 /// What a request asks of a model, whatever its wire format.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +29,31 @@ pub(crate) struct Ask {
     pub(crate) output_tokens_max: Option<u64>,
     /// Where to stop.
     pub(crate) stops: Vec<String>,
+    /// How many alternatives to each token, where its log probability is asked for.
+    pub(crate) likeliest: Option<u64>,
+    /// Pictures asked for.
+    pub(crate) pictures: Option<Pictures>,
 }
+
+/// Pictures that an answer is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pictures {
+    /// Beside text.
+    WithText,
+    /// And nothing else.
+    Alone,
+}
+
+impl Pictures {
+    /// What a list of the answer's modes asks for.
+    pub(crate) fn of(modes: &[String]) -> Option<Self> {
+        let has = |mode: &str| modes.iter().any(|it| it.eq_ignore_ascii_case(mode));
+        has("image").then(|| if has("text") { Self::WithText } else { Self::Alone })
+    }
+}
+
+/// A picture that a model makes: one transparent pixel, a PNG in base64.
+pub(crate) const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /// A function on offer.
 #[derive(Clone, Debug)]
@@ -40,9 +67,24 @@ pub(crate) struct Tool {
 pub(crate) struct Answer {
     pub(crate) text: String,
     pub(crate) tool_calls: Vec<ToolCall>,
+    /// Whether there is a [`PICTURE`] after the text, and whether there is a text at all.
+    pub(crate) picture: Option<Pictures>,
     pub(crate) stop: Stop,
     /// Tokens of the text and the tool calls, without reasoning.
     pub(crate) tokens: u64,
+}
+
+impl Answer {
+    /// The part of the tokens that is pictures.
+    pub(crate) fn picture_tokens(&self) -> u64 {
+        self.picture.map_or(0, |_| PICTURE_TOKENS)
+    }
+
+    /// Its text; a picture alone has none, and neither have calls.
+    pub(crate) fn said(&self) -> Option<&str> {
+        let says = self.tool_calls.is_empty() && self.picture != Some(Pictures::Alone);
+        says.then_some(self.text.as_str())
+    }
 }
 
 /// A call of a function.
@@ -116,8 +158,13 @@ fn choice(ask: &Ask, controls: &Controls, number: usize) -> Answer {
         let bytes = usize::try_from(max).unwrap_or(usize::MAX).saturating_mul(4);
         text.truncate(text.floor_char_boundary(bytes));
     }
-    let tokens = count_tokens(&text);
-    Answer { text, tool_calls: Vec::new(), stop, tokens }
+    let picture = ask.pictures;
+    if picture == Some(Pictures::Alone) {
+        text.clear();
+    }
+    let mut answer = Answer { text, tool_calls: Vec::new(), picture, stop, tokens: 0 };
+    answer.tokens = count_tokens(&answer.text) + answer.picture_tokens();
+    answer
 }
 
 fn calls(ask: &Ask, number: usize) -> Answer {
@@ -131,7 +178,7 @@ fn calls(ask: &Ask, number: usize) -> Answer {
     let tokens_of =
         |it: &ToolCall| count_tokens(&it.name) + count_tokens(&it.arguments.to_string());
     let tokens = tool_calls.iter().map(tokens_of).sum();
-    Answer { text: String::new(), tool_calls, stop: Stop::Tools, tokens }
+    Answer { text: String::new(), tool_calls, picture: None, stop: Stop::Tools, tokens }
 }
 
 fn sentences(last_text: &str, number: usize) -> String {

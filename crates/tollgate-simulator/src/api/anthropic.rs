@@ -60,6 +60,7 @@ impl Usage {
             output: Some(self.output),
             reasoning: self.thinking,
             web_searches: self.searches,
+            output_image: None,
         }
     }
 

@@ -197,6 +197,7 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
         json_schema: shape.as_str().and_then(|it| serde_json::from_str(it).ok()),
         output_tokens_max: inference["maxTokens"].as_u64(),
         stops: strings(&inference["stopSequences"]),
+        ..Ask::default()
     })
 }
 

@@ -183,7 +183,7 @@ fn one_input(input: &Value) -> Input {
 fn dimensions(kind: Kind, wanted: &Value) -> usize {
     let own = match kind {
         Kind::Embedding(size) => size,
-        Kind::Text | Kind::Reasoning => 0,
+        Kind::Text | Kind::Reasoning | Kind::Picture => 0,
     };
     let wanted = wanted.as_u64().filter(|it| (1..=DIMENSIONS_MAX).contains(it));
     wanted.and_then(|it| usize::try_from(it).ok()).unwrap_or(own)

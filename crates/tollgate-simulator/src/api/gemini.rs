@@ -1,15 +1,18 @@
 //! Gemini's `generateContent`, `streamGenerateContent` and `countTokens`.
 
+use std::iter::Sum;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
     api::{
         Asked,
-        answer::{self, Answer, Ask, Stop, Tool},
+        answer::{self, Answer, Ask, PICTURE, Pictures, Stop, Tool},
         errors::{self, ApiError},
         models::{self, Kind, Model},
         query_value,
         read::{either, items, json_tokens, strings, text_of},
+        scores,
         sse::{self, Event},
     },
     controls::Controls,
@@ -45,6 +48,7 @@ struct Content<'a> {
     /// Of each candidate.
     thoughts: u64,
     shows_thoughts: bool,
+    likeliest: Option<u64>,
 }
 
 /// Answers `generateContent`.
@@ -54,14 +58,16 @@ struct Content<'a> {
 pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let content = Content::compose(asked)?;
     let candidates = content.candidates.iter().enumerate();
-    let candidates =
-        candidates.map(|(at, it)| candidate(at, &content.parts(it), Some(finish_reason(it))));
-    let tokens = content.candidates.iter().map(|it| it.tokens).sum();
-    let body = content.response(&candidates.collect::<Vec<_>>(), tokens);
-    let usage = content.reported(tokens);
+    let candidates = candidates.map(|(at, it)| {
+        let mut candidate = candidate(at, &content.parts(it), Some(finish_reason(it)));
+        content.score(&mut candidate, &content.pieces(it));
+        candidate
+    });
+    let output = content.candidates.iter().map(Output::of).sum();
+    let body = content.response(&candidates.collect::<Vec<_>>(), output);
+    let usage = content.reported(output);
     // The candidates are made side by side.
-    let pieces = |it: &Answer| answer::stream_pieces(&it.text, &asked.controls).len();
-    let generated = content.candidates.iter().map(pieces).max().unwrap_or(0);
+    let generated = content.candidates.iter().map(|it| content.pieces(it).len()).max().unwrap_or(0);
     let body = ReplyBody::Whole(WholeBody { usage, generated, ..WholeBody::json(&body) });
     let served = Some(content.model.served.to_owned());
     Ok(Reply { model_served: served, ..asked.reply(body) })
@@ -126,6 +132,7 @@ impl<'a> Content<'a> {
         let model = models::find(asked, models::writes)?;
         let body = asked.body()?;
         let ask = read(body)?;
+        models::check(model, &ask)?;
         let count = either(config(body), "candidateCount", "candidate_count").as_u64().unwrap_or(1);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if !(1..=CANDIDATES_MAX).contains(&count) {
@@ -138,7 +145,7 @@ impl<'a> Content<'a> {
         let thinking = either(config(body), "thinkingConfig", "thinking_config");
         let budget = either(thinking, "thinkingBudget", "thinking_budget").as_i64();
         let thoughts = match (model.kind, budget) {
-            (Kind::Text | Kind::Embedding(_), _) => 0,
+            (Kind::Text | Kind::Picture | Kind::Embedding(_), _) => 0,
             (Kind::Reasoning, Some(budget)) => {
                 // Negative: the model may choose.
                 u64::try_from(budget).map_or(THOUGHT_TOKENS, |it| it.min(THOUGHT_TOKENS))
@@ -156,10 +163,19 @@ impl<'a> Content<'a> {
             cached,
             thoughts,
             shows_thoughts: includes && thoughts > 0,
+            likeliest: ask.likeliest,
         })
     }
 
-    fn response(&self, candidates: &[Value], output: u64) -> Value {
+    /// Adds to a candidate how likely the pieces of its text were, where that is asked for.
+    fn score(&self, candidate: &mut Value, pieces: &[&str]) {
+        if let Some(likeliest) = self.likeliest.filter(|_| !pieces.is_empty()) {
+            let tokens = scores::tokens(pieces, likeliest);
+            candidate["logprobsResult"] = scores::gemini(&tokens);
+        }
+    }
+
+    fn response(&self, candidates: &[Value], output: Output) -> Value {
         let mut response = json!({ "candidates": candidates });
         if !self.asked.controls.no_usage {
             response["usageMetadata"] = self.usage(output);
@@ -169,14 +185,19 @@ impl<'a> Content<'a> {
         response
     }
 
-    /// The usage after `output` tokens. Numbers that are zero are left out, as by the real API.
-    fn usage(&self, output: u64) -> Value {
+    /// The usage after this output. Numbers that are zero are left out, as by the real API.
+    fn usage(&self, output: Output) -> Value {
+        let Output { tokens, drawn } = output;
         let mut usage = json!({"promptTokenCount": self.prompt});
-        if output > 0 {
-            usage["candidatesTokenCount"] = json!(output);
+        if tokens > 0 {
+            usage["candidatesTokenCount"] = json!(tokens);
+        }
+        if drawn > 0 {
+            let details = json!([{"modality": "IMAGE", "tokenCount": drawn}]);
+            usage["candidatesTokensDetails"] = details;
         }
         let thoughts = self.all_thoughts();
-        usage["totalTokenCount"] = json!(self.prompt + output + thoughts);
+        usage["totalTokenCount"] = json!(self.prompt + tokens + thoughts);
         if self.cached > 0 {
             usage["cachedContentTokenCount"] = json!(self.cached);
             usage["cacheTokensDetails"] = json!([{"modality": "TEXT", "tokenCount": self.cached}]);
@@ -193,13 +214,14 @@ impl<'a> Content<'a> {
         self.candidates.iter().map(|_| self.thoughts).sum()
     }
 
-    fn reported(&self, output: u64) -> Option<UsageSent> {
+    fn reported(&self, output: Output) -> Option<UsageSent> {
         let present = |it: u64| (it > 0).then_some(it);
         let sent = UsageSent {
             input: Some(self.prompt - self.cached),
             cache_read: present(self.cached),
-            output: present(output + self.all_thoughts()),
+            output: present(output.tokens + self.all_thoughts()),
             reasoning: present(self.all_thoughts()),
+            output_image: present(output.drawn),
             ..UsageSent::default()
         };
         (!self.asked.controls.no_usage).then_some(sent)
@@ -210,9 +232,8 @@ impl<'a> Content<'a> {
         if self.shows_thoughts {
             parts.push(json!({"text": THOUGHTS, "thought": true}));
         }
-        if answer.tool_calls.is_empty() {
-            parts.push(json!({"text": answer.text}));
-        }
+        parts.extend(answer.said().map(|it| json!({"text": it})));
+        parts.extend(picture(answer));
         parts.extend(self.call_parts(answer));
         parts
     }
@@ -234,13 +255,18 @@ impl<'a> Content<'a> {
         let chunks: Vec<_> = self.candidates.iter().map(|it| self.chunks(it)).collect();
         let count = chunks.iter().map(Vec::len).max().unwrap_or(0);
         let event = |at: usize| {
-            let of = |(index, chunks): (usize, &Vec<Chunk>)| {
+            let of = |(index, chunks): (usize, &Vec<Chunk<'_>>)| {
                 let last = at + 1 == chunks.len();
                 let finish = last.then(|| finish_reason(&self.candidates[index]));
-                Some(candidate(index, &chunks.get(at)?.parts, finish))
+                let chunk = chunks.get(at)?;
+                let mut candidate = candidate(index, &chunk.parts, finish);
+                self.score(&mut candidate, &chunk.pieces);
+                Some(candidate)
             };
             let candidates: Vec<_> = chunks.iter().enumerate().filter_map(of).collect();
-            let so_far = |it: &Vec<Chunk>| it.get(at).or(it.last()).map_or(0, |it| it.output);
+            let so_far = |it: &Vec<Chunk<'_>>| {
+                it.get(at).or(it.last()).map_or(Output::default(), |it| it.output)
+            };
             let output = chunks.iter().map(so_far).sum();
             let data = self.response(&candidates, output).to_string();
             Event::data(data).generated().reporting(self.reported(output))
@@ -248,39 +274,74 @@ impl<'a> Content<'a> {
         (0..count).map(event).collect()
     }
 
-    fn chunks(&self, answer: &Answer) -> Vec<Chunk> {
+    fn chunks<'b>(&self, answer: &'b Answer) -> Vec<Chunk<'b>> {
         let mut chunks = Vec::new();
+        let chunk = |parts, output| Chunk { parts, pieces: Vec::new(), output };
         if self.shows_thoughts {
-            chunks
-                .push(Chunk { parts: vec![json!({"text": THOUGHTS, "thought": true})], output: 0 });
+            let thoughts = json!({"text": THOUGHTS, "thought": true});
+            chunks.push(chunk(vec![thoughts], Output::default()));
         }
         let mut said = String::new();
-        for text in self.text_chunks(answer) {
+        let asked_for = self.asked.controls.pieces.is_some();
+        let size = if asked_for { 1 } else { WORDS_PER_CHUNK };
+        for pieces in self.pieces(answer).chunks(size) {
+            let text = pieces.concat();
             said.push_str(&text);
-            chunks.push(Chunk { parts: vec![json!({"text": text})], output: count_tokens(&said) });
+            let output = Output { tokens: count_tokens(&said), drawn: 0 };
+            let pieces = pieces.to_vec();
+            chunks.push(Chunk { parts: vec![json!({"text": text})], pieces, output });
         }
-        let calls: Vec<_> = self.call_parts(answer).collect();
-        if !calls.is_empty() {
-            chunks.push(Chunk { parts: calls, output: answer.tokens });
+        let last: Vec<_> = picture(answer).into_iter().chain(self.call_parts(answer)).collect();
+        if !last.is_empty() {
+            chunks.push(chunk(last, Output::of(answer)));
         }
         if chunks.is_empty() {
-            chunks.push(Chunk { parts: vec![json!({"text": ""})], output: 0 });
+            chunks.push(chunk(vec![json!({"text": ""})], Output::default()));
         }
         chunks
     }
 
-    fn text_chunks(&self, answer: &Answer) -> Vec<String> {
-        let words = answer::stream_pieces(&answer.text, &self.asked.controls);
-        let asked_for = self.asked.controls.pieces.is_some();
-        let size = if asked_for { 1 } else { WORDS_PER_CHUNK };
-        words.chunks(size).map(<[&str]>::concat).collect()
+    fn pieces<'b>(&self, answer: &'b Answer) -> Vec<&'b str> {
+        answer::stream_pieces(&answer.text, &self.asked.controls)
     }
 }
 
-/// A chunk of a candidate, and the tokens that the candidate has after it.
-struct Chunk {
+/// A chunk of a candidate, the pieces of its text, and what the candidate has after it.
+struct Chunk<'a> {
     parts: Vec<Value>,
-    output: u64,
+    pieces: Vec<&'a str>,
+    output: Output,
+}
+
+/// Tokens that were made, and how many of them are pictures.
+#[derive(Clone, Copy, Default)]
+struct Output {
+    tokens: u64,
+    drawn: u64,
+}
+
+impl Output {
+    fn of(answer: &Answer) -> Self {
+        Self { tokens: answer.tokens, drawn: answer.picture_tokens() }
+    }
+}
+
+impl Sum for Output {
+    fn sum<I: Iterator<Item = Self>>(outputs: I) -> Self {
+        outputs.fold(Self::default(), |sum, it| Self {
+            tokens: sum.tokens + it.tokens,
+            drawn: sum.drawn + it.drawn,
+        })
+    }
+}
+
+/// The picture, sealed as the real API seals it.
+fn picture(answer: &Answer) -> Option<Value> {
+    let picture = json!({
+        "inlineData": {"mimeType": "image/png", "data": PICTURE},
+        "thoughtSignature": THOUGHT_SIGNATURE,
+    });
+    answer.picture.map(|_| picture)
 }
 
 fn candidate(index: usize, parts: &[Value], finish: Option<&str>) -> Value {
@@ -334,8 +395,21 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
         parallel: true,
         json_schema: is_json.then(|| schema.cloned().unwrap_or_default()),
         output_tokens_max: either(config, "maxOutputTokens", "max_output_tokens").as_u64(),
+        likeliest: likeliest(config)?,
+        pictures: Pictures::of(&strings(either(
+            config,
+            "responseModalities",
+            "response_modalities",
+        ))),
         stops: strings(either(config, "stopSequences", "stop_sequences")),
     })
+}
+
+/// How many alternatives, where log probabilities are asked for.
+fn likeliest(config: &Value) -> Result<Option<u64>, ApiError> {
+    let likeliest = scores::likeliest(&config["logprobs"], "logprobs")?;
+    let asked = either(config, "responseLogprobs", "response_logprobs") == true;
+    Ok(asked.then_some(likeliest))
 }
 
 fn has_results(content: &Value) -> bool {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Asked, errors::ApiError},
+    api::{Asked, answer::Ask, errors::ApiError},
     delivery::{Reply, ReplyBody, WholeBody},
     record::Provider,
 };
@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Text,
     /// Text, with reasoning before it.
     Reasoning,
+    /// Text and pictures.
+    Picture,
     /// Vectors of this many dimensions.
     Embedding(usize),
 }
@@ -40,7 +42,7 @@ const fn model(
     Model { provider, id, served, title, kind }
 }
 
-use Kind::{Embedding, Reasoning, Text};
+use Kind::{Embedding, Picture, Reasoning, Text};
 use Provider::{Anthropic, Bedrock, Cohere, Google, Ollama, OpenAi};
 
 #[rustfmt::skip]
@@ -48,12 +50,14 @@ const MODELS: &[Model] = &[
     model(OpenAi, "gpt-5-mini", "gpt-5-mini-2025-08-07", "GPT-5 mini", Reasoning),
     model(OpenAi, "gpt-5", "gpt-5-2025-08-07", "GPT-5", Reasoning),
     model(OpenAi, "gpt-4.1-mini", "gpt-4.1-mini-2025-04-14", "GPT-4.1 mini", Text),
+    model(OpenAi, "gpt-5-image-mini", "gpt-5-image-mini", "GPT-5 image mini", Picture),
     model(OpenAi, "text-embedding-3-small", "text-embedding-3-small", "Embedding 3 small", Embedding(1536)),
     model(Anthropic, "claude-sonnet-4-5", "claude-sonnet-4-5-20250929", "Claude Sonnet 4.5", Reasoning),
     model(Anthropic, "claude-haiku-4-5", "claude-haiku-4-5-20251001", "Claude Haiku 4.5", Reasoning),
     model(Anthropic, "claude-opus-4-1", "claude-opus-4-1-20250805", "Claude Opus 4.1", Reasoning),
     model(Google, "gemini-2.5-flash", "gemini-2.5-flash", "Gemini 2.5 Flash", Reasoning),
     model(Google, "gemini-2.5-pro", "gemini-2.5-pro", "Gemini 2.5 Pro", Reasoning),
+    model(Google, "gemini-2.5-flash-image", "gemini-2.5-flash-image", "Gemini 2.5 Flash Image", Picture),
     model(Google, "gemini-embedding-001", "gemini-embedding-001", "Gemini Embedding 001", Embedding(3072)),
     model(Bedrock, "anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic.claude-haiku-4-5-20251001-v1:0", "Claude Haiku 4.5", Text),
     model(Bedrock, "amazon.nova-lite-v1:0", "amazon.nova-lite-v1:0", "Nova Lite", Text),
@@ -72,6 +76,22 @@ pub(crate) fn find(asked: &Asked, wanted: fn(Kind) -> bool) -> Result<&'static M
     of_provider(asked.route.provider)
         .find(|it| (it.id == name || it.served == name) && wanted(it.kind))
         .ok_or_else(|| ApiError::unknown_model(asked.route.provider, name))
+}
+
+/// Whether a model does what is asked of it.
+///
+/// # Errors
+/// What the real APIs refuse too: pictures of a model that makes none, log probabilities of one of
+/// OpenAI's that reasons.
+pub(crate) fn check(model: &Model, ask: &Ask) -> Result<(), ApiError> {
+    if ask.pictures.is_some() && model.kind != Picture {
+        return Err(ApiError::bad_request("The model does not support the requested modalities."));
+    }
+    if ask.likeliest.is_some() && model.provider == OpenAi && model.kind == Reasoning {
+        let text = "You are not allowed to request logprobs from this model.";
+        return Err(ApiError::bad_field("logprobs", text));
+    }
+    Ok(())
 }
 
 /// A model that writes text.
@@ -133,7 +153,7 @@ fn describe(asked: &Asked, model: &Model) -> Value {
             "inputTokenLimit": 1_048_576,
             "outputTokenLimit": 65_536,
             "supportedGenerationMethods": match model.kind {
-                Text | Reasoning => vec!["generateContent", "countTokens"],
+                Text | Reasoning | Picture => vec!["generateContent", "countTokens"],
                 Embedding(_) => vec!["embedContent", "batchEmbedContents", "countTokens"],
             },
         }),

@@ -17,6 +17,8 @@ pub(crate) struct Tokens {
     pub(crate) cached: u64,
     pub(crate) output: u64,
     pub(crate) reasoning: u64,
+    /// Of pictures.
+    pub(crate) drawn: u64,
 }
 
 impl Tokens {
@@ -29,6 +31,7 @@ impl Tokens {
             cached,
             output: answers.iter().map(|it| it.tokens).sum::<u64>() + reasoning,
             reasoning,
+            drawn: answers.iter().map(Answer::picture_tokens).sum(),
         }
     }
 
@@ -38,6 +41,7 @@ impl Tokens {
             cache_read: Some(self.cached),
             output: Some(self.output),
             reasoning: Some(self.reasoning),
+            output_image: (self.drawn > 0).then_some(self.drawn),
             ..UsageSent::default()
         }
     }
@@ -55,7 +59,7 @@ pub(crate) fn service_tier(asked: &Asked) -> &'static str {
 /// Reasoning tokens by effort, as a fixed number: the real ones cannot be predicted either.
 pub(crate) fn reasoning_tokens(model: &Model, effort: Option<&str>) -> u64 {
     match (model.kind, effort) {
-        (Kind::Text | Kind::Embedding(_), _) => 0,
+        (Kind::Text | Kind::Picture | Kind::Embedding(_), _) => 0,
         (Kind::Reasoning, Some("none" | "minimal")) => 0,
         (Kind::Reasoning, Some("low")) => 64,
         (Kind::Reasoning, Some("high" | "xhigh")) => 576,

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         Asked,
-        answer::{self, Answer, Ask, Stop, Tool, ToolCall},
+        answer::{self, Answer, Ask, PICTURE, Pictures, Stop, Tool, ToolCall},
         errors::{self, ApiError},
         models::{self, Model},
         openai::{Tokens, reasoning_tokens, service_tier},
-        read::{images_of, json_tokens, strings, text_of},
+        read::{images_of, items, json_tokens, strings, text_of},
+        scores,
         sse::{self, Event},
     },
     delivery::{Reply, ReplyBody, WholeBody},
@@ -25,6 +26,7 @@ struct Chat<'a> {
     model: &'static Model,
     choices: Vec<Answer>,
     tokens: Tokens,
+    likeliest: Option<u64>,
 }
 
 /// Answers a chat completion, whole or as a stream.
@@ -35,11 +37,12 @@ pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let model = models::find(asked, models::writes)?;
     let body = asked.body()?;
     let ask = read(body)?;
+    models::check(model, &ask)?;
     let count = body["n"].as_u64().and_then(|it| usize::try_from(it).ok()).unwrap_or(1);
     let choices = answer::choices(&ask, &asked.controls, count.clamp(1, CHOICES_MAX));
     let reasoning = reasoning_tokens(model, body["reasoning_effort"].as_str());
     let tokens = Tokens::count(asked, &ask, &choices, reasoning);
-    let chat = Chat { asked, model, choices, tokens };
+    let chat = Chat { asked, model, choices, tokens, likeliest: ask.likeliest };
 
     let mut reply = asked.reply(if body["stream"] == true {
         let events = chat.events(body["stream_options"]["include_usage"] == true);
@@ -66,7 +69,7 @@ impl Chat<'_> {
         let choice = |(index, answer): (usize, &Answer)| {
             let mut message = json!({
                 "role": "assistant",
-                "content": text_of_answer(answer),
+                "content": answer.said(),
                 "refusal": null,
                 "annotations": [],
             });
@@ -75,10 +78,13 @@ impl Chat<'_> {
                 message["tool_calls"] =
                     calls.map(|(at, it)| self.tool_call(index, at, it)).collect();
             }
+            if answer.picture.is_some() {
+                message["images"] = images();
+            }
             json!({
                 "index": index,
                 "message": message,
-                "logprobs": null,
+                "logprobs": self.logprobs(&self.pieces(answer)),
                 "finish_reason": finish_reason(answer),
             })
         };
@@ -100,6 +106,15 @@ impl Chat<'_> {
         answer::stream_pieces(&answer.text, &self.asked.controls)
     }
 
+    /// How likely these pieces of a text were, where that is asked for.
+    fn logprobs(&self, pieces: &[&str]) -> Value {
+        let Some(likeliest) = self.likeliest.filter(|_| !pieces.is_empty()) else {
+            return Value::Null;
+        };
+        let tokens = scores::tokens(pieces, likeliest);
+        json!({"content": scores::openai(&tokens, scores::Bytes::Told), "refusal": null})
+    }
+
     /// A call: its choice, and its place there.
     fn tool_call(&self, index: usize, at: usize, call: &ToolCall) -> Value {
         let before: usize = self.choices.iter().take(index).map(|it| it.tool_calls.len()).sum();
@@ -111,8 +126,8 @@ impl Chat<'_> {
     }
 
     fn usage(&self) -> Value {
-        let Tokens { prompt, cached, output, reasoning } = self.tokens;
-        json!({
+        let Tokens { prompt, cached, output, reasoning, drawn } = self.tokens;
+        let mut usage = json!({
             "prompt_tokens": prompt,
             "completion_tokens": output,
             "total_tokens": prompt + output,
@@ -123,7 +138,11 @@ impl Chat<'_> {
                 "accepted_prediction_tokens": 0,
                 "rejected_prediction_tokens": 0,
             },
-        })
+        });
+        if drawn > 0 {
+            usage["completion_tokens_details"]["image_tokens"] = json!(drawn);
+        }
+        usage
     }
 
     /// The chunks. With usage asked for, every chunk has the field: null but in the last.
@@ -139,18 +158,25 @@ impl Chat<'_> {
             }
             Event::data(chunk.to_string())
         };
-        let delta = |index: usize, delta: Value, finish: Option<&str>| {
+        let scored = |index: usize, delta: Value, logprobs: Value, finish: Option<&str>| {
             let choice = json!({
-                "index": index, "delta": delta, "logprobs": null, "finish_reason": finish,
+                "index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish,
             });
             chunk(json!([choice]), Value::Null)
         };
+        let delta = |index: usize, delta: Value, finish: Option<&str>| {
+            scored(index, delta, Value::Null, finish)
+        };
         let choice = |(index, answer): (usize, &Answer)| {
-            let content = text_of_answer(answer).map(|_| "");
+            let content = answer.said().map(|_| "");
             let opening = json!({"role": "assistant", "content": content, "refusal": null});
             let mut events = vec![delta(index, opening, None)];
             for piece in self.pieces(answer) {
-                events.push(delta(index, json!({"content": piece}), None).generated());
+                let logprobs = self.logprobs(&[piece]);
+                events.push(scored(index, json!({"content": piece}), logprobs, None).generated());
+            }
+            if answer.picture.is_some() {
+                events.push(delta(index, json!({"images": images()}), None).generated());
             }
             for part in self.tool_call_deltas(index, answer) {
                 events.push(delta(index, json!({"tool_calls": [part]}), None).generated());
@@ -187,8 +213,10 @@ impl Chat<'_> {
     }
 }
 
-fn text_of_answer(answer: &Answer) -> Option<&str> {
-    answer.tool_calls.is_empty().then_some(answer.text.as_str())
+/// The picture, where OpenRouter tells it.
+fn images() -> Value {
+    let url = format!("data:image/png;base64,{PICTURE}");
+    json!([{"type": "image_url", "image_url": {"url": url}, "index": 0}])
 }
 
 fn finish_reason(answer: &Answer) -> &'static str {
@@ -222,7 +250,20 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
         json_schema: json_schema(&body["response_format"]),
         output_tokens_max: max,
         stops,
+        likeliest: likeliest(body)?,
+        pictures: Pictures::of(&strings(&body["modalities"])),
     })
+}
+
+/// How many alternatives, where log probabilities are asked for.
+fn likeliest(body: &Value) -> Result<Option<u64>, ApiError> {
+    let likeliest = scores::likeliest(&body["top_logprobs"], "top_logprobs")?;
+    let asked = body["logprobs"] == true;
+    if likeliest > 0 && !asked {
+        let text = "'top_logprobs' is only allowed when 'logprobs' is true.";
+        return Err(ApiError::bad_field("top_logprobs", text));
+    }
+    Ok(asked.then_some(likeliest))
 }
 
 /// What the last message says, or the results of all tools that were used at once.
@@ -265,5 +306,6 @@ fn message_tokens(message: &Value) -> u64 {
     MESSAGE_TOKENS
         + count_tokens(&text_of(&message["content"]))
         + images_of(&message["content"]) * IMAGE_TOKENS
+        + items(&message["images"]).map(|_| IMAGE_TOKENS).sum::<u64>()
         + calls.map(call_tokens).sum::<u64>()
 }

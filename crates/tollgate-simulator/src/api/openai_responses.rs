@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         Asked,
-        answer::{self, Answer, Ask, Stop, Tool},
+        answer::{self, Answer, Ask, PICTURE, Pictures, Stop, Tool},
         errors::{self, ApiError},
         models::{self, Model},
         openai::{Tokens, reasoning_tokens, service_tier},
         read::{images_of, items, json_tokens, text_of},
+        scores::{self, Bytes},
         sse::{self, Event},
     },
     delivery::{Reply, ReplyBody, WholeBody},
@@ -28,6 +29,7 @@ struct Response<'a> {
     model: &'static Model,
     answer: Answer,
     tokens: Tokens,
+    likeliest: Option<u64>,
 }
 
 /// Answers a request for a response, whole or as a stream.
@@ -39,10 +41,12 @@ pub(crate) fn answer(asked: &Asked) -> Result<Reply, ApiError> {
     let model = models::find(asked, models::writes)?;
     let request = asked.body()?;
     let ask = read(request)?;
+    models::check(model, &ask)?;
     let answer = answer::compose(&ask, &asked.controls);
     let reasoning = reasoning_tokens(model, request["reasoning"]["effort"].as_str());
     let tokens = Tokens::count(asked, &ask, std::slice::from_ref(&answer), reasoning);
-    let response = Response { asked, request, model, answer, tokens };
+    let likeliest = ask.likeliest;
+    let response = Response { asked, request, model, answer, tokens, likeliest };
 
     let mut reply = asked.reply(if request["stream"] == true {
         let events = response.events();
@@ -93,7 +97,7 @@ impl Response<'_> {
             "text": given("text", json!({"format": {"type": "text"}, "verbosity": "medium"})),
             "tool_choice": given("tool_choice", json!("auto")),
             "tools": given("tools", json!([])),
-            "top_logprobs": 0,
+            "top_logprobs": given("top_logprobs", json!(0)),
             "top_p": given("top_p", json!(1.0)),
             "truncation": given("truncation", json!("disabled")),
             "usage": has_usage.then(|| self.usage()),
@@ -110,14 +114,31 @@ impl Response<'_> {
     }
 
     fn usage(&self) -> Value {
-        let Tokens { prompt, cached, output, reasoning } = self.tokens;
-        json!({
+        let Tokens { prompt, cached, output, reasoning, drawn } = self.tokens;
+        let mut usage = json!({
             "input_tokens": prompt,
             "input_tokens_details": {"cached_tokens": cached},
             "output_tokens": output,
             "output_tokens_details": {"reasoning_tokens": reasoning},
             "total_tokens": prompt + output,
-        })
+        });
+        if drawn > 0 {
+            usage["output_tokens_details"]["image_tokens"] = json!(drawn);
+        }
+        usage
+    }
+
+    /// How likely these pieces of the text were; an empty list where that is not asked for.
+    fn logprobs(&self, pieces: &[&str], bytes: Bytes) -> Value {
+        let likeliest = self.likeliest.map(|it| scores::tokens(pieces, it));
+        likeliest.map_or(json!([]), |it| scores::openai(&it, bytes))
+    }
+
+    /// The text as a part of its message.
+    fn text_part(&self, text: &str) -> Value {
+        let pieces = answer::stream_pieces(text, &self.asked.controls);
+        let logprobs = self.logprobs(&pieces, Bytes::Told);
+        json!({"type": "output_text", "annotations": [], "logprobs": logprobs, "text": text})
     }
 
     fn pieces(&self) -> Vec<&str> {
@@ -136,8 +157,11 @@ impl Response<'_> {
         if self.tokens.reasoning > 0 {
             output.push(self.reasoning_item(self.summary()));
         }
-        if self.answer.tool_calls.is_empty() {
-            output.push(self.message_item(self.end_status(), Some(&self.answer.text)));
+        if let Some(text) = self.answer.said() {
+            output.push(self.message_item(self.end_status(), Some(text)));
+        }
+        if self.answer.picture.is_some() {
+            output.push(self.picture_item("completed", Some(PICTURE)));
         }
         for at in 0..self.answer.tool_calls.len() {
             output.push(self.call_item(at, "completed", true));
@@ -155,11 +179,22 @@ impl Response<'_> {
     }
 
     fn message_item(&self, status: &str, text: Option<&str>) -> Value {
-        let content: Vec<_> = text.into_iter().map(text_part).collect();
+        let content: Vec<_> = text.into_iter().map(|it| self.text_part(it)).collect();
         json!({
             "id": self.asked.id("msg_"), "type": "message", "status": status,
             "content": content, "role": "assistant",
         })
+    }
+
+    fn picture_item(&self, status: &str, result: Option<&str>) -> Value {
+        let mut item = json!({
+            "id": self.asked.id("ig_"), "type": "image_generation_call", "status": status,
+            "result": result,
+        });
+        if result.is_some() {
+            item["output_format"] = json!("png");
+        }
+        item
     }
 
     fn call_item(&self, at: usize, status: &str, with_arguments: bool) -> Value {
@@ -180,8 +215,11 @@ impl Response<'_> {
         if self.tokens.reasoning > 0 {
             self.reasoning_events(&mut stream);
         }
-        if self.answer.tool_calls.is_empty() {
-            self.message_events(&mut stream);
+        if let Some(text) = self.answer.said() {
+            self.message_events(text, &mut stream);
+        }
+        if self.answer.picture.is_some() {
+            self.picture_events(&mut stream);
         }
         for at in 0..self.answer.tool_calls.len() {
             self.call_events(at, &mut stream);
@@ -221,7 +259,20 @@ impl Response<'_> {
         stream.close_item(index, &self.reasoning_item(self.summary()));
     }
 
-    fn message_events(&self, stream: &mut EventStream) {
+    fn picture_events(&self, stream: &mut EventStream) {
+        let index = stream.open_item(&self.picture_item("in_progress", None));
+        let place = json!({"item_id": self.asked.id("ig_"), "output_index": index});
+        for kind in [
+            "response.image_generation_call.in_progress",
+            "response.image_generation_call.generating",
+            "response.image_generation_call.completed",
+        ] {
+            stream.push(kind, place.clone());
+        }
+        stream.close_item(index, &self.picture_item("completed", Some(PICTURE)));
+    }
+
+    fn message_events(&self, text: &str, stream: &mut EventStream) {
         let index = stream.open_item(&self.message_item("in_progress", None));
         let at = |more: Value| {
             let place = json!({
@@ -229,14 +280,17 @@ impl Response<'_> {
             });
             merged(place, more)
         };
-        let text = self.answer.text.as_str();
-        stream.push("response.content_part.added", at(json!({"part": text_part("")})));
-        for piece in self.pieces() {
-            let delta = at(json!({"delta": piece, "logprobs": []}));
+        stream.push("response.content_part.added", at(json!({"part": self.text_part("")})));
+        let pieces = self.pieces();
+        for piece in &pieces {
+            let logprobs = self.logprobs(&[piece], Bytes::Untold);
+            let delta = at(json!({"delta": piece, "logprobs": logprobs}));
             stream.push_generated("response.output_text.delta", delta);
         }
-        stream.push("response.output_text.done", at(json!({"text": text, "logprobs": []})));
-        stream.push("response.content_part.done", at(json!({"part": text_part(text)})));
+        let logprobs = self.logprobs(&pieces, Bytes::Untold);
+        let done = at(json!({"text": text, "logprobs": logprobs}));
+        stream.push("response.output_text.done", done);
+        stream.push("response.content_part.done", at(json!({"part": self.text_part(text)})));
         stream.close_item(index, &self.message_item(self.end_status(), Some(text)));
     }
 
@@ -296,10 +350,6 @@ fn merged(mut head: Value, tail: Value) -> Value {
     head
 }
 
-fn text_part(text: &str) -> Value {
-    json!({"type": "output_text", "annotations": [], "logprobs": [], "text": text})
-}
-
 fn summary_part(text: &str) -> Value {
     json!({"type": "summary_text", "text": text})
 }
@@ -339,7 +389,24 @@ fn read(body: &Value) -> Result<Ask, ApiError> {
         },
         output_tokens_max: body["max_output_tokens"].as_u64(),
         stops: Vec::new(),
+        likeliest: likeliest(body)?,
+        pictures: pictures(body),
     })
+}
+
+/// How many alternatives, where log probabilities are asked for.
+fn likeliest(body: &Value) -> Result<Option<u64>, ApiError> {
+    let likeliest = scores::likeliest(&body["top_logprobs"], "top_logprobs")?;
+    let included = items(&body["include"]).any(|it| it == "message.output_text.logprobs");
+    Ok((included || likeliest > 0).then_some(likeliest))
+}
+
+/// Pictures, if there is the tool for them: it is always used, and alone where that is said.
+fn pictures(body: &Value) -> Option<Pictures> {
+    let is_tool = |it: &Value| it["type"] == "image_generation";
+    let alone = is_tool(&body["tool_choice"]);
+    let pictures = if alone { Pictures::Alone } else { Pictures::WithText };
+    items(&body["tools"]).any(is_tool).then_some(pictures)
 }
 
 fn item_tokens(item: &Value) -> u64 {
@@ -348,6 +415,7 @@ fn item_tokens(item: &Value) -> u64 {
         + count_tokens(&text_of(&item["content"]))
         + images_of(&item["content"]) * IMAGE_TOKENS
         + count_tokens(&text_of(&item["output"]))
+        + item["result"].as_str().map_or(0, |_| IMAGE_TOKENS)
         + field("name")
         + field("arguments")
 }

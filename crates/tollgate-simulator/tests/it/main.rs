@@ -5,6 +5,8 @@ mod controls;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod made;
+#[cfg(test)]
 mod record;
 #[cfg(test)]
 mod sdk;

@@ -251,6 +251,7 @@ async fn anthropic_for_python_reads_every_answer() {
         output: usage["output_tokens"].as_u64(),
         reasoning: usage["output_tokens_details"]["thinking_tokens"].as_u64(),
         web_searches: usage["server_tool_use"]["web_search_requests"].as_u64(),
+        output_image: None,
     };
     let sent = sent_to(&simulator.calls(), "/v1/messages");
     check_usage(&plain, 13, &sent, normalised);

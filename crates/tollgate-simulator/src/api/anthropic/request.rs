@@ -67,6 +67,7 @@ impl Request {
             json_schema: (format["type"] == "json_schema").then(|| format["schema"].clone()),
             output_tokens_max: body["max_tokens"].as_u64(),
             stops: strings(&body["stop_sequences"]),
+            ..Ask::default()
         };
         Ok(Self { ask, marks: prompt.marks, thinks, searches })
     }
