@@ -1,9 +1,10 @@
-//! Ids, money, usage, prices and the provider catalogue: exact and pure.
+//! Ids, money, usage, prices, budgets and the provider catalogue: exact and pure.
 //!
 //! Nothing here does I/O or reads the clock. The three types that matter are [`Call`] (one LLM
 //! request, the row of the ledger), [`Usage`] (its tokens, normalised so that no token is counted
 //! twice) and [`PicoUsd`] (its cost, in exact integers).
 
+pub mod budget;
 pub mod call;
 pub mod caller;
 pub mod clock;

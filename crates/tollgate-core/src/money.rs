@@ -28,6 +28,18 @@ impl PicoUsd {
         }
     }
 
+    /// The sum; one that leaves the range stops at its end.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference; one that leaves the range stops at its end.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// `count` times this amount, or `None` when it leaves the range.
     #[must_use]
     pub fn checked_mul(self, count: u64) -> Option<Self> {
@@ -39,7 +51,7 @@ impl PicoUsd {
 /// Adds with saturation: a sum over a ledger stops at the end of the range and never wraps.
 impl Sum for PicoUsd {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        amounts.fold(Self::ZERO, |sum, it| Self(sum.0.saturating_add(it.0)))
+        amounts.fold(Self::ZERO, |sum, it| sum.plus(it))
     }
 }
 
