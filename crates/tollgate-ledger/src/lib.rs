@@ -50,7 +50,10 @@ pub use self::{
         CallFilter, CallQuery, Change, CostChange, CostKey, CostRow, ProgramRow, SeriesPoint,
         Simulated, Step, SumQuery, Sums, TokenSums, UnknownCosts,
     },
-    reader::Reader,
+    reader::{
+        Reader,
+        spent::{ByUser, Spender, Spent, SpentCost, SpentQuery},
+    },
     repair::Recovery,
     writer::{Progress, Writer},
 };

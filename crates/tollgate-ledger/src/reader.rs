@@ -3,6 +3,7 @@
 mod backup;
 mod calendar;
 mod spans;
+pub(crate) mod spent;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -267,6 +267,57 @@ pub(crate) fn sum_of(
     Ok(sums)
 }
 
+/// Feeds the dimension, the user and the cost of each call that began at `from` or later, where the
+/// cost is known.
+pub(crate) fn each_cost(
+    connection: &Connection,
+    from: i64,
+    mut take: impl FnMut(i64, Option<String>, PicoUsd),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.dimension_id, p.user, c.cost_pico_usd FROM calls c \
+         LEFT JOIN callers p ON p.id = c.caller_id \
+         WHERE c.started_at_ms >= ?1 AND c.cost_pico_usd IS NOT NULL",
+    )?;
+    let mut rows = statement.query([from])?;
+    while let Some(row) = rows.next()? {
+        let columns = &mut Columns::of(row);
+        take(columns.take()?, columns.take()?, PicoUsd(columns.take()?));
+    }
+    Ok(())
+}
+
+/// A call whose cost is not known.
+pub(crate) struct UnknownCost {
+    pub(crate) dimension_id: i64,
+    pub(crate) user: Option<String>,
+    pub(crate) request_bytes: u64,
+    pub(crate) started_at_ms: UnixMs,
+}
+
+/// The calls that began at `from` or later and whose cost is not known.
+pub(crate) fn of_unknown_cost(
+    connection: &Connection,
+    from: i64,
+) -> rusqlite::Result<Vec<UnknownCost>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.dimension_id, p.user, c.request_bytes, c.started_at_ms \
+         FROM calls c INDEXED BY calls_of_unknown_cost \
+         LEFT JOIN callers p ON p.id = c.caller_id \
+         WHERE c.cost_pico_usd IS NULL AND c.cost_unknown IS NOT NULL AND c.started_at_ms >= ?1",
+    )?;
+    let rows = statement.query_map([from], |row| {
+        let columns = &mut Columns::of(row);
+        Ok(UnknownCost {
+            dimension_id: columns.take()?,
+            user: columns.take()?,
+            request_bytes: columns.take()?,
+            started_at_ms: UnixMs(columns.take()?),
+        })
+    })?;
+    rows.collect()
+}
+
 fn read_counted(columns: &mut Columns<'_, '_>) -> rusqlite::Result<(i64, Counted)> {
     let dimension: i64 = columns.take()?;
     let counted = Counted {
