@@ -57,6 +57,7 @@ pub mod text;
 mod tier;
 pub mod tokens;
 pub mod translate;
+pub mod work;
 
 pub use answer_id::response_id;
 pub use contents::{Contents, contents};
@@ -70,3 +71,4 @@ pub use loss::{Loss, Refused};
 pub use models_list::{model_entry, models_list};
 pub use request::{RequestFacts, ask_include_usage, read_request, rename_model};
 pub use tap::{End, Report, Tap, TapConfig, TapEvent};
+pub use work::WorkAsked;

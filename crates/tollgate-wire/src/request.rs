@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::members::{Members, place};
+use crate::{
+    members::{Members, place},
+    work::WorkAsked,
+};
 
 /// What a request's body says, read without building a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub struct RequestFacts {
     pub stream: bool,
     /// `stream_options.include_usage`, when it is a boolean.
     pub include_usage: Option<bool>,
+    /// How much it wants.
+    pub work: WorkAsked,
 }
 
 /// Why a body cannot be forwarded as a call.
@@ -33,7 +38,7 @@ pub fn read_request(body: &[u8]) -> Result<RequestFacts, NotAnObject> {
             "model" => facts.model = serde_json::from_str(member.value).ok(),
             "stream" => facts.stream = member.value == "true",
             "stream_options" => facts.include_usage = include_usage(member.value),
-            _ => {}
+            name => facts.work.read(name, member.value),
         }
     }
     Ok(facts)
@@ -126,8 +131,12 @@ mod tests {
     #[test]
     fn reads_what_is_asked_and_skips_the_rest() {
         let check = |body: &str, model: Option<&str>, stream: bool, usage: Option<bool>| {
-            let expected =
-                RequestFacts { model: model.map(str::to_owned), stream, include_usage: usage };
+            let expected = RequestFacts {
+                model: model.map(str::to_owned),
+                stream,
+                include_usage: usage,
+                ..RequestFacts::default()
+            };
             assert_eq!(read_request(body.as_bytes()).unwrap(), expected, "{body}");
         };
         check("{}", None, false, None);
