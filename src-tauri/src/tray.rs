@@ -146,7 +146,9 @@ async fn follow(tray: Tray, app: Arc<App>) {
         let status = match event {
             EventView::Status { status } => *status,
             EventView::Lagged { .. } => api::status::status(&app).await,
-            EventView::Call { .. } | EventView::Packets { .. } => continue,
+            EventView::Call { .. } | EventView::Packets { .. } | EventView::Budget { .. } => {
+                continue;
+            }
         };
         let known = if tray.clicked.swap(false, Ordering::Relaxed) { None } else { shown.take() };
         shown = show(&tray, known.as_ref(), &status);

@@ -7,6 +7,7 @@
 )]
 
 pub(crate) mod addressed;
+mod budgets;
 mod cases;
 mod catalogue;
 mod converse;

@@ -10,6 +10,7 @@ mod agents;
 mod attackers;
 mod aws_keys;
 mod books;
+mod budgets;
 mod care;
 mod commands;
 mod configuration;

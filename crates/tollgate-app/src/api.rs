@@ -18,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, StartError};
 
+pub mod budgets;
 pub mod calls;
 pub mod configuration;
 pub mod console;
@@ -74,6 +75,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::rotate_key))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(ledger::back_up))
+        .routes(routes!(budgets::list_budgets))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))

@@ -345,6 +345,7 @@ impl Capture {
                     finished_at_ns: Some(started_at_ns.saturating_add(took_ns)),
                 }
             }
+            GatewayEvent::BudgetNews(_) => return,
         };
         self.tell(sockets);
     }

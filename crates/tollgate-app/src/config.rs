@@ -3,6 +3,7 @@
 //! A mistake is reported with file, line, column and the accepted values. A key never stands in the
 //! file: only where to find it.
 
+mod budgets;
 mod credential;
 pub mod edit;
 mod endpoints;
@@ -19,6 +20,7 @@ use std::{
 
 use serde::Deserialize;
 use tollgate_core::{
+    budget::BudgetSet,
     price::PriceRow,
     provider::{Auth, Catalogue, Endpoint, Provider},
     quirks::Quirks,
@@ -26,16 +28,18 @@ use tollgate_core::{
 use tollgate_gateway::{Model, RuleSet};
 use toml::Spanned;
 
+pub use self::budgets::{BUDGET_NAME_BYTES_MAX, BUDGETS_MAX};
 pub use self::credential::CredentialSource;
 pub(crate) use self::rules::{RuleMistake, rules_of, rules_text};
-pub use self::{ledger::LedgerKeeping, refresh::RefreshConfig};
 use self::{
+    budgets::{RawBudget, valid_budgets},
     ledger::{RawLedger, valid_ledger},
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
     refresh::{RawRefresh, valid_refresh},
     rules::{RawRule, valid_rules},
 };
+pub use self::{ledger::LedgerKeeping, refresh::RefreshConfig};
 
 /// Where the gateway listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -87,6 +91,8 @@ pub struct Config {
     pub price_refresh: RefreshConfig,
     /// The user's rules.
     pub rules: Arc<RuleSet>,
+    /// What certain calls may come to.
+    pub budgets: BudgetSet,
 }
 
 impl Default for Config {
@@ -100,6 +106,7 @@ impl Default for Config {
             prices: Vec::new(),
             price_refresh: RefreshConfig::default(),
             rules: Arc::default(),
+            budgets: BudgetSet::default(),
         }
     }
 }
@@ -181,7 +188,18 @@ impl Config {
         let prices = prices.collect::<Result<_, _>>()?;
         let price_refresh = valid_refresh(raw.price_refresh)?;
         let rules = Arc::new(valid_rules(&raw.rules, text)?);
-        Ok(Self { listen, require_keys, ledger, providers, models, prices, price_refresh, rules })
+        let budgets = valid_budgets(&raw.budgets)?;
+        Ok(Self {
+            listen,
+            require_keys,
+            ledger,
+            providers,
+            models,
+            prices,
+            price_refresh,
+            rules,
+            budgets,
+        })
     }
 }
 
@@ -202,6 +220,8 @@ struct Raw {
     price_refresh: RawRefresh,
     #[serde(default)]
     rules: Vec<RawRule>,
+    #[serde(default)]
+    budgets: Vec<RawBudget>,
 }
 
 #[derive(Deserialize)]
@@ -815,6 +835,8 @@ mod tests {
         assert_eq!(definitions["model"]["properties"]["retries"]["maximum"], MODEL_RETRIES_MAX);
         assert_eq!(definitions["model"]["properties"]["targets"]["maxItems"], MODEL_TARGETS_MAX);
         assert_eq!(told(&definitions["rule"]), known("[[rules]]\nwrong = 1"));
+        assert_eq!(told(&definitions["budget"]), known("[[budgets]]\nwrong = 1"));
+        assert_eq!(schema["properties"]["budgets"]["maxItems"], BUDGETS_MAX);
         let formats = Format::ALL.map(|it| it.to_string()).into();
         assert_eq!(texts(&provider["properties"]["format"]["items"]["enum"]), formats);
         let ids = Catalogue::embedded().unwrap().iter().map(|it| it.id.clone()).collect();

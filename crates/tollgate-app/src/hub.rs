@@ -8,6 +8,7 @@ use tollgate_gateway::{GatewayEvent, Observer};
 
 use crate::{
     api::{
+        budgets::BudgetNewsView,
         convert,
         view::{CallView, StatusView},
     },
@@ -27,6 +28,8 @@ pub enum Event {
     Packets,
     /// The status changed.
     Status(Arc<StatusView>),
+    /// Something about a budget that the user wants to know.
+    Budget(Arc<BudgetNewsView>),
 }
 
 /// Gives events out; nobody has to listen.
@@ -95,6 +98,10 @@ impl Observer for Hub {
             return;
         }
         let call = match &event {
+            GatewayEvent::BudgetNews(news) => {
+                self.send(Event::Budget(Arc::new(BudgetNewsView::from(news.as_ref()))));
+                return;
+            }
             GatewayEvent::CallStarted(live) | GatewayEvent::CallUpdated(live) => {
                 convert::live_call(live, self.now())
             }

@@ -236,6 +236,7 @@ impl Settings {
                 changing = None;
                 wanted = true;
                 self.read_again();
+                gateway.caught_up().await;
                 self.serve(&gateway);
             }
         }

@@ -83,6 +83,7 @@ pub(crate) fn make(
         models,
         unavailable,
         rules,
+        budgets: config.budgets.clone(),
         keys: Arc::new(LocalKeys::new(local_keys)),
         keyless,
         ..Snapshot::new(providers, prices)

@@ -23,8 +23,8 @@ use tollgate_core::{
     provider::{Catalogue, CatalogueError},
 };
 use tollgate_gateway::{
-    CALLER_WAIT, Gateway, GatewayConfig, GatewayError, LEDGER_WAIT, LedgerHistory, LedgerSink,
-    Limits,
+    CALLER_WAIT, Gateway, GatewayConfig, GatewayError, LEDGER_WAIT, LedgerHistory, LedgerPast,
+    LedgerSink, Limits, Past,
 };
 use tollgate_ledger::{Ledger, LedgerConfig, LedgerError, Progress, Reader, Simulated, Writer};
 use tollgate_simulator::{
@@ -202,6 +202,7 @@ impl App {
             clock: Arc::clone(&clock),
             observer: Arc::<Hub>::clone(&hub),
             history: Some(Arc::new(LedgerHistory::new(ledger.reader(), ledger.writer()))),
+            past: Some(past(&ledger, summed(simulated.is_some()))),
             callers: Arc::new(Callers::new(Arc::clone(&capture))),
             ledger: Some(Arc::new(
                 settings.sink(LedgerSink::new(ledger.writer(), Arc::clone(&ledger_lost))),
@@ -383,7 +384,7 @@ impl App {
     /// the simulator's.
     #[must_use]
     pub const fn summed(&self) -> Simulated {
-        if self.simulated { Simulated::Only } else { Simulated::Exclude }
+        summed(self.simulated)
     }
 
     /// Live events.
@@ -555,6 +556,16 @@ async fn tell_local(app: Arc<App>) {
             tracing::info!(provider, models = models.len(), "a server on this machine was found");
         }
     }
+}
+
+/// What was spent before.
+fn past(ledger: &Ledger, simulated: Simulated) -> Arc<dyn Past> {
+    Arc::new(LedgerPast::new(ledger.reader(), ledger.writer(), simulated))
+}
+
+/// Which calls count.
+const fn summed(simulated: bool) -> Simulated {
+    if simulated { Simulated::Only } else { Simulated::Exclude }
 }
 
 /// Tells the status to those who watch, whenever it has changed.

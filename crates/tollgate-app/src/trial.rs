@@ -251,7 +251,8 @@ async fn settled(
     loop {
         let view = match events.recv().await {
             Ok(Event::Call(view)) => view,
-            Ok(Event::Packets | Event::Status(_)) | Err(RecvError::Lagged(_)) => continue,
+            Ok(Event::Packets | Event::Status(_) | Event::Budget(_))
+            | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return None,
         };
         let ours = view.state != CallState::Live && view.provider.as_deref() == Some(provider);

@@ -74,6 +74,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RulesCommand,
     },
+    /// List the budgets of the configuration, with what is left of them
+    Budgets {
+        #[command(subcommand)]
+        command: BudgetsCommand,
+    },
     /// List prices, set your own, fetch public price lists anew, and price old calls again
     Prices {
         #[command(subcommand)]
@@ -173,6 +178,12 @@ pub(crate) struct CreateKey {
 
 #[derive(Subcommand)]
 pub(crate) enum ModelsCommand {
+    /// List them
+    List(Json),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BudgetsCommand {
     /// List them
     List(Json),
 }

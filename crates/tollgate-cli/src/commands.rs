@@ -7,11 +7,12 @@ use clap::CommandFactory as _;
 use tollgate_app::{Environment, client::Client, paths::Paths};
 
 use crate::{
-    args::{Args, Command, ModelsCommand},
+    args::{Args, BudgetsCommand, Command, ModelsCommand},
     output,
 };
 
 mod backup;
+mod budgets;
 mod calls;
 mod costs;
 mod env;
@@ -48,6 +49,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             runtime()?.block_on(models::list(json))?;
         }
         Command::Keys { command } => runtime()?.block_on(keys::keys(command))?,
+        Command::Budgets { command: BudgetsCommand::List(json) } => {
+            runtime()?.block_on(budgets::list(json))?;
+        }
         Command::Rules { command } => runtime()?.block_on(rules::rules(command))?,
         Command::Providers { command } => return providers::providers(command),
         Command::Prices { command } => prices::prices(command)?,

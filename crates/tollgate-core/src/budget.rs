@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    account::{Account, Charge, Crossing, Hold, Need, Purse, Stop},
+    account::{Account, Charge, Crossing, Hold, Need, Purse, Stop, Stops},
     pattern::Pattern,
     period::{Period, Window},
 };

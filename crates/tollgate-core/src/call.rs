@@ -59,6 +59,8 @@ pub enum ErrorCode {
     OutOfScope,
     /// A rule of the configuration denies the call.
     DeniedByRule,
+    /// Too little is left of a budget of the configuration.
+    OverBudget,
     /// No connection to the provider could be made.
     ProviderUnreachable,
     /// The provider's certificate or TLS handshake was not accepted.

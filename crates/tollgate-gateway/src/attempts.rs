@@ -17,6 +17,7 @@ use crate::{
     admission::may_serve,
     aim::{self, Aim},
     answer::{Answer, Patience, Relayed, answer},
+    budgets::{Going, enter},
     call::{OpenCall, micros},
     error::Refusal,
     headers::retry_after,
@@ -109,7 +110,9 @@ async fn provided(
             let aim = aim::at_home(head, asked, &whole)?;
             let destination = Arc::clone(&aim.outgoing.way.destination);
             may_serve(call.key(), &destination.id)?;
-            let slot = destination.slots.take(&destination.id).await?;
+            let name = in_path.or(whole.facts.as_ref().and_then(|it| it.model.as_deref()));
+            let going = Going { destination: &destination, model: name, whole: &whole };
+            let slot = enter(gateway, call, &going).await?;
             call.sending(&destination, None);
             let mut sending = Sending { gateway, call, head, outgoing: &aim.outgoing };
             let reply = sending.whole(&aim.body, aim.asking.as_ref()).await?;
@@ -285,7 +288,9 @@ impl Attempts<'_> {
 
     async fn served(&mut self, target: &ServedTarget, aim: Aim) -> Tried {
         let destination = Arc::clone(&aim.outgoing.way.destination);
-        let slot = destination.slots.take(&destination.id).await?;
+        let (model, whole) = (Some(&*target.model), self.whole);
+        let going = Going { destination: &destination, model, whole };
+        let slot = enter(self.gateway, self.call, &going).await?;
         if std::mem::replace(&mut self.tried, true) {
             self.call.retrying();
         }
@@ -340,6 +345,8 @@ impl Verdict {
                 | ErrorCode::KeyRefused
                 | ErrorCode::OutOfScope
                 | ErrorCode::DeniedByRule
+                // Another provider may have money left, or be cheaper.
+                | ErrorCode::OverBudget
                 | ErrorCode::SlowUpload
                 | ErrorCode::NotSupported
                 | ErrorCode::NotTranslatable

@@ -22,6 +22,7 @@ use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
 
 use crate::{
     Connection, Gateway, GatewayEvent, LiveCall,
+    budgets::Ticket,
     connection::Owner,
     destination::Destination,
     error::Refusal,
@@ -59,6 +60,8 @@ pub(crate) struct OpenCall {
     routing: Option<Box<Routing>>,
     /// The local key that it is asked with.
     key: Option<Arc<LocalKey>>,
+    /// What budgets hold for it.
+    ticket: Option<Ticket>,
     closed: bool,
 }
 
@@ -113,6 +116,7 @@ impl OpenCall {
             headers_ruled: Vec::new(),
             routing: None,
             key: None,
+            ticket: None,
             closed: false,
         }
     }
@@ -129,6 +133,20 @@ impl OpenCall {
 
     pub(crate) fn format(&self) -> Option<Format> {
         self.live.format
+    }
+
+    /// What is asked for.
+    pub(crate) fn operation(&self) -> Operation {
+        self.live.operation
+    }
+
+    pub(crate) fn method(&self) -> &Method {
+        &self.live.method
+    }
+
+    /// What budgets hold for it.
+    pub(crate) fn ticket(&mut self) -> &mut Option<Ticket> {
+        &mut self.ticket
     }
 
     pub(crate) fn call_id(&self) -> CallId {
@@ -448,6 +466,10 @@ impl OpenCall {
         }
         self.timing.finished_us = self.now_us();
         self.live.error_code = ending.code();
+        let mut ticket = self.ticket.take();
+        if let Some(ticket) = &mut ticket {
+            ticket.end();
+        }
         let streamed = self.request_streamed.load(Ordering::Relaxed);
         self.live.request_bytes = self.live.request_bytes.max(streamed);
         let closed = Closed {
@@ -463,6 +485,7 @@ impl OpenCall {
             delivery: self.delivery,
             model_sent: self.model_sent.take(),
             routing: self.routing.take(),
+            ticket,
         };
         self.gateway.settler.settle(closed);
     }

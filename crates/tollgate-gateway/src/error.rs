@@ -5,7 +5,7 @@ use std::time::Duration;
 use tollgate_core::call::ErrorCode;
 use tollgate_wire::text;
 
-use crate::upstream::SendError;
+use crate::{budgets::Stopped, upstream::SendError};
 
 /// The gateway cannot be started, or a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +38,9 @@ pub enum GatewayError {
     /// The machine's root certificates cannot be used.
     #[error("cannot set up certificate checking")]
     Tls(#[source] rustls::Error),
+    /// It cannot be told what was spent before, so that budgets would begin anew.
+    #[error("read what was spent, for the budgets")]
+    Past(#[source] tollgate_ledger::LedgerError),
 }
 
 /// Why the gateway answers a request itself.
@@ -47,11 +50,13 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// Whether the client will never see it, because its own connection failed.
     pub(crate) client_left: bool,
+    /// The budget that stops the call, if that is why.
+    pub(crate) stopped: Option<Box<Stopped>>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: String) -> Self {
-        Self { code, message, client_left: false }
+        Self { code, message, client_left: false, stopped: None }
     }
 
     /// A WebSocket is asked for, which is not served.

@@ -10,8 +10,9 @@ use tokio::{net::TcpStream, time::Instant};
 use tollgate_core::{Clock, call::ErrorCode};
 
 use crate::{
-    CallerLookup, Connection, GatewayError, History, Limits, LiveCall, ModelStatus, Observer,
-    ResponseBody, RuleSet, Sink, Snapshot,
+    BudgetStatus, CallerLookup, Connection, GatewayError, History, Limits, LiveCall, ModelStatus,
+    Observer, Past, ResponseBody, RuleSet, Sink, Snapshot,
+    budgets::Accounts,
     call::OpenCall,
     error::Refusal,
     ids::Ids,
@@ -32,6 +33,8 @@ pub struct GatewayConfig {
     pub ledger: Option<Arc<dyn Sink>>,
     /// Who knows what was said in earlier calls; `None`: nobody.
     pub history: Option<Arc<dyn History>>,
+    /// Who knows what was spent before; `None`: nothing was.
+    pub past: Option<Arc<dyn Past>>,
     /// Who finds the callers.
     pub callers: Arc<dyn CallerLookup>,
     /// The limits.
@@ -62,26 +65,49 @@ impl Gateway {
     /// # Errors
     /// When the snapshot contradicts itself or cannot be sent, or the machine's root certificates
     /// cannot be read.
-    pub fn new(mut config: GatewayConfig, snapshot: Snapshot) -> Result<Arc<Self>, GatewayError> {
+    pub fn new(
+        mut config: GatewayConfig,
+        mut snapshot: Snapshot,
+    ) -> Result<Arc<Self>, GatewayError> {
+        let accounts = Accounts::new(Arc::clone(&config.clock));
+        let budgets = std::mem::take(&mut snapshot.budgets);
+        let past = config.past.as_deref();
+        accounts.replace(budgets, past, &snapshot.prices).map_err(GatewayError::Past)?;
         let routes = ArcSwap::from_pointee(Routes::new(snapshot, None)?);
         let roots = std::mem::take(&mut config.extra_roots);
         let upstream = Arc::new(Upstream::new(roots, config.proxies.clone(), &config.limits)?);
         let observer = Arc::clone(&config.observer);
-        let desk = Desk::new(observer, config.ledger.clone(), config.limits.caller_wait);
+        let ledger = config.ledger.clone();
+        let desk = Desk::new(observer, ledger, accounts, config.limits.caller_wait);
         let desk = Arc::new(desk);
         let settler = Settler::start(&desk);
         let room = Room::new(&config.limits);
         Ok(Arc::new(Self { config, routes, upstream, desk, settler, room, ids: Ids::new() }))
     }
 
-    /// Serves further calls by `snapshot`; calls under way end by the one they began with.
+    /// Serves further calls by `snapshot`; calls under way end by the one they began with. What was
+    /// spent of budgets that stay is kept; what was spent before of others is read, which blocks on the
+    /// disk for a moment.
     ///
     /// # Errors
     /// As for [`Self::new`]; the old snapshot then stays.
-    pub fn replace(&self, snapshot: Snapshot) -> Result<(), GatewayError> {
+    pub fn replace(&self, mut snapshot: Snapshot) -> Result<(), GatewayError> {
         let earlier = self.routes.load();
-        self.routes.store(Arc::new(Routes::new(snapshot, Some(&earlier))?));
+        let budgets = std::mem::take(&mut snapshot.budgets);
+        let prices = Arc::clone(&snapshot.prices);
+        let routes = Arc::new(Routes::new(snapshot, Some(&earlier))?);
+        let past = self.config.past.as_deref();
+        self.desk.accounts.replace(budgets, past, &prices).map_err(GatewayError::Past)?;
+        self.routes.store(routes);
         Ok(())
+    }
+
+    /// Waits until what was spent is known up to now, so that budgets which [`Self::replace`] brings
+    /// begin with that.
+    pub async fn caught_up(&self) {
+        if let Some(past) = &self.config.past {
+            past.caught_up().await;
+        }
     }
 
     /// Takes note of an accepted connection: sets `TCP_NODELAY`, reads its cookie and starts the
@@ -143,6 +169,12 @@ impl Gateway {
     #[must_use]
     pub fn rules(&self) -> Arc<RuleSet> {
         Arc::clone(&self.routes.load().rules)
+    }
+
+    /// The budgets, in the order of the configuration, as they are at this moment.
+    #[must_use]
+    pub fn budgets(&self) -> Vec<BudgetStatus> {
+        self.desk.accounts.status()
     }
 
     /// The calls that are not settled yet, oldest first.

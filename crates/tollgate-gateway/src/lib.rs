@@ -14,6 +14,7 @@ mod aim;
 mod answer;
 mod attempts;
 mod auth;
+mod budgets;
 mod call;
 mod capabilities;
 mod connection;
@@ -51,6 +52,9 @@ mod stream;
 mod token_count;
 mod upstream;
 
+pub use budgets::{
+    AccountStatus, BudgetNews, BudgetStatus, LedgerPast, NewsKind, Past, PurseStatus,
+};
 pub use capabilities::capabilities;
 pub use connection::{CallerLookup, ClientSocket, Connection, NoLookup, Owner};
 pub use error::GatewayError;
@@ -60,11 +64,11 @@ pub use health::Condition;
 pub use history::{History, LedgerHistory, Said};
 pub use keys::{Keyless, LocalKeys};
 pub use limits::{
-    BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, COOLDOWN, COOLDOWN_AFTER,
-    COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX, FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX,
-    IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, LISTING_KEPT, LISTING_WAIT, Limits,
-    MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, OWNER_WAIT, POOL_IDLE_TIMEOUT, ROOM_WAIT,
-    STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
+    ACCOUNTS_MAX, BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, COOLDOWN,
+    COOLDOWN_AFTER, COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX, FIRST_BYTE_TIMEOUT,
+    HELD_REQUEST_BYTES_MAX, IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, LISTING_KEPT,
+    LISTING_WAIT, Limits, MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, OWNER_WAIT,
+    POOL_IDLE_TIMEOUT, ROOM_WAIT, STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
 };
 pub use model::{ModelStatus, TargetStatus};
 pub use near::is_this_machine;

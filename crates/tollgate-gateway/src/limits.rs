@@ -77,6 +77,22 @@ pub(crate) const COUNTING_BYTES_MAX: usize = 4 * BODY_KEEP_BYTES_MAX;
 /// How long a settled call waits for room in the ledger's queue before it is given up.
 pub const LEDGER_WAIT: Duration = Duration::from_secs(10);
 
+/// The most accounts of one budget with `each`; further values share one. Names of models are the
+/// clients' to choose.
+pub const ACCOUNTS_MAX: usize = 1_000;
+
+/// How many bytes of a request a budget takes for a token of its prompt. Few texts have more tokens: code
+/// in JSON has one for three to four bytes.
+pub(crate) const HELD_BYTES_PER_TOKEN: u64 = 3;
+
+/// How many tokens of output a budget holds for an answer whose request names no maximum: more than
+/// most answers have.
+pub(crate) const HELD_OUTPUT_TOKENS: u64 = 8_192;
+
+/// How soon there must be something left of a budget for a client to be told to ask again by itself:
+/// the official SDKs wait no longer.
+pub(crate) const ASK_AGAIN_WITHIN_S: u64 = 60;
+
 /// How many settled calls may wait for the ledger before further ones wait in tasks of their own.
 pub(crate) const SETTLE_QUEUE_MAX: usize = 8192;
 

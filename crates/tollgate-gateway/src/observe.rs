@@ -6,15 +6,16 @@ use tollgate_core::{
     Call, CallId, Caller, Format, Operation, SocketCookie, UnixMs, call::ErrorCode,
 };
 
+use crate::BudgetNews;
+
 /// Watches calls as they happen.
 pub trait Observer: Send + Sync {
     /// Called in line with the call, so it must return at once: hand the event to a queue.
     fn event(&self, event: GatewayEvent);
 }
 
-/// Something happened to a call. The events of one call come in this order; a call that the gateway
+/// Something happened. The events of one call come in this order; a call that the gateway
 /// refuses has only the last.
-#[expect(clippy::enum_variant_names, reason = "events of other things will stand beside them")]
 #[derive(Clone, Debug)]
 pub enum GatewayEvent {
     /// The request has arrived and is about to be forwarded.
@@ -23,6 +24,8 @@ pub enum GatewayEvent {
     CallUpdated(Arc<LiveCall>),
     /// The call is over. It has been handed to the ledger, which commits it shortly.
     CallSettled(Arc<Call>),
+    /// Part of a budget is spent, or it stopped a call for the first time in its period.
+    BudgetNews(Arc<BudgetNews>),
 }
 
 /// A call that is not settled yet, as far as it is known. `None` is "not known yet".

@@ -10,6 +10,7 @@ use crate::{
     admission::{admit_request, identify, may_ask},
     answer::Answer,
     attempts::attempt,
+    budgets::reserve_unread,
     call::OpenCall,
     error::Refusal,
     intake::Upload,
@@ -69,8 +70,9 @@ async fn forward(
     may_ask(call.key(), &asked)?;
     let mut request = take(call, head, &asked, upload, &gateway.room).await?;
     admit_request(call, &asked, &mut request, upload).await?;
-    let ruled = govern(call, head, &mut asked, &mut request, upload).await?;
+    let ruled = govern(gateway, call, head, &mut asked, &mut request, upload).await?;
     let head = ruled.head.as_deref().unwrap_or(head);
+    reserve_unread(gateway, call, &asked, &mut request, upload).await?;
     let answer = attempt(gateway, call, head, &asked, request).await?;
     Ok((answer, ruled.response_headers))
 }

@@ -19,5 +19,8 @@ pub(crate) fn refuse(
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(error.content_type);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    if let Some(stopped) = &refusal.stopped {
+        stopped.tell(format, response.headers_mut());
+    }
     response
 }

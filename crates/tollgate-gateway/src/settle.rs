@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::join};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use tokio::{
     runtime,
     sync::{Notify, mpsc},
@@ -23,6 +23,7 @@ use tollgate_wire::{End, Report, Tap, coding::decode, response_id};
 
 use crate::{
     Connection, GatewayEvent, LiveCall, Observer, Sink,
+    budgets::{Accounts, Ticket},
     counting::Counting,
     limits::{BODY_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, MODEL_BYTES_MAX, SETTLE_QUEUE_MAX, cut},
     live::Live,
@@ -76,6 +77,8 @@ pub(crate) struct Closed {
     /// The model that the provider was asked for, where that is not the client's.
     pub(crate) model_sent: Option<Arc<str>>,
     pub(crate) routing: Option<Box<Routing>>,
+    /// What budgets hold for it.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 impl Closed {
@@ -109,6 +112,7 @@ pub(crate) struct Desk {
     pub(crate) live: Live,
     pub(crate) caller_wait: Duration,
     pub(crate) counting: Counting,
+    pub(crate) accounts: Arc<Accounts>,
     open: AtomicUsize,
     emptied: Notify,
 }
@@ -117,6 +121,7 @@ impl Desk {
     pub(crate) fn new(
         observer: Arc<dyn Observer>,
         ledger: Option<Arc<dyn Sink>>,
+        accounts: Arc<Accounts>,
         caller_wait: Duration,
     ) -> Self {
         Self {
@@ -125,6 +130,7 @@ impl Desk {
             live: Live::default(),
             caller_wait,
             counting: Counting::default(),
+            accounts,
             open: AtomicUsize::new(0),
             emptied: Notify::new(),
         }
@@ -151,10 +157,15 @@ impl Desk {
         let (caller, counted) =
             join(closed.connection.caller_within(self.caller_wait), self.counting.counted(&closed))
                 .await;
+        let (ticket, routes) = (closed.ticket.take(), Arc::clone(&closed.routes));
         let settled = worked_out(closed, caller.as_deref(), counted);
         let call = Arc::clone(&settled.call);
         if let Some(ledger) = &self.ledger {
             ledger.record(settled).await;
+        }
+        // Behind the ledger: a budget that is new then finds the call in one of the two.
+        for news in self.accounts.settle(ticket, &call, &routes.prices) {
+            self.observer.event(GatewayEvent::BudgetNews(Arc::new(news)));
         }
         self.live.forget(call.id);
         self.observer.event(GatewayEvent::CallSettled(call));
@@ -338,15 +349,20 @@ impl Bill {
     }
 }
 
+/// Whether a call is of a kind that costs money.
+pub(crate) fn may_be_billed(operation: Operation, method: &Method) -> bool {
+    match operation {
+        Operation::Generate | Operation::Embed => true,
+        Operation::CountTokens | Operation::ListModels => false,
+        Operation::Other => *method == Method::POST,
+    }
+}
+
 /// Whether a call is one that costs money. Lists and counts of tokens are free everywhere, and so
 /// are calls that no provider saw, or that it refused without reporting any use. One that it may
 /// have seen and did not answer may well be billed: most go on generating.
 pub(crate) fn is_billed(live: &LiveCall, usage: &Usage, delivery: Delivery) -> bool {
-    let by_nature = match live.operation {
-        Operation::Generate | Operation::Embed => true,
-        Operation::CountTokens | Operation::ListModels => false,
-        Operation::Other => live.method == http::Method::POST,
-    };
+    let by_nature = may_be_billed(live.operation, &live.method);
     let may_cost = match delivery {
         Delivery::NotSent => false,
         Delivery::Sent => true,

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tollgate_core::{Format, Secret, price::PriceBook, provider::Provider, routing::Strategy};
+use tollgate_core::{
+    Format, Secret, budget::BudgetSet, price::PriceBook, provider::Provider, routing::Strategy,
+};
 use tollgate_wire::format_row;
 
 use crate::{Keyless, LocalKeys, RuleSet, Signing, Timeouts};
@@ -99,6 +101,8 @@ pub struct Snapshot {
     pub keys: Arc<LocalKeys>,
     /// Who is served without one.
     pub keyless: Keyless,
+    /// How much certain calls may come to.
+    pub budgets: BudgetSet,
 }
 
 impl Snapshot {

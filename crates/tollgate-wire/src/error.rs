@@ -32,6 +32,7 @@ pub const fn error_status(code: ErrorCode) -> u16 {
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
         ErrorCode::SlowUpload => 408,
         ErrorCode::BodyTooLarge => 413,
+        ErrorCode::OverBudget => 429,
         ErrorCode::NotSupported => 501,
         ErrorCode::ProviderUnreachable | ErrorCode::TlsFailure | ErrorCode::ProviderBroke => 502,
         ErrorCode::Overloaded | ErrorCode::Stopping => 503,
@@ -52,6 +53,7 @@ pub const fn error_name(code: ErrorCode) -> &'static str {
         ErrorCode::KeyRefused => "key-refused",
         ErrorCode::OutOfScope => "out-of-scope",
         ErrorCode::DeniedByRule => "denied-by-rule",
+        ErrorCode::OverBudget => "over-budget",
         ErrorCode::ProviderUnreachable => "provider-unreachable",
         ErrorCode::TlsFailure => "tls-failure",
         ErrorCode::Timeout => "timeout",
@@ -172,6 +174,7 @@ impl<'a> OpenaiError<'a> {
             ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
                 "permission_error"
             }
+            ErrorCode::OverBudget => "rate_limit_error",
             ErrorCode::MalformedBody
             | ErrorCode::BodyTooLarge
             | ErrorCode::UnknownPath
@@ -222,6 +225,7 @@ impl<'a> AnthropicEnvelope<'a> {
             ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
                 "permission_error"
             }
+            ErrorCode::OverBudget => "rate_limit_error",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
             ErrorCode::BodyTooLarge => "request_too_large",
             ErrorCode::Timeout | ErrorCode::SlowUpload => "timeout_error",
@@ -266,6 +270,7 @@ impl<'a> GoogleError<'a> {
             ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
                 "PERMISSION_DENIED"
             }
+            ErrorCode::OverBudget => "RESOURCE_EXHAUSTED",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",
             ErrorCode::ProviderUnreachable
             | ErrorCode::TlsFailure
@@ -312,6 +317,7 @@ const fn amazon_exception(code: ErrorCode) -> &'static str {
         ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
             "AccessDeniedException"
         }
+        ErrorCode::OverBudget => "ThrottlingException",
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "ResourceNotFoundException",
         ErrorCode::Timeout | ErrorCode::SlowUpload => "ModelTimeoutException",
         ErrorCode::Overloaded | ErrorCode::Stopping => "ServiceUnavailableException",

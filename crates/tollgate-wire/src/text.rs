@@ -114,6 +114,54 @@ pub fn denied_by_rule(rule: &str, reason: &str) -> String {
     format!("Tollgate's rule `{rule}` denies this call: {reason}")
 }
 
+/// A budget of the configuration has too little left; `why` says of what, in a sentence.
+#[must_use]
+pub fn over_budget(budget: &str, value: Option<&str>, why: &str) -> String {
+    match value {
+        Some(value) => format!("Tollgate's budget `{budget}` for `{value}` stops this call: {why}"),
+        None => format!("Tollgate's budget `{budget}` stops this call: {why}"),
+    }
+}
+
+/// Too little money is left. Amounts are in dollars, `until` is when the next period begins.
+#[must_use]
+pub fn budget_money(
+    period: &str,
+    [amount, spent, reserved, need]: [&str; 4],
+    until: &str,
+) -> String {
+    format!(
+        "of {amount} a {period}, {spent} is spent and {reserved} held for calls under way; this one \
+         can cost {need}. The next {period} begins at {until}."
+    )
+}
+
+/// Nobody knows what the call can cost.
+#[must_use]
+pub fn budget_unpriced() -> String {
+    "nobody knows beforehand what it can cost. Set a price (`tollgate prices set`), or say what such \
+     calls count as (`unknown_usd`)."
+        .to_owned()
+}
+
+/// Too many calls within a minute.
+#[must_use]
+pub fn budget_requests(most: u64) -> String {
+    format!("it lets {most} through in a minute.")
+}
+
+/// Too many tokens within a minute.
+#[must_use]
+pub fn budget_tokens(most: u64, used: u64, need: u64) -> String {
+    format!("of {most} tokens a minute, {used} are taken; this call can take {need}.")
+}
+
+/// Too many calls at the same time.
+#[must_use]
+pub fn budget_concurrent(most: u64) -> String {
+    format!("it lets {most} be under way at the same time.")
+}
+
 /// A rule is to change a body whose content coding cannot be undone here.
 #[must_use]
 pub fn unreadable_coding() -> String {

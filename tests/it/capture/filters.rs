@@ -163,7 +163,7 @@ async fn the_live_stream_has_the_packets_that_pass_its_filter() {
             EventView::Call { call } => {
                 settled += usize::from(call.status == Some(200) && call.cost_pico_usd.is_some());
             }
-            EventView::Status { .. } | EventView::Lagged { .. } => {}
+            EventView::Status { .. } | EventView::Budget { .. } | EventView::Lagged { .. } => {}
             EventView::Packets { .. } => panic!("nobody asked for packets"),
         }
     }

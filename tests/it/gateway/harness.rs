@@ -102,7 +102,9 @@ impl Seen {
     fn settled(&self) -> Vec<Arc<Call>> {
         let calls = self.events().into_iter().filter_map(|event| match event {
             GatewayEvent::CallSettled(call) => Some(call),
-            GatewayEvent::CallStarted(_) | GatewayEvent::CallUpdated(_) => None,
+            GatewayEvent::CallStarted(_)
+            | GatewayEvent::CallUpdated(_)
+            | GatewayEvent::BudgetNews(_) => None,
         });
         calls.collect()
     }
@@ -131,6 +133,7 @@ impl Door {
             observer: Arc::clone(&seen) as Arc<dyn Observer>,
             ledger: Some(Arc::clone(&seen) as Arc<dyn Sink>),
             history: None,
+            past: None,
             callers: Arc::new(NoLookup),
             limits: Limits::default(),
             extra_roots: Vec::new(),

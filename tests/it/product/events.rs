@@ -89,7 +89,10 @@ async fn a_streamed_call_is_told_from_its_start_to_its_settlement() {
         .filter_map(|it| it.strip_prefix("data:"))
         .filter_map(|it| match serde_json::from_str(it).unwrap() {
             EventView::Call { call } => Some(*call),
-            EventView::Status { .. } | EventView::Packets { .. } | EventView::Lagged { .. } => None,
+            EventView::Status { .. }
+            | EventView::Packets { .. }
+            | EventView::Budget { .. }
+            | EventView::Lagged { .. } => None,
         })
         .collect();
     assert_eq!(over_http, told);
@@ -115,7 +118,7 @@ async fn a_slow_reader_is_told_what_it_missed() {
         match next(&mut slow).await {
             EventView::Call { .. } => told += 1,
             EventView::Lagged { missed } => break missed,
-            EventView::Status { .. } | EventView::Packets { .. } => {}
+            EventView::Status { .. } | EventView::Packets { .. } | EventView::Budget { .. } => {}
         }
     };
     assert!(missed > 0 && told > 0, "{told} told, {missed} missed");

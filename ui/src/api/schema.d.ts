@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The budgets of the configuration. */
+        get: operations["list_budgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/calls": {
         parameters: {
             query?: never;
@@ -741,6 +758,147 @@ export interface components {
         BTreeMap: {
             [key: string]: string;
         };
+        /** @description What is left of a budget for one value of what it tells calls apart by. */
+        BudgetAccountView: {
+            /** @description Money, by period. */
+            money: components["schemas"]["BudgetMoneyView"][];
+            /**
+             * Format: int64
+             * @description Calls in the last 60 seconds, where those are limited.
+             */
+            requests?: number | null;
+            /**
+             * Format: int64
+             * @description Likewise for too many calls at the same time.
+             */
+            stopped_concurrent: number;
+            /**
+             * Format: int64
+             * @description How many calls were stopped since the gateway started for too many calls in a minute; where the
+             *     budget only warns, how many would have been.
+             */
+            stopped_requests: number;
+            /**
+             * Format: int64
+             * @description Likewise for too many tokens in a minute.
+             */
+            stopped_tokens: number;
+            /**
+             * Format: int64
+             * @description Tokens in the last 60 seconds, where those are limited; of calls under way, the most that they
+             *     can take.
+             */
+            tokens?: number | null;
+            /**
+             * Format: int64
+             * @description Calls under way.
+             */
+            under_way: number;
+            /** @description The value; `null` for all calls, or for those of which it is not known. */
+            value?: string | null;
+        };
+        /** @description The money of one period. */
+        BudgetMoneyView: {
+            /** @description How much there is in all, in pico-dollars. */
+            amount_pico_usd: string;
+            /**
+             * Format: int64
+             * @description When it began.
+             */
+            from_ms: number;
+            /** @description What is left, in pico-dollars; below zero where calls cost more than was held for them. */
+            left_pico_usd: string;
+            /** @description `hour`, `day`, `week` or `month`. */
+            period: string;
+            /** @description What is held for calls under way, in pico-dollars. */
+            reserved_pico_usd: string;
+            /** @description What settled calls cost, in pico-dollars. */
+            spent_pico_usd: string;
+            /**
+             * Format: int64
+             * @description How many calls were stopped in this period; where it only warns, how many would have been.
+             */
+            stopped: number;
+            /**
+             * Format: int64
+             * @description How many of the settled calls have a cost that is not known; they count as what was held.
+             */
+            unknown_calls: number;
+            /**
+             * Format: int64
+             * @description When the next one begins.
+             */
+            until_ms: number;
+        };
+        /** @description Something about a budget that the user wants to know. */
+        BudgetNewsView: {
+            /** @description How much there is in all, in pico-dollars. */
+            amount_pico_usd: string;
+            /** @description The budget's name. */
+            budget: string;
+            /**
+             * @description `reached`: a part of the amount is spent; `stopped`: for the first time in the period there was
+             *     too little left for a call.
+             */
+            kind: string;
+            /** @description Whether calls are stopped (`stop`) or go on (`warn`). */
+            on_limit: string;
+            /**
+             * Format: int32
+             * @description The part that is reached, in percent.
+             */
+            percent?: number | null;
+            /** @description `hour`, `day`, `week` or `month`. */
+            period: string;
+            /** @description What is spent, in pico-dollars. */
+            spent_pico_usd: string;
+            /**
+             * Format: int64
+             * @description When the next one begins.
+             */
+            until_ms: number;
+            /** @description The value of what it tells calls apart by. */
+            value?: string | null;
+        };
+        /** @description One condition of a budget's scope. */
+        BudgetScopeView: {
+            /** @description `program`, `project`, `user`, `model` or `provider`. */
+            dimension: string;
+            /** @description The name, in which `*` stands for any text. */
+            pattern: string;
+        };
+        /** @description A budget of the configuration, as it is at this moment. */
+        BudgetView: {
+            /** @description Its accounts: one, or one for each value that was seen. */
+            accounts: components["schemas"]["BudgetAccountView"][];
+            /**
+             * Format: int64
+             * @description How many calls each account has at the same time.
+             */
+            concurrent?: number | null;
+            /** @description By what its calls have an account each: `program`, `project`, `user`, `model` or `provider`. */
+            each?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Whether calls are stopped (`stop`) or the user is told (`warn`) when nothing is left. */
+            on_limit: string;
+            /**
+             * Format: int64
+             * @description How many calls each account has in 60 seconds.
+             */
+            requests_per_min?: number | null;
+            /** @description Which calls it counts: those that match all of these. Empty: every call. */
+            scope: components["schemas"]["BudgetScopeView"][];
+            /**
+             * Format: int64
+             * @description How many tokens each account has in 60 seconds.
+             */
+            tokens_per_min?: number | null;
+            /** @description What a call of unknown cost counts as, in pico-dollars. */
+            unknown_pico_usd?: string | null;
+            /** @description At which parts of an amount of money, in percent, the user is told. */
+            warn_at: number[];
+        };
         /** @description One call in full. */
         CallDetail: {
             /** @description The call as in a list. */
@@ -1152,6 +1310,11 @@ export interface components {
             status: components["schemas"]["StatusView"];
             /** @enum {string} */
             type: "status";
+        } | {
+            /** @description What happened. */
+            news: components["schemas"]["BudgetNewsView"];
+            /** @enum {string} */
+            type: "budget";
         } | {
             /**
              * Format: int64
@@ -2395,6 +2558,11 @@ export type BackupView = components['schemas']['BackupView'];
 export type BackupWanted = components['schemas']['BackupWanted'];
 export type BodyView = components['schemas']['BodyView'];
 export type BTreeMap = components['schemas']['BTreeMap'];
+export type BudgetAccountView = components['schemas']['BudgetAccountView'];
+export type BudgetMoneyView = components['schemas']['BudgetMoneyView'];
+export type BudgetNewsView = components['schemas']['BudgetNewsView'];
+export type BudgetScopeView = components['schemas']['BudgetScopeView'];
+export type BudgetView = components['schemas']['BudgetView'];
 export type CallDetail = components['schemas']['CallDetail'];
 export type CallerDetail = components['schemas']['CallerDetail'];
 export type CallerView = components['schemas']['CallerView'];
@@ -2478,6 +2646,25 @@ export type UnknownCostView = components['schemas']['UnknownCostView'];
 export type UsageView = components['schemas']['UsageView'];
 export type $defs = Record<string, never>;
 export interface operations {
+    list_budgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetView"][];
+                };
+            };
+        };
+    };
     list_calls: {
         parameters: {
             query?: {

@@ -80,6 +80,9 @@ pub fn events(
                 Ok(Event::Status(status)) => {
                     vec![EventView::Status { status: Box::new(status.as_ref().clone()) }]
                 }
+                Ok(Event::Budget(news)) => {
+                    vec![EventView::Budget { news: Box::new(news.as_ref().clone()) }]
+                }
                 Ok(Event::Packets) => new_packets(packets).await,
                 Err(BroadcastStreamRecvError::Lagged(missed)) => {
                     vec![EventView::Lagged { missed }]

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::models::RoutingView;
+use super::{budgets::BudgetNewsView, models::RoutingView};
 
 /// Tokens by kind; see `tollgate_core::Usage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -769,6 +769,11 @@ pub enum EventView {
     Status {
         /// The status.
         status: Box<StatusView>,
+    },
+    /// Part of a budget is spent, or it stopped a call for the first time in its period.
+    Budget {
+        /// What happened.
+        news: Box<BudgetNewsView>,
     },
     /// Events were lost because the reader was too slow: fetch again.
     Lagged {

@@ -273,7 +273,7 @@ fn hours(text: &Spanned<String>) -> Result<DailyWindow, Mistake> {
 
 /// Dollars with so many places as whole units of the last one: a million tokens for a dollar are a
 /// million pico-dollars for each.
-fn exact(text: &str, places: usize) -> Option<PicoUsd> {
+pub(super) fn exact(text: &str, places: usize) -> Option<PicoUsd> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |it: &str, max: usize| {
         (1..=max).contains(&it.len()) && it.bytes().all(|it| it.is_ascii_digit())

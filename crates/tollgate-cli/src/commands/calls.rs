@@ -56,7 +56,10 @@ pub(super) async fn calls(args: CallsArgs) -> Result<()> {
                 }
             }
             EventView::Lagged { missed } => output::note(&format!("{missed} events were missed")),
-            EventView::Call { .. } | EventView::Packets { .. } | EventView::Status { .. } => {}
+            EventView::Call { .. }
+            | EventView::Packets { .. }
+            | EventView::Status { .. }
+            | EventView::Budget { .. } => {}
         }
     }
     Ok(())

@@ -41,7 +41,7 @@ pub(super) async fn packets(args: PacketsArgs) -> Result<()> {
                 }
             }
             EventView::Lagged { missed } => output::note(&format!("{missed} events were missed")),
-            EventView::Call { .. } | EventView::Status { .. } => {}
+            EventView::Call { .. } | EventView::Status { .. } | EventView::Budget { .. } => {}
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ pub struct Account {
     requests: Option<PerMinute>,
     tokens: Option<PerMinute>,
     under_way: u64,
-    stopped: u64,
+    stopped: Stops,
     /// The last serial that was given to a window.
     serial: u64,
 }
@@ -43,6 +43,17 @@ pub struct Purse {
     told: u8,
 }
 
+/// How many calls an account stopped, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stops {
+    /// Too many calls within a minute.
+    pub requests: u64,
+    /// Too many tokens within a minute.
+    pub tokens: u64,
+    /// Too many calls at the same time.
+    pub concurrent: u64,
+}
+
 /// What a call wants of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Need {
@@ -58,7 +69,7 @@ pub struct Hold {
     serials: [u64; PERIODS],
     money: Option<PicoUsd>,
     tokens: u64,
-    since_s: u64,
+    since: Moment,
     /// Whether the call counts as one under way.
     under_way: bool,
 }
@@ -131,7 +142,7 @@ impl Account {
             requests: None,
             tokens: None,
             under_way: 0,
-            stopped: 0,
+            stopped: Stops::default(),
             serial: 0,
         };
         account.refit(amounts, at, zone);
@@ -181,7 +192,7 @@ impl Account {
 
     /// How many calls were stopped for other reasons than money, or would have been.
     #[must_use]
-    pub const fn stopped(&self) -> u64 {
+    pub const fn stopped(&self) -> Stops {
         self.stopped
     }
 
@@ -257,21 +268,20 @@ impl Account {
     /// Notes that a call was stopped for this reason, or would have been; says whether it is the first
     /// one for which there was too little money in its period.
     pub fn note(&mut self, stop: &Stop) -> bool {
-        let money = match stop {
+        match stop {
             Stop::Money { purse, .. } => {
-                self.purses.iter_mut().find(|it| it.period == purse.period)
+                let purse = self.purses.iter_mut().find(|it| it.period == purse.period);
+                return purse.is_some_and(|it| {
+                    it.stopped += 1;
+                    it.stopped == 1
+                });
             }
-            Stop::Unpriced
-            | Stop::Requests { .. }
-            | Stop::Tokens { .. }
-            | Stop::Concurrent { .. } => None,
-        };
-        let Some(purse) = money else {
-            self.stopped += 1;
-            return false;
-        };
-        purse.stopped += 1;
-        purse.stopped == 1
+            Stop::Unpriced => self.purses.iter_mut().for_each(|it| it.stopped += 1),
+            Stop::Requests { .. } => self.stopped.requests += 1,
+            Stop::Tokens { .. } => self.stopped.tokens += 1,
+            Stop::Concurrent { .. } => self.stopped.concurrent += 1,
+        }
+        false
     }
 
     /// Holds what a call can come to, whether or not it fits.
@@ -290,13 +300,7 @@ impl Account {
             tokens.add(need.tokens);
         }
         self.under_way += 1;
-        Hold {
-            serials,
-            money: need.money,
-            tokens: need.tokens,
-            since_s: now.steady_s,
-            under_way: true,
-        }
+        Hold { serials, money: need.money, tokens: need.tokens, since: now, under_way: true }
     }
 
     /// Takes a hold back, as if the call had not been.
@@ -304,10 +308,10 @@ impl Account {
         self.end(&mut hold);
         self.release(&hold);
         if let Some(requests) = &mut self.requests {
-            requests.correct(hold.since_s, 1, 0);
+            requests.correct(hold.since.steady_s, 1, 0);
         }
         if let Some(tokens) = &mut self.tokens {
-            tokens.correct(hold.since_s, hold.tokens, 0);
+            tokens.correct(hold.since.steady_s, hold.tokens, 0);
         }
     }
 
@@ -324,11 +328,11 @@ impl Account {
     pub fn settle(&mut self, mut hold: Hold, charge: &Charge) {
         self.end(&mut hold);
         self.release(&hold);
-        for purse in self.purses.iter_mut().filter(|it| hold.is_of(it)) {
+        for purse in self.purses.iter_mut().filter(|it| hold.is_of(it) || hold.is_before(it)) {
             purse.charge(charge.cost, hold.money);
         }
         if let (Some(tokens), Some(is)) = (&mut self.tokens, charge.tokens) {
-            tokens.correct(hold.since_s, hold.tokens, is);
+            tokens.correct(hold.since.steady_s, hold.tokens, is);
         }
     }
 
@@ -388,6 +392,11 @@ impl Hold {
     /// Whether it is held in this purse, in the window that is now.
     fn is_of(&self, purse: &Purse) -> bool {
         self.serials.get(purse.period as usize) == Some(&purse.serial)
+    }
+
+    /// Whether it began in the window of a purse that was not there yet.
+    fn is_before(&self, purse: &Purse) -> bool {
+        self.serials.get(purse.period as usize) == Some(&0) && purse.window.has(self.since.at)
     }
 }
 

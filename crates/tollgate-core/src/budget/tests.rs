@@ -117,11 +117,13 @@ fn other_amounts_keep_what_was_spent() {
     account.refit(&small, at(0).at, UTC);
     account.settle(hold, &cost(70));
     let purse = account.purses()[0];
-    assert_eq!(
-        (purse.spent, purse.reserved),
-        (PicoUsd::ZERO, PicoUsd::ZERO),
-        "it was not held there"
-    );
+    assert_eq!((purse.spent, purse.reserved), (PicoUsd(70), PicoUsd::ZERO), "it had no purse");
+    let hold = account.hold(&costing(80), at(0));
+    account.refit(&money(&[]), at(0).at, UTC);
+    account.refit(&small, at(0).at, UTC);
+    account.settle(hold, &cost(70));
+    let purse = account.purses()[0];
+    assert_eq!((purse.spent, purse.reserved), (PicoUsd::ZERO, PicoUsd::ZERO), "it had another");
 }
 
 #[test]
@@ -164,6 +166,11 @@ fn a_minute_says_when_there_is_room_again() {
     assert!(account.check(&amounts, &small).is_err(), "60 seconds may still hold both");
     account.roll(at(61), UTC);
     assert_eq!(account.check(&amounts, &small), Ok(()));
+    let tokens = Stop::Tokens { most: 100, used: 60, need: 60, again_s: None };
+    for stop in [Stop::Unpriced, Stop::Concurrent { most: 1 }, tokens] {
+        assert!(!account.note(&stop), "only money has news");
+    }
+    assert_eq!(account.stopped(), Stops { requests: 0, tokens: 1, concurrent: 1 });
     let much = Need { money: None, tokens: 101 };
     let stop = account.check(&amounts, &much);
     assert_eq!(stop, Err(Stop::Tokens { most: 100, used: 20, need: 101, again_s: None }));

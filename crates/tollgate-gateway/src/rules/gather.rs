@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use jiff::{Timestamp, Zoned, civil::Weekday};
 use serde_json::{Map, Value};
-use tollgate_core::{Caller, Format, Operation, UnixMs, credential::is_credential_name};
+use tollgate_core::{Caller, Format, Operation, PicoUsd, UnixMs, credential::is_credential_name};
 use tollgate_wire::contents;
 
 use super::{
@@ -30,6 +30,8 @@ pub(crate) struct Known<'a> {
     pub(crate) stream: Option<bool>,
     /// Without a content coding; `None` where it is not read.
     pub(crate) body: Option<&'a Bytes>,
+    /// The least money that a budget has left for it; asked for only if some rule refers to it.
+    pub(crate) budget_left: Option<PicoUsd>,
 }
 
 /// Finds out what the rules refer to, and nothing else.
@@ -49,12 +51,19 @@ pub(crate) fn gather(rules: &RuleSet, known: &Known<'_>) -> Facts {
     {
         of_body(&mut facts, format, body);
     }
+    facts.set_known(Variable::BudgetLeft, known.budget_left.and_then(dollars));
     if uses.any_from(Source::Clock)
         && let Ok(now) = Timestamp::from_millisecond(known.at.0)
     {
         of_clock(&mut facts, now, rules);
     }
     facts
+}
+
+/// An amount in dollars, as near as a number of JSON's comes to it. What calls cost beyond what was held
+/// for them is not left.
+fn dollars(amount: PicoUsd) -> Option<Value> {
+    serde_json::from_str(amount.max(PicoUsd::ZERO).to_string().strip_prefix('$')?).ok()
 }
 
 fn of_caller(facts: &mut Facts, caller: &Caller) {

@@ -11,6 +11,8 @@ use super::{
     variable::Source,
 };
 use crate::{
+    Gateway,
+    budgets::left,
     call::OpenCall,
     error::Refusal,
     intake::Upload,
@@ -29,6 +31,7 @@ pub(crate) struct Ruled {
 
 /// Applies the rules to a call, which is denied or goes on as they want it.
 pub(crate) async fn govern(
+    gateway: &Gateway,
     call: &mut OpenCall,
     head: &request::Parts,
     asked: &mut Asked,
@@ -36,7 +39,9 @@ pub(crate) async fn govern(
     upload: &mut Upload,
 ) -> Result<Ruled, Refusal> {
     let routes = call.routes();
-    let caller = if routes.rules.uses().any_from(Source::Caller) {
+    let uses = routes.rules.uses();
+    let of_budgets = uses.any_from(Source::Budgets) && gateway.desk.accounts.are_of_callers();
+    let caller = if uses.any_from(Source::Caller) || of_budgets {
         call.caller_within(RULE_CALLER_WAIT).await
     } else {
         None
@@ -44,7 +49,7 @@ pub(crate) async fn govern(
     if routes.rules.is_empty() {
         return Ok(Ruled::default());
     }
-    let mut governed = Governed { head, asked, request, ruled: Ruled::default() };
+    let mut governed = Governed { gateway, head, asked, request, ruled: Ruled::default() };
     let applied = governed.judge(call, &routes, caller.as_deref())?;
     if let Some((rule, reason)) = &applied.denied {
         if let Request::AsItComes(body, _) = std::mem::replace(request, Request::nothing()) {
@@ -59,6 +64,7 @@ pub(crate) async fn govern(
 
 /// A call on its way through the rules.
 struct Governed<'a> {
+    gateway: &'a Gateway,
     head: &'a request::Parts,
     asked: &'a mut Asked,
     request: &'a mut Request,
@@ -119,6 +125,11 @@ impl Governed<'_> {
             model: in_path.or(in_body),
             stream: streams.or(said.map(|it| it.stream)),
             body,
+            budget_left: if rules.uses().any_from(Source::Budgets) {
+                left(self.gateway, call, caller, provider, in_path.or(in_body))
+            } else {
+                None
+            },
         };
         let facts = gather(rules, &known);
         let verdicts = rules.judge(&facts);

@@ -4,11 +4,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::json;
 use tollgate_core::{
-    Format, Operation,
+    Format, Operation, PicoUsd,
     rule::{RuleChange, RuleEffect, RuleEnd},
 };
 
-use super::{apply::Subject, *};
+use super::{
+    apply::Subject,
+    gather::{Known, gather},
+    *,
+};
 
 fn rule(name: &str, when: &str, then: Then) -> Rule {
     Rule { name: name.to_owned(), when: Some(when.to_owned()), then }
@@ -61,7 +65,8 @@ fn a_name_that_is_not_there_is_refused_where_it_stands() {
     check("project.name == 'x'", 8, "`project` is a text and has no `name`");
     check("params == Thing{}", 16, "there is no type `Thing`");
     // What holds keys, sessions or budgets is not known to this version.
-    check("budget_left < 1.0", 1, "no variable `budget_left`");
+    check("money_left < 1.0", 1, "no variable `money_left`");
+    check("budget_left == 'much'", 16, "`budget_left` is a number");
 }
 
 #[test]
@@ -408,6 +413,26 @@ fn what_a_call_has_no_place_for_is_told() {
     let applied = rules.apply(&rules.judge(&Facts::default()), &bedrock);
     assert!(matches!(applied.traces[0].changes[0].effect, RuleEffect::Impossible(_)));
     assert_eq!(applied.model, None);
+}
+
+#[test]
+fn what_is_left_of_a_budget_compares_with_any_number() {
+    let rules = set(vec![
+        rule("whole", "budget_left < 1", Then::Deny("a".to_owned())),
+        rule("broken", "budget_left <= 0.5", Then::Deny("b".to_owned())),
+        rule("none", "budget_left == null", Then::Deny("c".to_owned())),
+    ]);
+    let check = |left: Option<i64>, expected: &str| {
+        let known = Known { budget_left: left.map(PicoUsd), ..Known::default() };
+        let verdicts = rules.judge(&gather(&rules, &known));
+        let at = verdicts.iter().position(|it| *it == Verdict::Holds);
+        let name = at.map_or("", |it| &rules.rules()[it].name);
+        assert_eq!(name, expected, "{verdicts:?}");
+    };
+    check(Some(999_999_999_999), "whole");
+    check(Some(1_000_000_000_000), "");
+    check(Some(-1), "whole");
+    check(None, "none");
 }
 
 #[test]

@@ -115,6 +115,7 @@ impl Trial {
             model: call.model_asked.as_deref(),
             stream: Some(read.map_or(call.streaming, |it| it.stream)),
             body: body.as_ref(),
+            budget_left: None,
         };
         Self {
             facts: gather(rules, &known),

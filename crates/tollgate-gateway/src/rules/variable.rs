@@ -16,6 +16,8 @@ pub enum Kind {
     Word(&'static [&'static str]),
     /// A whole number.
     Number,
+    /// A number that need not be whole.
+    Amount,
     /// `true` or `false`.
     Truth,
     /// A list of texts, at most [`LIST_ITEMS_MAX`] long.
@@ -30,7 +32,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Text | Self::Word(_) => "text",
-            Self::Number => "number",
+            Self::Number | Self::Amount => "number",
             Self::Truth => "true or false",
             Self::Texts => "list of texts",
             Self::Members => "map",
@@ -44,12 +46,14 @@ impl Kind {
             (Self::Text, Json::String(_)) | (Self::Truth, Json::Bool(_)) => true,
             (Self::Word(words), Json::String(it)) => words.contains(&it.as_str()),
             (Self::Number, Json::Number(it)) => it.is_i64(),
+            (Self::Amount, Json::Number(_)) => true,
             (Self::Texts, Json::Array(it)) => in_bounds(it.len()) && it.iter().all(Json::is_string),
             (Self::Members, Json::Object(it)) => in_bounds(it.len()),
             (
                 Self::Text
                 | Self::Word(_)
                 | Self::Number
+                | Self::Amount
                 | Self::Truth
                 | Self::Texts
                 | Self::Members,
@@ -68,6 +72,8 @@ pub enum Source {
     Caller,
     /// The request's body, which must be parsed for it.
     Body,
+    /// The budgets, of which some may need to know the caller.
+    Budgets,
     /// The clock.
     Clock,
 }
@@ -166,6 +172,8 @@ variables! {
     HasImages = "has_images", Kind::Truth, Body;
     /// The body's members that are not the prompt or the tools, such as `temperature`.
     Params = "params", Kind::Members, Body;
+    /// The least money, in dollars, that a budget which stops calls has left for such a call.
+    BudgetLeft = "budget_left", Kind::Amount, Budgets;
     /// The hour of this machine, from 0 to 23.
     Hour = "hour", Kind::Number, Clock;
     /// The day of the week of this machine.
@@ -257,7 +265,7 @@ impl Facts {
             if !variable.kind().admits(&value) {
                 return Err(match variable.kind() {
                     Kind::Word(words) => format!("`{name}` is one of `{}`", words.join("`, `")),
-                    kind @ (Kind::Text | Kind::Number | Kind::Truth) => {
+                    kind @ (Kind::Text | Kind::Number | Kind::Amount | Kind::Truth) => {
                         format!("`{name}` is a {}", kind.name())
                     }
                     kind @ (Kind::Texts | Kind::Members) => {

@@ -10,7 +10,7 @@ use crate::{
     text,
 };
 
-const CODES: [ErrorCode; 18] = [
+const CODES: [ErrorCode; 19] = [
     ErrorCode::MalformedBody,
     ErrorCode::BodyTooLarge,
     ErrorCode::UnknownPath,
@@ -20,6 +20,7 @@ const CODES: [ErrorCode; 18] = [
     ErrorCode::KeyRefused,
     ErrorCode::OutOfScope,
     ErrorCode::DeniedByRule,
+    ErrorCode::OverBudget,
     ErrorCode::ProviderUnreachable,
     ErrorCode::TlsFailure,
     ErrorCode::Timeout,

@@ -181,7 +181,12 @@ impl<'a> Check<'a> {
         if let Some(variable) = self.variable(&select.operand) {
             match variable.kind() {
                 Kind::Members => {}
-                kind @ (Kind::Text | Kind::Word(_) | Kind::Number | Kind::Truth | Kind::Texts) => {
+                kind @ (Kind::Text
+                | Kind::Word(_)
+                | Kind::Number
+                | Kind::Amount
+                | Kind::Truth
+                | Kind::Texts) => {
                     let (name, kind) = (variable.name(), kind.name());
                     let message = format!("`{name}` is a {kind} and has no `{}`", select.field);
                     return Err(self.mistake(part, message));
@@ -279,7 +284,7 @@ impl<'a> Check<'a> {
             (_, LiteralValue::Null)
             | (Kind::Text | Kind::Word(_), LiteralValue::String(_))
             | (
-                Kind::Number,
+                Kind::Number | Kind::Amount,
                 LiteralValue::Int(_) | LiteralValue::UInt(_) | LiteralValue::Double(_),
             )
             | (Kind::Truth, LiteralValue::Boolean(_)) => true,
@@ -287,6 +292,7 @@ impl<'a> Check<'a> {
                 Kind::Text
                 | Kind::Word(_)
                 | Kind::Number
+                | Kind::Amount
                 | Kind::Truth
                 | Kind::Texts
                 | Kind::Members,

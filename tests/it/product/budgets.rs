@@ -1,0 +1,151 @@
+//! Budgets as a user has them: what the SDKs raise, what a restart keeps, what the commands say.
+
+use http::StatusCode;
+use tokio::time::timeout;
+use tollgate_app::api::{
+    budgets::{BudgetMoneyView, BudgetView},
+    view::{CallState, EventView},
+};
+use tollgate_tests::{Controls, Home, PATIENCE, Product, Sdk, providers, send};
+
+use super::using::{CHAT, chat, simulator};
+
+/// What such a call can cost: $0.25 a million tokens of prompt, and $2 of 8,192 tokens of output.
+fn chat_most() -> i64 {
+    i64::try_from(CHAT.len() / 3).unwrap() * 250_000 + 8_192 * 2_000_000
+}
+
+/// Runs a case against a gateway whose budget has nothing.
+async fn check(sdk: Sdk, case: &'static str, class: &str) {
+    let simulator = simulator().await;
+    let home = Home::new();
+    let none = "[[budgets]]\nname = \"nothing\"\nusd_per_day = \"0\"\n";
+    home.configure(&[providers(&simulator.base_url()), none.to_owned()].join("\n"));
+    let product = home.serve().await;
+    let controls = Controls::InHeader("");
+    let ran = sdk.run_cases(&home, home.path(), &product.base_url(), &[case], controls).await;
+    let Some(lines) = ran else { return };
+    let line = &lines[0];
+    assert_eq!((&line["error"], &line["status"]), (&class.into(), &429.into()), "{line}");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("budget `nothing` stops this call: of $0.00 a day"), "{line}");
+    let calls = product.calls(1).await;
+    assert_eq!(calls.len(), 1, "{calls:#?}");
+    assert_eq!(calls[0].error_code.as_deref(), Some("over-budget"));
+    assert_eq!((calls[0].state, calls[0].status), (CallState::Failed, Some(429)));
+    assert!(simulator.calls().is_empty());
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn openai_for_python_raises_its_error_for_a_rate_limit() {
+    check(Sdk::OpenaiPython, "chat_plain", "RateLimitError").await;
+}
+
+#[tokio::test]
+async fn openai_for_node_raises_its_error_for_a_rate_limit() {
+    check(Sdk::OpenaiNode, "chat_plain", "RateLimitError").await;
+}
+
+#[tokio::test]
+async fn anthropic_for_python_raises_its_error_for_a_rate_limit() {
+    check(Sdk::AnthropicPython, "plain", "RateLimitError").await;
+}
+
+#[tokio::test]
+async fn anthropic_for_node_raises_its_error_for_a_rate_limit() {
+    check(Sdk::AnthropicNode, "plain", "RateLimitError").await;
+}
+
+#[tokio::test]
+async fn googles_for_python_raises_its_error_for_a_rate_limit() {
+    check(Sdk::GenaiPython, "plain", "ClientError").await;
+}
+
+#[tokio::test]
+async fn googles_for_node_raises_its_error_for_a_rate_limit() {
+    check(Sdk::GenaiNode, "plain", "ApiError").await;
+}
+
+async fn budgets(product: &Product) -> Vec<BudgetView> {
+    product.admin().get("/budgets").await.unwrap()
+}
+
+/// The first budget's only money.
+async fn money(product: &Product) -> BudgetMoneyView {
+    budgets(product).await[0].accounts[0].money[0].clone()
+}
+
+fn daily(pico: i64) -> String {
+    format!(
+        "[[budgets]]\nname = \"daily\"\nusd_per_day = \"0.{pico:012}\"\nwarn_at = [1]\n\
+         [[budgets]]\nname = \"each\"\neach = \"program\"\nconcurrent = 3\n"
+    )
+}
+
+#[tokio::test]
+async fn a_restart_and_another_amount_keep_what_was_spent() {
+    let simulator = simulator().await;
+    let home = Home::new();
+    let configure = |budgets: &str| {
+        home.configure(&[providers(&simulator.base_url()), budgets.to_owned()].join("\n"));
+    };
+    // Room for one call, and for what is left of it none.
+    configure(&daily(chat_most() + 1));
+    let product = home.serve().await;
+    let mut events = product.admin().events("/events").await.unwrap();
+    assert_eq!(send(product.listen, chat(CHAT, "")).await.status(), StatusCode::OK);
+    let cost = product.calls(1).await[0].cost_pico_usd.clone().unwrap();
+    assert_eq!(money(&product).await.spent_pico_usd, cost);
+    let told = async {
+        loop {
+            if let EventView::Budget { news } = events.next().await.unwrap().unwrap() {
+                break news;
+            }
+        }
+    };
+    let news = timeout(PATIENCE, told).await.unwrap();
+    assert_eq!(
+        (news.budget.as_str(), news.kind.as_str(), news.percent),
+        ("daily", "reached", Some(1))
+    );
+    assert_eq!(news.spent_pico_usd, cost);
+    let got = send(product.listen, chat(CHAT, "")).await;
+    assert_eq!(got.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(money(&product).await.stopped, 1);
+    product.calls(2).await;
+    product.kill().await;
+
+    let product = home.serve().await;
+    let known = money(&product).await;
+    assert_eq!((known.spent_pico_usd.as_str(), known.reserved_pico_usd.as_str()), (&*cost, "0"));
+    assert_eq!(known.unknown_calls, 0);
+    let got = send(product.listen, chat(CHAT, "")).await;
+    assert_eq!(got.status(), StatusCode::TOO_MANY_REQUESTS);
+    let again: i64 = got.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=86_400).contains(&again), "{again}");
+
+    // A larger amount, and one that was not there before, as soon as the file is saved.
+    let more =
+        format!("{}[[budgets]]\nname = \"new\"\nusd_per_month = \"9\"\n", daily(2 * chat_most()));
+    configure(&more);
+    let followed = async { while budgets(&product).await.len() < 3 {} };
+    timeout(PATIENCE, followed).await.unwrap();
+    assert_eq!(send(product.listen, chat(CHAT, "")).await.status(), StatusCode::OK);
+    product.calls(4).await;
+    let twice = (2 * cost.parse::<i64>().unwrap()).to_string();
+    let budgets = budgets(&product).await;
+    let [daily, _, new] = &budgets[..] else { panic!("three budgets") };
+    let spent = [daily, new].map(|it| it.accounts[0].money[0].spent_pico_usd.clone());
+    assert_eq!(spent, [twice.clone(), twice]);
+
+    let listed = product.run(&["budgets", "list"]).await;
+    let listed = listed.expect();
+    let line = listed.lines().find(|it| it.starts_with("daily")).unwrap();
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(&words[..3], ["daily", "(all)", "day"], "{listed}");
+    assert!(listed.contains("calls at once"), "{listed}");
+    let json = product.run(&["budgets", "list", "--json"]).await.json();
+    assert_eq!(json[2]["accounts"][0]["money"][0]["amount_pico_usd"], "9000000000000");
+    product.stop().await;
+}
