@@ -62,6 +62,7 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
       answered(client.POST("/keys/{name}/rotate", { params: { path: { name } }, body: { grace_ms } })),
     revokeKey: (name: string) => answered(client.POST("/keys/{name}/revoke", { params: { path: { name } } })),
     models: () => answered(client.GET("/models")),
+    budgets: () => answered(client.GET("/budgets")),
     rules: () => answered(client.GET("/rules")),
     rulesText: () => answered(client.GET("/rules/text")),
     testRules: (body: RuleTest, signal: AbortSignal) =>

@@ -4,6 +4,7 @@ import { ErrorState, Skeleton, StaleNote } from "@/components/states";
 import { TooltipProvider } from "@/components/Tooltip";
 import { useRoute } from "@/lib/route";
 import { useStore } from "@/lib/store";
+import { BudgetsPage } from "@/pages/budgets/Page";
 import { CallsPage } from "@/pages/calls/Page";
 import { CostsPage } from "@/pages/costs/Page";
 import { DoctorPage } from "@/pages/doctor/Page";
@@ -28,6 +29,7 @@ const COMPONENTS: Record<Page["id"], ComponentType> = {
   providers: ProvidersPage,
   keys: KeysPage,
   costs: CostsPage,
+  budgets: BudgetsPage,
   doctor: DoctorPage,
   settings: SettingsPage,
 };

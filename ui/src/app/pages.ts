@@ -1,6 +1,7 @@
 import {
   AppWindow,
   Coins,
+  Gauge,
   KeyRound,
   type LucideIcon,
   Network,
@@ -13,7 +14,17 @@ import {
 
 /** A page of the navigation. */
 export interface Page {
-  id: "calls" | "packets" | "programs" | "routing" | "providers" | "keys" | "costs" | "doctor" | "settings";
+  id:
+    | "calls"
+    | "packets"
+    | "programs"
+    | "routing"
+    | "providers"
+    | "keys"
+    | "costs"
+    | "budgets"
+    | "doctor"
+    | "settings";
   name: string;
   /** Pressed after `g`. */
   key: string;
@@ -29,6 +40,7 @@ export const PAGES: readonly Page[] = [
   { id: "providers", name: "Providers", key: "v", icon: Plug },
   { id: "keys", name: "Keys", key: "k", icon: KeyRound },
   { id: "costs", name: "Costs", key: "o", icon: Coins },
+  { id: "budgets", name: "Budgets", key: "b", icon: Gauge },
   { id: "doctor", name: "Doctor", key: "d", icon: Stethoscope },
   { id: "settings", name: "Settings", key: "s", icon: Settings },
 ];

@@ -1,5 +1,6 @@
 import type { CallPage, CallView, EventView, PacketPage, PacketView, RuleTest } from "@/api/schema";
 import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
+import { BUDGETS } from "./budgets";
 import { someCalls, somePackets } from "./crowd";
 import { aCallDetail, aPacketDetail, aProgram, aStatus, CHECKS, someCosts } from "./fixtures";
 import { aKey, KEYS } from "./keys";
@@ -159,6 +160,7 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
             },
       ),
     "GET /api/models": MODELS,
+    "GET /api/budgets": BUDGETS,
     "GET /api/rules": RULES,
     "GET /api/rules/text": RULES_TEXT,
     "POST /api/rules/test": (_: URLSearchParams, test: RuleTest) => testRules(test),
