@@ -154,9 +154,8 @@ impl Accounts {
             Some(mut it) => (std::mem::take(&mut it.held), Some(it.generation)),
             None => (Vec::new(), None),
         };
-        let mut news = Vec::new();
-        self.table().settle(held, generation, call, prices, &mut news);
-        news
+        let now = self.now();
+        self.table().settle((held, generation), call, prices, now)
     }
 
     /// The least money that a budget which stops calls has left for such a call; `None` where none

@@ -351,6 +351,47 @@ async fn what_was_spent_before_a_budget_was_there_counts() {
     assert!(door.gateway.budgets().is_empty());
 }
 
+#[tokio::test]
+async fn a_call_under_way_counts_for_a_budget_that_comes_before_it_ends() {
+    let (simulator, door) = limited("", |_| {}).await;
+    let streamed = CHAT.replace("{\"model", "{\"stream\":true,\"model");
+    let request = controlled(post(CHAT_PATH, &streamed), "hang=10");
+    let held = super::harness::begin(door.addr, request).await;
+    let text = "[[budgets]]\nname = 'late'\nusd_per_day = '1'";
+    let later = Snapshot { budgets: budgets(text), ..snapshot(&simulator.base_url()) };
+    door.gateway.replace(later).unwrap();
+    assert_eq!(spent(&door), (0, 0));
+    drop(held);
+    let call = Arc::clone(&door.seen.calls(1).await[0]);
+    assert_eq!(call.outcome, Outcome::Cancelled);
+    assert_eq!(spent(&door), (call.cost.unwrap().0, 0));
+}
+
+/// A past that cannot be read.
+struct Lost;
+
+impl Past for Lost {
+    fn spent(&self, _: UnixMs, _: ByUser) -> Result<Vec<Spent>, LedgerError> {
+        Err(LedgerError::Closed)
+    }
+
+    fn caught_up(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[tokio::test]
+async fn budgets_whose_past_cannot_be_read_are_not_taken() {
+    let text = "[[budgets]]\nname = 'old'\nconcurrent = 0";
+    let (simulator, door) = limited(text, |it| it.past = Some(Arc::new(Lost))).await;
+    let text = "[[budgets]]\nname = 'new'\nusd_per_day = '1'";
+    let later = Snapshot { budgets: budgets(text), ..snapshot(&simulator.base_url()) };
+    assert!(door.gateway.replace(later).is_err());
+    assert_eq!(door.gateway.budgets()[0].budget.name, "old");
+    let got = ask(door.addr, post(CHAT_PATH, CHAT)).await;
+    assert_eq!(got.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
 /// Finds the program that is named.
 struct Caught(&'static str);
 

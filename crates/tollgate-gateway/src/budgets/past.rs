@@ -2,6 +2,7 @@
 
 use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
+use tokio::time::timeout;
 use tollgate_core::{
     PicoUsd, UnixMs,
     budget::{
@@ -15,7 +16,7 @@ use tollgate_ledger::{
 };
 
 use super::table::Whose;
-use crate::limits::{HELD_BYTES_PER_TOKEN, HELD_OUTPUT_TOKENS};
+use crate::limits::{HELD_BYTES_PER_TOKEN, HELD_OUTPUT_TOKENS, HISTORY_WAIT};
 
 /// Knows what earlier calls cost.
 pub trait Past: Send + Sync {
@@ -25,7 +26,7 @@ pub trait Past: Send + Sync {
     /// When it cannot be read: budgets are then not taken.
     fn spent(&self, since: UnixMs, by_user: ByUser) -> Result<Vec<Spent>, LedgerError>;
 
-    /// Waits until [`Self::spent`] knows every call that has been settled.
+    /// Waits until [`Self::spent`] knows every call that has been settled, for a second at most.
     fn caught_up(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -52,8 +53,9 @@ impl Past for LedgerPast {
 
     fn caught_up(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            if let Err(error) = self.writer.flush().await {
-                tracing::warn!(%error, "the ledger could not be brought up to date for budgets");
+            // A ledger that cannot be written is not waited for: what it has is still told.
+            if !matches!(timeout(HISTORY_WAIT, self.writer.flush()).await, Ok(Ok(()))) {
+                tracing::warn!("the ledger could not be brought up to date for budgets");
             }
         })
     }

@@ -231,12 +231,11 @@ impl Table {
     /// count it too.
     pub(super) fn settle(
         &mut self,
-        held: Vec<Held>,
-        generation: Option<u64>,
+        (held, generation): (Vec<Held>, Option<u64>),
         call: &Call,
         prices: &PriceBook,
-        news: &mut Vec<BudgetNews>,
-    ) {
+        now: Moment,
+    ) -> Vec<BudgetNews> {
         let is_free = call.cost.is_none() && call.cost_unknown.is_none();
         let cost = if is_free { Some(PicoUsd::ZERO) } else { call.cost };
         let charge = Charge { cost, tokens: tokens_of(call) };
@@ -247,25 +246,35 @@ impl Table {
                 touched.push(it.account);
             }
         }
-        let is_noted = self.noted.is_some();
-        if !is_free && (is_noted || generation != Some(self.generation)) {
-            let whose = Whose::of(call, prices);
-            let at = call.started_at_ms;
+        if !is_free && (self.noted.is_some() || generation != Some(self.generation)) {
+            let it = Noted { whose: Whose::of(call, prices), at: call.started_at_ms, cost };
             if generation != Some(self.generation) {
-                let now = Moment { at, steady_s: 0 };
-                for (budget, id) in self.counting(&whose.who(), now) {
-                    if !touched.contains(&id)
-                        && let Some(account) = self.accounts.get_mut(&id)
-                    {
-                        account.charge(at, cost, budget.unknown);
-                        touched.push(id);
-                    }
-                }
+                self.charge(&it, now, &mut touched);
             }
             if let Some(noted) = self.noted.as_mut().filter(|it| it.len() < SETTLE_QUEUE_MAX) {
-                noted.push(Noted { whose, at, cost });
+                noted.push(it);
             }
         }
+        self.reached(&touched)
+    }
+
+    /// Counts a call in accounts that hold nothing for it, because they were not there when it began.
+    fn charge(&mut self, it: &Noted, now: Moment, touched: &mut Vec<AccountId>) {
+        let zone = self.zone();
+        for (budget, id) in self.counting(&it.whose.who(), now) {
+            if !touched.contains(&id)
+                && let Some(account) = self.accounts.get_mut(&id)
+            {
+                account.roll(now, &zone);
+                account.charge(it.at, it.cost, budget.unknown);
+                touched.push(id);
+            }
+        }
+    }
+
+    /// What these accounts have reached that nobody was told of.
+    fn reached(&mut self, touched: &[AccountId]) -> Vec<BudgetNews> {
+        let mut news = Vec::new();
         for row in &self.rows {
             for (value, id) in row.named_ids().filter(|(_, id)| touched.contains(id)) {
                 let Some(account) = self.accounts.get_mut(&id) else { continue };
@@ -276,6 +285,7 @@ impl Table {
                 }));
             }
         }
+        news
     }
 
     pub(super) fn left(&mut self, who: &Who<'_>, now: Moment) -> Option<PicoUsd> {
