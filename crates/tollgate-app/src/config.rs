@@ -32,7 +32,7 @@ pub use self::budgets::{BUDGET_NAME_BYTES_MAX, BUDGETS_MAX};
 pub use self::credential::CredentialSource;
 pub(crate) use self::rules::{RuleMistake, rules_of, rules_text};
 use self::{
-    budgets::{RawBudget, valid_budgets},
+    budgets::{RawBudget, RawOnBudget, valid_budgets, valid_on_budget},
     ledger::{RawLedger, valid_ledger},
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
@@ -93,6 +93,8 @@ pub struct Config {
     pub rules: Arc<RuleSet>,
     /// What certain calls may come to.
     pub budgets: BudgetSet,
+    /// Where the news of budgets are posted.
+    pub on_budget: Option<http::Uri>,
 }
 
 impl Default for Config {
@@ -107,6 +109,7 @@ impl Default for Config {
             price_refresh: RefreshConfig::default(),
             rules: Arc::default(),
             budgets: BudgetSet::default(),
+            on_budget: None,
         }
     }
 }
@@ -189,6 +192,7 @@ impl Config {
         let price_refresh = valid_refresh(raw.price_refresh)?;
         let rules = Arc::new(valid_rules(&raw.rules, text)?);
         let budgets = valid_budgets(&raw.budgets)?;
+        let on_budget = valid_on_budget(raw.on_budget)?;
         Ok(Self {
             listen,
             require_keys,
@@ -199,6 +203,7 @@ impl Config {
             price_refresh,
             rules,
             budgets,
+            on_budget,
         })
     }
 }
@@ -222,6 +227,8 @@ struct Raw {
     rules: Vec<RawRule>,
     #[serde(default)]
     budgets: Vec<RawBudget>,
+    #[serde(default)]
+    on_budget: RawOnBudget,
 }
 
 #[derive(Deserialize)]
@@ -836,6 +843,7 @@ mod tests {
         assert_eq!(definitions["model"]["properties"]["targets"]["maxItems"], MODEL_TARGETS_MAX);
         assert_eq!(told(&definitions["rule"]), known("[[rules]]\nwrong = 1"));
         assert_eq!(told(&definitions["budget"]), known("[[budgets]]\nwrong = 1"));
+        assert_eq!(told(&schema["properties"]["on_budget"]), known("[on_budget]\nwrong = 1"));
         assert_eq!(schema["properties"]["budgets"]["maxItems"], BUDGETS_MAX);
         let formats = Format::ALL.map(|it| it.to_string()).into();
         assert_eq!(texts(&provider["properties"]["format"]["items"]["enum"]), formats);

@@ -19,6 +19,10 @@ use crate::{
 /// How many events a slow watcher may be behind before it is told that it missed some.
 const BACKLOG_MAX: usize = 4096;
 
+/// How many news of budgets may wait for who is told of them one by one: those of some budgets with
+/// all their parts.
+const NEWS_MAX: usize = 64;
+
 /// A live event.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -38,6 +42,7 @@ pub struct Hub {
     clock: Arc<dyn Clock>,
     capture: OnceLock<Arc<Capture>>,
     last_calls: LastCalls,
+    budget_news: broadcast::Sender<Arc<BudgetNewsView>>,
 }
 
 impl Hub {
@@ -49,6 +54,7 @@ impl Hub {
             clock,
             capture: OnceLock::new(),
             last_calls: LastCalls::default(),
+            budget_news: broadcast::Sender::new(NEWS_MAX),
         }
     }
 
@@ -62,6 +68,12 @@ impl Hub {
     #[must_use]
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Watches the news of budgets alone, which costs nothing while there are none.
+    #[must_use]
+    pub fn watch_budgets(&self) -> broadcast::Receiver<Arc<BudgetNewsView>> {
+        self.budget_news.subscribe()
     }
 
     /// Whether anybody watches.
@@ -94,14 +106,18 @@ impl Observer for Hub {
         if let GatewayEvent::CallSettled(call) = &event {
             self.last_calls.settled(call);
         }
+        if let GatewayEvent::BudgetNews(news) = &event {
+            let news = Arc::new(BudgetNewsView::from(news.as_ref()));
+            // As in `send`.
+            let _ = self.budget_news.send(Arc::clone(&news));
+            self.send(Event::Budget(news));
+            return;
+        }
         if !self.is_watched() {
             return;
         }
         let call = match &event {
-            GatewayEvent::BudgetNews(news) => {
-                self.send(Event::Budget(Arc::new(BudgetNewsView::from(news.as_ref()))));
-                return;
-            }
+            GatewayEvent::BudgetNews(_) => return,
             GatewayEvent::CallStarted(live) | GatewayEvent::CallUpdated(live) => {
                 convert::live_call(live, self.now())
             }

@@ -23,6 +23,7 @@ pub mod hub;
 pub mod keys;
 mod memory;
 pub mod money;
+mod on_budget;
 pub mod paths;
 pub mod prices;
 pub mod procfs;

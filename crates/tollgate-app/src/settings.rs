@@ -252,6 +252,11 @@ impl Settings {
         self.state().config.ledger
     }
 
+    /// Where the news of budgets are posted.
+    pub(crate) fn on_budget(&self) -> Option<http::Uri> {
+        self.state().config.on_budget.clone()
+    }
+
     /// The environment.
     pub(crate) const fn env(&self) -> &Environment {
         &self.sources.env

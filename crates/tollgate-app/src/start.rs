@@ -41,7 +41,7 @@ use crate::{
     descriptors,
     hub::{Event, Hub},
     keys::KeysError,
-    memory,
+    memory, on_budget,
     paths::Paths,
     prices,
     providers::{Known, LastCalls, look_for_local},
@@ -256,6 +256,7 @@ impl App {
         }
         tokio::spawn(tell_status(Arc::clone(self)));
         tokio::spawn(prices::keep_fresh(Arc::clone(self), self.stop.clone()));
+        tokio::spawn(on_budget::follow(Arc::clone(self), self.stop.clone()));
         Ok(())
     }
 

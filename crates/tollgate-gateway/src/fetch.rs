@@ -1,5 +1,5 @@
-//! Documents that somebody asked for, such as a price list: by the client that calls providers, so
-//! that there is one way out.
+//! Documents that somebody asked for, such as a price list, and news that somebody wants to be told: by
+//! the client that calls providers, so that there is one way out.
 
 use std::time::Duration;
 
@@ -12,8 +12,54 @@ use crate::{
     upstream::{SendError, Upstream},
 };
 
+/// Who asks.
+const AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
+
 /// How long a whole document may take: a few megabytes over a slow line.
 pub const FETCH_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long telling news may take: whoever wants them answers before it does anything about them.
+pub const TELL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why news were not told. None names the address, which may hold a key.
+#[derive(Debug, thiserror::Error)]
+pub enum TellError {
+    /// The client cannot be made.
+    #[error(transparent)]
+    Client(#[from] GatewayError),
+    /// The address cannot be asked.
+    #[error("the address cannot be asked")]
+    Address,
+    /// Nobody answered.
+    #[error("{0}")]
+    Unreachable(String),
+    /// They were not taken.
+    #[error("it answered {0}")]
+    Status(StatusCode),
+    /// It took too long.
+    #[error("no answer within {} s", TELL_PATIENCE.as_secs())]
+    Timeout,
+}
+
+/// Posts JSON to `url`, through the proxy that `proxies` has for it. Sends nothing but that and who
+/// tells it. Any status of success will do; a redirection is not followed.
+///
+/// # Errors
+/// See [`TellError`].
+pub async fn tell(url: &Uri, json: Bytes, proxies: Proxies) -> Result<(), TellError> {
+    let upstream = Upstream::new(Vec::new(), proxies, &Limits::default())?;
+    let request = Request::post(url.clone())
+        .header(header::USER_AGENT, AGENT)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Either::Left(Full::new(json)))
+        .map_err(|_| TellError::Address)?;
+    match tokio::time::timeout(TELL_PATIENCE, upstream.send(request)).await {
+        Err(_) => Err(TellError::Timeout),
+        Ok(Err(err)) => Err(TellError::Unreachable(reason(err))),
+        Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+        Ok(Ok(answer)) => Err(TellError::Status(answer.status())),
+    }
+}
 
 /// Why a document was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +120,7 @@ pub async fn fetch(url: &Uri, bytes_max: usize, proxies: Proxies) -> Result<Byte
 
 async fn get(upstream: &Upstream, url: &Uri, bytes_max: usize) -> Result<Bytes, FetchError> {
     let request = Request::get(url.clone())
-        .header(header::USER_AGENT, concat!("tollgate/", env!("CARGO_PKG_VERSION")))
+        .header(header::USER_AGENT, AGENT)
         .header(header::ACCEPT, "application/json")
         .body(Either::Left(Full::new(Bytes::new())))
         .map_err(|err| FetchError::Address(url.clone(), err))?;
@@ -94,11 +140,14 @@ async fn get(upstream: &Upstream, url: &Uri, bytes_max: usize) -> Result<Bytes, 
 }
 
 fn unreachable(url: &Uri, err: SendError) -> FetchError {
-    let reason = match err {
+    FetchError::Unreachable { url: url.clone(), reason: reason(err) }
+}
+
+fn reason(err: SendError) -> String {
+    match err {
         SendError::Unreachable(reason) | SendError::Tls(reason) => reason,
         SendError::Timeout(after) => format!("no connection within {} s", after.as_secs()),
         SendError::Silent(after) => format!("no answer within {} s", after.as_secs()),
         SendError::Broke { .. } => "the connection broke".to_owned(),
-    };
-    FetchError::Unreachable { url: url.clone(), reason }
+    }
 }

@@ -58,7 +58,7 @@ pub use budgets::{
 pub use capabilities::capabilities;
 pub use connection::{CallerLookup, ClientSocket, Connection, NoLookup, Owner};
 pub use error::GatewayError;
-pub use fetch::{FETCH_PATIENCE, FetchError, fetch};
+pub use fetch::{FETCH_PATIENCE, FetchError, TELL_PATIENCE, TellError, fetch, tell};
 pub use gateway::{Gateway, GatewayConfig};
 pub use health::Condition;
 pub use history::{History, LedgerHistory, Said};

@@ -1,14 +1,17 @@
 //! Budgets as a user has them: what the SDKs raise, what a restart keeps, what the commands say.
 
-use http::StatusCode;
-use tokio::time::timeout;
+use std::future::IntoFuture;
+
+use axum::{Router, routing::post};
+use http::{HeaderMap, StatusCode};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tollgate_app::api::{
-    budgets::{BudgetMoneyView, BudgetView},
+    budgets::{BudgetMoneyView, BudgetNewsView, BudgetView},
     view::{CallState, EventView},
 };
 use tollgate_tests::{Controls, Home, PATIENCE, Product, Sdk, providers, send};
 
-use super::using::{CHAT, chat, simulator};
+use super::using::{CHAT, KEY, chat, simulator};
 
 /// What such a call can cost: $0.25 a million tokens of prompt, and $2 of 8,192 tokens of output.
 fn chat_most() -> i64 {
@@ -74,6 +77,55 @@ async fn budgets(product: &Product) -> Vec<BudgetView> {
 /// The first budget's only money.
 async fn money(product: &Product) -> BudgetMoneyView {
     budgets(product).await[0].accounts[0].money[0].clone()
+}
+
+#[tokio::test]
+async fn a_program_of_the_users_own_is_told() {
+    let (told, mut posts) = mpsc::unbounded_channel();
+    let hook = Router::new().route(
+        "/budget",
+        post(async move |headers: HeaderMap, body: String| {
+            told.send((headers, body)).unwrap();
+            StatusCode::NO_CONTENT
+        }),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/budget", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, hook).into_future());
+    let simulator = simulator().await;
+    let home = Home::new();
+    let hook = format!("[on_budget]\nurl = \"{url}\"\n");
+    home.configure(&[providers(&simulator.base_url()), daily(chat_most() + 1), hook].join("\n"));
+    let product = home.serve().await;
+    assert_eq!(send(product.listen, chat(CHAT, "")).await.status(), StatusCode::OK);
+    product.calls(1).await;
+    let got = send(product.listen, chat(CHAT, "")).await;
+    assert_eq!(got.status(), StatusCode::TOO_MANY_REQUESTS);
+    for (kind, percent) in [("reached", Some(1)), ("stopped", None)] {
+        let (headers, body) = timeout(PATIENCE, posts.recv()).await.unwrap().unwrap();
+        let news: BudgetNewsView = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            (news.budget.as_str(), news.kind.as_str(), news.percent),
+            ("daily", kind, percent)
+        );
+        assert!(headers["user-agent"].to_str().unwrap().starts_with("tollgate/"));
+        assert!(!headers.contains_key("authorization") && !body.contains(KEY));
+    }
+    product.stop().await;
+}
+
+#[tokio::test]
+async fn who_cannot_be_told_holds_nothing_up_and_is_not_named_in_full() {
+    let simulator = simulator().await;
+    let home = Home::new();
+    // Nobody listens there.
+    let hook = "[on_budget]\nurl = \"http://127.0.0.1:1/secret-path\"\n".to_owned();
+    home.configure(&[providers(&simulator.base_url()), daily(chat_most() + 1), hook].join("\n"));
+    let product = home.serve().await;
+    assert_eq!(send(product.listen, chat(CHAT, "")).await.status(), StatusCode::OK);
+    product.says("news of a budget were not told").await;
+    let said = product.stop().await;
+    assert!(said.contains("daily") && !said.contains("secret-path"), "{said}");
 }
 
 fn daily(pico: i64) -> String {

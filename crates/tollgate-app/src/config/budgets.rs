@@ -1,5 +1,6 @@
 //! What certain calls may come to: `[[budgets]]`.
 
+use http::Uri;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use tollgate_core::{
@@ -8,7 +9,7 @@ use tollgate_core::{
 };
 use toml::Spanned;
 
-use super::{Mistake, prices::exact};
+use super::{Mistake, prices::exact, refresh::http_url};
 
 /// The most budgets: each is looked at for every call.
 pub const BUDGETS_MAX: usize = 64;
@@ -42,6 +43,18 @@ pub(super) struct RawBudget {
     warn_at: Option<Spanned<Vec<Spanned<u8>>>>,
     on_limit: Option<Spanned<String>>,
     unknown_usd: Option<Spanned<String>>,
+}
+
+/// Who is told what happens to budgets.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOnBudget {
+    url: Option<Spanned<String>>,
+}
+
+/// Where the news of budgets are posted.
+pub(super) fn valid_on_budget(raw: RawOnBudget) -> Result<Option<Uri>, Mistake> {
+    raw.url.map(|it| http_url(&it)).transpose()
 }
 
 /// The budgets of the file, by this machine's calendar.
@@ -274,6 +287,8 @@ mod tests {
         check("name = 'a'\nconcurrent = 1\nwarn_at = [50]", "4:11: ", "money");
         check("name = 'a'\nconcurrent = 1\nunknown_usd = '1'", "4:15: ", "money");
         check("name = 'a'\nrequests_per_min = -1", "3:20: ", "u64");
+        let message = parse("[on_budget]\nurl = 'ftp://a/b'").unwrap_err();
+        assert!(message.starts_with("2:7: ") && message.contains("http(s)"), "{message}");
         check(&format!("name = 'a'\n{day}\n[[budgets]]\nname = 'a'\n{day}"), "5:8: ", "twice");
     }
 }

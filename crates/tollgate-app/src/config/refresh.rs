@@ -50,14 +50,17 @@ pub(super) fn valid_refresh(raw: RawRefresh) -> Result<RefreshConfig, Mistake> {
     let list = raw.list.map(|it| {
         it.get_ref().parse::<PriceList>().map_err(|err| Mistake::new(&it, err.to_string()))
     });
-    let url = raw.url.map(|it| {
-        let url = it.get_ref().parse::<Uri>().ok();
-        let url = url.filter(|it| matches!(it.scheme_str(), Some("http" | "https")));
-        url.ok_or_else(|| Mistake::new(&it, format!("`{}` is not an http(s) URL", it.get_ref())))
-    });
+    let url = raw.url.map(|it| http_url(&it));
     Ok(RefreshConfig {
         every: every.transpose()?,
         list: list.transpose()?.unwrap_or(RefreshConfig::default().list),
         url: url.transpose()?,
     })
+}
+
+/// An address that can be asked.
+pub(super) fn http_url(text: &Spanned<String>) -> Result<Uri, Mistake> {
+    let url = text.get_ref().parse::<Uri>().ok();
+    let url = url.filter(|it| matches!(it.scheme_str(), Some("http" | "https")));
+    url.ok_or_else(|| Mistake::new(text, format!("`{}` is not an http(s) URL", text.get_ref())))
 }
