@@ -38,12 +38,14 @@ pub enum Dimension {
     Model,
     /// The provider.
     Provider,
+    /// The local key.
+    Key,
 }
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Program, Self::Project, Self::User, Self::Model, Self::Provider];
+    pub const ALL: [Self; 6] =
+        [Self::Program, Self::Project, Self::User, Self::Model, Self::Provider, Self::Key];
 
     /// The name in the configuration.
     #[must_use]
@@ -54,6 +56,7 @@ impl Dimension {
             Self::User => "user",
             Self::Model => "model",
             Self::Provider => "provider",
+            Self::Key => "key",
         }
     }
 
@@ -62,7 +65,7 @@ impl Dimension {
     pub const fn is_of_caller(self) -> bool {
         match self {
             Self::Program | Self::Project | Self::User => true,
-            Self::Model | Self::Provider => false,
+            Self::Model | Self::Provider | Self::Key => false,
         }
     }
 }
@@ -84,6 +87,8 @@ pub struct Who<'a> {
     pub model_asked: Option<&'a str>,
     /// The provider's id.
     pub provider: Option<&'a str>,
+    /// The name of the local key.
+    pub key: Option<&'a str>,
 }
 
 impl<'a> Who<'a> {
@@ -101,6 +106,7 @@ impl<'a> Who<'a> {
             Dimension::User => [self.user, None],
             Dimension::Model => [self.model, self.model_asked],
             Dimension::Provider => [self.provider, None],
+            Dimension::Key => [self.key, None],
         }
     }
 }

@@ -286,6 +286,7 @@ impl Past for Told {
             user: None,
             provider: Some("openai".to_owned()),
             model: Some(model.to_owned()),
+            key: None,
         };
         Ok(vec![
             Spent {

@@ -9,7 +9,7 @@ use tollgate_app::api::{
     budgets::{BudgetMoneyView, BudgetNewsView, BudgetView},
     view::{CallState, EventView},
 };
-use tollgate_tests::{Controls, Home, PATIENCE, Product, Sdk, providers, send};
+use tollgate_tests::{Controls, Home, PATIENCE, PROVIDER_KEY, Product, Sdk, providers, send};
 
 use super::using::{CHAT, KEY, chat, simulator};
 
@@ -126,6 +126,44 @@ async fn who_cannot_be_told_holds_nothing_up_and_is_not_named_in_full() {
     product.says("news of a budget were not told").await;
     let said = product.stop().await;
     assert!(said.contains("daily") && !said.contains("secret-path"), "{said}");
+}
+
+#[tokio::test]
+async fn each_local_key_has_its_own_money_also_after_a_restart() {
+    let simulator = simulator().await;
+    let most = chat_most() + 1;
+    let budget =
+        format!("[[budgets]]\nname = \"keys\"\neach = \"key\"\nusd_per_day = \"0.{most:012}\"\n");
+    let home = Home::keyed(&simulator, &budget);
+    let serve = || home.serve_with(|it| _ = it.env(PROVIDER_KEY, "sk-of-the-gateway"));
+    let product = serve().await;
+    let mut keys = Vec::new();
+    for name in ["one", "two"] {
+        let made = product.run(&["keys", "create", name]).await;
+        keys.push(made.expect().trim_end().to_owned());
+    }
+    let ask = async |product: &Product, key: &str| {
+        let mut request = chat(CHAT, "");
+        let value = format!("Bearer {key}").parse().unwrap();
+        request.headers_mut().insert("authorization", value);
+        send(product.listen, request).await.status()
+    };
+    assert_eq!(ask(&product, &keys[0]).await, StatusCode::OK);
+    product.calls(1).await;
+    assert_eq!(ask(&product, &keys[0]).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(ask(&product, &keys[1]).await, StatusCode::OK);
+    assert_eq!(send(product.listen, chat(CHAT, "")).await.status(), StatusCode::OK);
+    product.calls(4).await;
+    product.kill().await;
+    let product = serve().await;
+    let values = |budgets: &[BudgetView]| {
+        let accounts = budgets[0].accounts.iter();
+        accounts.map(|it| it.value.clone()).collect::<Vec<_>>()
+    };
+    let known = values(&budgets(&product).await);
+    assert_eq!(known, [None, Some("one".to_owned()), Some("two".to_owned())]);
+    assert_eq!(ask(&product, &keys[0]).await, StatusCode::TOO_MANY_REQUESTS);
+    product.stop().await;
 }
 
 fn daily(pico: i64) -> String {

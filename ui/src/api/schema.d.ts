@@ -862,7 +862,7 @@ export interface components {
         };
         /** @description One condition of a budget's scope. */
         BudgetScopeView: {
-            /** @description `program`, `project`, `user`, `model` or `provider`. */
+            /** @description `program`, `project`, `user`, `model`, `provider` or `key`. */
             dimension: string;
             /** @description The name, in which `*` stands for any text. */
             pattern: string;
@@ -876,7 +876,10 @@ export interface components {
              * @description How many calls each account has at the same time.
              */
             concurrent?: number | null;
-            /** @description By what its calls have an account each: `program`, `project`, `user`, `model` or `provider`. */
+            /**
+             * @description By what its calls have an account each: `program`, `project`, `user`, `model`, `provider` or
+             *     `key`.
+             */
             each?: string | null;
             /** @description Its name. */
             name: string;

@@ -100,5 +100,6 @@ export const BUDGETS: BudgetView[] = [
     on_limit: "warn",
     accounts: [anAccount({ requests: 12, tokens: 91_400, stopped_concurrent: 3 })],
   }),
+  aBudget({ name: "keys", each: "key", concurrent: 2, accounts: [anAccount(), anAccount({ value: "ci" })] }),
   aBudget({ name: "nobody yet", each: "user", requests_per_min: 5 }),
 ];

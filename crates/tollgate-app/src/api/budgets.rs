@@ -20,7 +20,8 @@ pub struct BudgetView {
     pub name: String,
     /// Which calls it counts: those that match all of these. Empty: every call.
     pub scope: Vec<BudgetScopeView>,
-    /// By what its calls have an account each: `program`, `project`, `user`, `model` or `provider`.
+    /// By what its calls have an account each: `program`, `project`, `user`, `model`, `provider` or
+    /// `key`.
     pub each: Option<String>,
     /// Whether calls are stopped (`stop`) or the user is told (`warn`) when nothing is left.
     pub on_limit: String,
@@ -41,7 +42,7 @@ pub struct BudgetView {
 /// One condition of a budget's scope.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct BudgetScopeView {
-    /// `program`, `project`, `user`, `model` or `provider`.
+    /// `program`, `project`, `user`, `model`, `provider` or `key`.
     pub dimension: String,
     /// The name, in which `*` stands for any text.
     pub pattern: String,

@@ -32,6 +32,7 @@ pub(super) struct RawBudget {
     user: Option<Spanned<String>>,
     model: Option<Spanned<String>>,
     provider: Option<Spanned<String>>,
+    key: Option<Spanned<String>>,
     each: Option<Spanned<String>>,
     usd_per_hour: Option<Spanned<String>>,
     usd_per_day: Option<Spanned<String>>,
@@ -91,6 +92,7 @@ fn valid_budget(raw: &RawBudget) -> Result<Budget, Mistake> {
         (Dimension::User, &raw.user),
         (Dimension::Model, &raw.model),
         (Dimension::Provider, &raw.provider),
+        (Dimension::Key, &raw.key),
     ];
     let scope = scope.into_iter().filter_map(|(dimension, text)| Some((dimension, text.as_ref()?)));
     let scope = scope.map(|(dimension, text)| Ok((dimension, valid_pattern(text)?)));

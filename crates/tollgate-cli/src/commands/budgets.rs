@@ -53,6 +53,7 @@ fn rows(budget: &BudgetView) -> Vec<Vec<String>> {
 fn whose(budget: &BudgetView, account: &BudgetAccountView) -> String {
     match (&account.value, &budget.each) {
         (Some(value), _) => value.clone(),
+        (None, Some(each)) if each == "key" => "(no key)".to_owned(),
         (None, Some(each)) => format!("({each} unknown)"),
         (None, None) => "(all)".to_owned(),
     }

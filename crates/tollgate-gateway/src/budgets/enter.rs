@@ -92,7 +92,9 @@ pub(crate) fn left(
     let named = model.map(|it| {
         counted_name(&routes.prices, provider.unwrap_or_default(), it, call.started_at_ms())
     });
-    gateway.desk.accounts.left(&Who { provider, model: named, model_asked: model, ..whose(caller) })
+    let key = call.key().map(|it| it.name.as_str());
+    let who = Who { provider, model: named, model_asked: model, key, ..whose(caller) };
+    gateway.desk.accounts.left(&who)
 }
 
 async fn caller(gateway: &Gateway, call: &OpenCall) -> Option<Arc<Caller>> {
@@ -113,6 +115,7 @@ fn hold(
 ) -> Result<(), Refusal> {
     let routes = call.routes();
     let at = call.started_at_ms();
+    let key = call.key().map(|it| it.name.clone());
     let row = model.and_then(|it| routes.prices.find(provider, it, at));
     let need = Need {
         money: work.zip(row).and_then(|(work, row)| bound::most(&work, row)),
@@ -122,6 +125,7 @@ fn hold(
         provider: Some(provider).filter(|it| !it.is_empty()),
         model: model.map(|it| counted_name(&routes.prices, provider, it, at)),
         model_asked: model,
+        key: key.as_deref(),
         ..whose(caller)
     };
     let (held, news) = gateway.desk.accounts.reserve(call.ticket(), &who, &need);

@@ -132,6 +132,7 @@ impl Earlier {
             model: None,
             model_asked: it.model,
             provider: it.provider,
+            key: it.key,
         };
         whose.priced(prices, now)
     }

@@ -58,6 +58,7 @@ pub(super) struct Whose {
     pub(super) model: Option<String>,
     pub(super) model_asked: Option<String>,
     pub(super) provider: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 /// See the module.
@@ -402,6 +403,7 @@ impl Whose {
             model: None,
             model_asked: model.cloned(),
             provider: call.provider.clone(),
+            key: call.key.clone(),
         };
         whose.priced(prices, call.started_at_ms)
     }
@@ -423,6 +425,7 @@ impl Whose {
             model: self.model.as_deref(),
             model_asked: self.model_asked.as_deref(),
             provider: self.provider.as_deref(),
+            key: self.key.as_deref(),
         }
     }
 }

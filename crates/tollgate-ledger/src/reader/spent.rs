@@ -48,6 +48,8 @@ pub struct Spender {
     pub provider: Option<String>,
     /// The model, as [`CostKey::Model`](crate::CostKey::Model) tells it.
     pub model: Option<String>,
+    /// The name of the local key.
+    pub key: Option<String>,
 }
 
 /// What calls of one spender cost.
@@ -127,5 +129,6 @@ fn spender(dimension: Dimension, user: Option<String>) -> Spender {
         project_root: dimension.project_root,
         project_name: dimension.project_name,
         provider: dimension.provider,
+        key: dimension.key,
     }
 }

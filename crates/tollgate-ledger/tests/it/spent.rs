@@ -16,6 +16,7 @@ fn call(number: u32, at: i64, user: &str, cost: Result<i64, CostUnknown>) -> Cal
         provider: Some("openai".to_owned()),
         model_asked: Some("fast".to_owned()),
         model_served: Some("gpt-5-mini".to_owned()),
+        key: Some("ci".to_owned()),
         cost: cost.ok().map(PicoUsd),
         cost_unknown: cost.err(),
         request_bytes: 77,
@@ -47,6 +48,7 @@ async fn what_was_spent_is_told_by_whose_calls_they_were() {
             let who = it.spender;
             assert_eq!(who.program.as_deref(), Some("claude"));
             assert_eq!(who.project_root.as_deref(), Some("/home/u/lab"));
+            assert_eq!(who.key.as_deref(), Some("ci"));
             assert_eq!(who.model.as_deref(), Some("gpt-5-mini"));
             let cost = match it.cost {
                 SpentCost::Known(cost) => cost.0,

@@ -25,6 +25,8 @@ it("lists each budget with what is taken, held and left, and when it begins anew
     ["all together", "60 calls a minute", "12", "–", "48", "within a minute", "0"],
     ["", "200,000 tokens a minute", "91,400", "–", "108,600", "within a minute", "0"],
     ["", "0 calls at once", "0", "–", "0", "as calls end", "3"],
+    ["without a key", "2 calls at once", "0", "–", "2", "as calls end", "0"],
+    ["ci", "2 calls at once", "0", "–", "2", "as calls end", "0"],
     ["No such call yet"],
   ]);
   const words = (name: RegExp) => screen.getByRole("rowheader", { name });

@@ -86,6 +86,7 @@ function partOf(part: Pico, whole: Pico): number {
 /** Whose an account is. */
 export function whose(budget: BudgetView, account: BudgetAccountView): string {
   if (account.value != null) return account.value;
+  if (budget.each === "key") return "without a key";
   return budget.each == null ? "all together" : `${budget.each} unknown`;
 }
 
