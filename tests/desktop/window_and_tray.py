@@ -35,6 +35,7 @@ PAGES = {
     "Keys": "document.querySelector('main').innerText.includes('There is no key yet')",
     "Costs": "document.querySelector('figure canvas') !== null"
     " && document.querySelector('[aria-label=\"Costs by model\"] td a') !== null",
+    "Budgets": "document.querySelector('[aria-label=\"No budgets\"]') !== null",
     "Doctor": "document.querySelector('main li h3') !== null",
     "Settings": "document.querySelector('main').innerText.includes('OPENAI_BASE_URL')",
 }
