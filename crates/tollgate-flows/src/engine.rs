@@ -203,6 +203,10 @@ impl Engine {
         if summary.protocol == Protocol::Tcp && summary.payload_len > 0 {
             self.name_continuation(placed.flow, &mut summary);
         }
+        if let Some(hello) = placed.completes {
+            summary.info = format!("{}, end of {hello}", summary.info);
+            packet::text::truncate_chars(&mut summary.info, packet::INFO_CHARS_MAX);
+        }
         if seen.gso_segs > 1 {
             summary.info = format!("{} ({} segments)", summary.info, seen.gso_segs);
         }

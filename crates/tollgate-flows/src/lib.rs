@@ -12,6 +12,7 @@ pub mod filter;
 pub mod name;
 pub mod packet;
 pub mod pcapng;
+pub mod reassembly;
 pub mod row;
 mod table;
 

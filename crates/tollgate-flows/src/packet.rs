@@ -9,6 +9,7 @@ pub mod dns;
 pub mod http;
 pub mod icmp;
 pub mod ip;
+pub mod ja4;
 pub mod layer;
 pub mod quic;
 pub(crate) mod secrets;
@@ -110,6 +111,8 @@ pub enum Finding {
     DnsAnswers(Vec<dns::Answer>),
     /// The host that a plaintext request is for, without the port.
     HttpHost(String),
+    /// The beginning of a client's QUIC handshake.
+    QuicInitial(quic::Initial),
 }
 
 /// A packet in one line, with the facts that the flow table wants.
@@ -320,8 +323,8 @@ fn summarise_datagram(split: &Split, payload: &[u8]) -> Option<InOneLine> {
         return Some((Protocol::Dns, info, message.into_finding()));
     }
     if split.is_port(quic::PORT) {
-        let info = quic::in_one_line(payload, split.payload_len)?;
-        return Some((Protocol::Quic, info, None));
+        let (info, initial) = quic::in_one_line(payload, split.payload_len)?;
+        return Some((Protocol::Quic, info, initial.map(Finding::QuicInitial)));
     }
     None
 }
@@ -444,7 +447,7 @@ fn datagram_layers(split: &Split, payload: &[u8], layers: &mut Vec<Layer>) {
     if split.is_port(dns::PORT) || split.is_port(dns::MULTICAST_PORT) {
         layers.extend(dns::Message::read(payload).map(|it| it.layer(at..at + payload.len())));
     } else if split.is_port(quic::PORT) {
-        layers.extend(quic::layer(payload, at));
+        layers.extend(quic::layers(payload, at));
     }
 }
 

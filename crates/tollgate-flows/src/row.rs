@@ -11,7 +11,7 @@ use tollgate_core::{CallId, SocketCookie, caller::ProcessKey};
 
 use crate::{
     event::{BootNs, Direction, OwnerVia, TcpFigures},
-    packet::{Decoded, Protocol},
+    packet::{Decoded, Protocol, tls::ServerHello},
 };
 
 /// A flow's number in this engine: never used twice.
@@ -223,6 +223,13 @@ pub struct FlowRow {
     pub sni: Option<String>,
     /// The application protocols that the client offered in TLS, in its order.
     pub alpn: Vec<String>,
+    /// The fingerprint of the client's TLS library and settings ([`ja4`](crate::packet::ja4)).
+    pub ja4: Option<String>,
+    /// What the server chose in TLS, as far as it is told in the clear.
+    pub tls: Option<ServerHello>,
+    /// From the client's TLS hello to its first protected data: in TLS 1.3 the end of its
+    /// handshake. Not known of QUIC.
+    pub tls_us: Option<u64>,
     /// The calls it has carried, oldest first; a bounded number of the last ones.
     pub calls: Vec<CallId>,
 }

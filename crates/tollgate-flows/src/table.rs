@@ -8,7 +8,7 @@
 //! the first one: the accepted socket's cookie later replaces the listener's in the same flow.
 
 mod flow;
-mod hello;
+mod handshake;
 mod names;
 mod sockets;
 
@@ -31,6 +31,7 @@ use crate::{
     packet::{Finding, FiveTuple, Protocol, Summary, dns},
     row::FlowId,
 };
+use handshake::Handshakes;
 use names::Names;
 use sockets::Sockets;
 
@@ -51,6 +52,8 @@ pub(crate) struct Placed {
     pub(crate) secrets: Vec<Range<usize>>,
     /// When the client began to say what this packet says or answers; 0 before it said anything.
     pub(crate) turn_at_ns: BootNs,
+    /// The TLS hello in words that it completes and another packet began.
+    pub(crate) completes: Option<String>,
 }
 
 /// Addresses in one order, whoever sends.
@@ -77,6 +80,7 @@ pub(crate) struct Table {
     by_cookie: HashMap<SocketCookie, FlowId>,
     sockets: Sockets,
     names: Names,
+    handshakes: Handshakes,
     capacity: usize,
     next: u64,
     evicted: u64,
@@ -93,6 +97,7 @@ impl Table {
             by_cookie: HashMap::new(),
             sockets: Sockets::new(capacity),
             names: Names::new(),
+            handshakes: Handshakes::new(),
             capacity: capacity.max(1),
             next: 1,
             evicted: 0,
@@ -134,6 +139,7 @@ impl Table {
         self.flows.clear();
         self.by_tuple.clear();
         self.by_cookie.clear();
+        self.handshakes.clear();
     }
 
     /// Puts a packet into its flow, which is made if need be.
@@ -156,8 +162,14 @@ impl Table {
             let flow = Flow::of_packet(seen, summary, (src, dst), ports);
             self.insert(key, flow)
         });
-        let mut placed =
-            Placed { flow: id, sender: CLIENT, twin: false, secrets: Vec::new(), turn_at_ns: 0 };
+        let mut placed = Placed {
+            flow: id,
+            sender: CLIENT,
+            twin: false,
+            secrets: Vec::new(),
+            turn_at_ns: 0,
+            completes: None,
+        };
         let Some(flow) = self.flows.get_mut(&id) else { return placed };
         let sender = flow.sender(src, seen.direction, cookie);
         placed.sender = flow.settle_roles(sender, summary);
@@ -183,6 +195,7 @@ impl Table {
             flow.count(placed.sender, seen, summary);
             placed.secrets = flow.secrets(placed.sender, seen, summary);
             placed.turn_at_ns = flow.turn(placed.sender, seen.at_ns, summary);
+            placed.completes = self.handshakes.push(flow, placed.sender, seen, summary);
         }
         placed
     }
@@ -226,6 +239,7 @@ impl Table {
     fn evict_oldest(&mut self) {
         let Some((id, flow)) = self.flows.remove_lru() else { return };
         self.evicted += 1;
+        self.handshakes.forget(id);
         let [client, server] = &flow.ends;
         let key = TupleKey::new(flow.netns, flow.number, client.addr, server.addr);
         if self.by_tuple.get(&key) == Some(&id) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records the traces of this folder on this machine's loopback (needs root, dumpcap and editcap).
+"""Records the traces of this folder on this machine's loopback (needs root, dumpcap and editcap; for QUIC, aioquic).
 
 Each trace is a pcap file of link type RAW, in nanoseconds: packets from the IP header on, as the helper gives them.
 Nothing leaves the machine; the certificate and every name and key in it are made up.
@@ -172,6 +172,26 @@ def dns():
     thread.join()
 
 
+def quic(names):
+    """A QUIC handshake and nothing more; many names make a hello that takes more than one datagram."""
+    import asyncio
+    from aioquic.asyncio import connect, serve
+    from aioquic.quic.configuration import QuicConfiguration
+
+    cert, key = certificate()
+    server = QuicConfiguration(is_client=False, alpn_protocols=["h3"])
+    server.load_cert_chain(cert, key)
+    client = QuicConfiguration(alpn_protocols=names, server_name="api.example.test", verify_mode=ssl.CERT_NONE)
+
+    async def run():
+        listening = await serve("127.0.0.1", 443, configuration=server)
+        async with connect("127.0.0.1", 443, configuration=client) as connection:
+            await connection.ping()
+        listening.close()
+
+    asyncio.run(run())
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:]
     traces = {
@@ -181,6 +201,8 @@ if __name__ == "__main__":
         "tls12": ([8443], lambda: tls(8443, ssl.TLSVersion.TLSv1_2)),
         "tls13-split-hello": ([8443], lambda: tls(8443, pieces=120)),
         "dns": ([53], dns),
+        "quic": ([443], lambda: quic(["h3"])),
+        "quic-split-hello": ([443], lambda: quic(["h3"] + [f"made-up-protocol-{it:03}" for it in range(60)])),
     }
     for trace, (ports, action) in traces.items():
         if not wanted or trace in wanted:

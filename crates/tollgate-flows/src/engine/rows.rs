@@ -96,8 +96,11 @@ impl Engine {
             closed_at_ns: flow.closed_at_ns,
             host: host.map(|it| it.0.to_owned()),
             host_via: host.map(|it| it.1),
-            sni: flow.sni.as_deref().map(str::to_owned),
-            alpn: flow.alpn.clone(),
+            sni: flow.tls.sni.as_deref().map(str::to_owned),
+            alpn: flow.tls.alpn.clone(),
+            ja4: flow.tls.ja4.clone(),
+            tls: flow.tls.chosen.clone(),
+            tls_us: flow.tls.took_us(),
             calls: self.calls_on(flow),
         }
     }

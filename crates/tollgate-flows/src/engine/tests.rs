@@ -1,3 +1,5 @@
+mod handshake;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -4,16 +4,10 @@ use std::{net::SocketAddr, ops::Range, sync::Arc};
 
 use tollgate_core::SocketCookie;
 
-use super::{
-    KnownPorts, TCP, end_of_role,
-    hello::{PartialHello, Step},
-    micros_between, transport,
-};
+use super::{KnownPorts, TCP, end_of_role, handshake::Tls, micros_between, transport};
 use crate::{
     event::{BootNs, Direction, Established, PacketSeen, Role},
-    packet::{
-        Finding, Protocol, Summary, TcpFacts, secrets::Stream, tcp::TcpFlags, tls::ClientHello,
-    },
+    packet::{Finding, Protocol, Summary, TcpFacts, secrets::Stream, tcp::TcpFlags},
     row::{FlowId, HostVia},
 };
 
@@ -45,6 +39,8 @@ pub(crate) struct End {
     pub(crate) retransmits: Option<u64>,
     pub(crate) srtt_us: Option<u32>,
     fin: bool,
+    /// The sequence number of its SYN.
+    isn: Option<u32>,
     /// What it sends, as far as it is plaintext.
     stream: Stream,
 }
@@ -62,6 +58,7 @@ impl End {
             retransmits: None,
             srtt_us: None,
             fin: false,
+            isn: None,
             stream: Stream::new(),
         }
     }
@@ -111,18 +108,14 @@ pub(crate) struct Flow {
     /// The client's end, then the server's.
     pub(crate) ends: [End; 2],
     roles: Roles,
-    /// The sequence number of the client's SYN.
-    isn: Option<u32>,
     syn_at_ns: Option<BootNs>,
     pub(crate) first_at_ns: BootNs,
     pub(crate) last_at_ns: BootNs,
     pub(crate) handshake_us: Option<u64>,
     pub(crate) closed_at_ns: Option<BootNs>,
-    pub(crate) sni: Option<Arc<str>>,
-    pub(crate) alpn: Vec<String>,
+    pub(crate) tls: Tls,
     http_host: Option<Arc<str>>,
     pub(super) dns_name: Option<Arc<str>>,
-    hello: Option<Box<PartialHello>>,
     /// When the client began to say what it said last; 0 before it said anything.
     turn_at_ns: BootNs,
     /// Whether the server has said something since.
@@ -138,17 +131,14 @@ impl Flow {
             protocol: transport(number),
             ends: ends.map(End::new),
             roles: Roles::Guessed,
-            isn: None,
             syn_at_ns: None,
             first_at_ns: at_ns,
             last_at_ns: at_ns,
             handshake_us: None,
             closed_at_ns: None,
-            sni: None,
-            alpn: Vec::new(),
+            tls: Tls::default(),
             http_host: None,
             dns_name: None,
-            hello: None,
             turn_at_ns: 0,
             answered: false,
         }
@@ -190,7 +180,7 @@ impl Flow {
     pub(super) fn is_another(&self, tcp: Option<&TcpFacts>) -> bool {
         let missed = || self.ends.iter().any(|it| it.packets > 0);
         tcp.is_some_and(|tcp| {
-            tcp.flags.opens() && self.isn.map_or_else(missed, |isn| isn != tcp.seq)
+            tcp.flags.opens() && self.ends[CLIENT].isn.map_or_else(missed, |isn| isn != tcp.seq)
         })
     }
 
@@ -232,7 +222,7 @@ impl Flow {
     /// before; gives the sender's place from then on.
     pub(super) fn settle_roles(&mut self, sender: usize, summary: &Summary) -> usize {
         let asks = match summary.finding {
-            Some(Finding::ClientHello(_) | Finding::HttpHost(_)) => true,
+            Some(Finding::ClientHello(_) | Finding::HttpHost(_) | Finding::QuicInitial(_)) => true,
             Some(Finding::DnsAnswers(_)) | None => summary.tcp.is_some_and(|it| it.flags.opens()),
         };
         if sender == CLIENT || self.roles == Roles::Seen || !asks {
@@ -274,10 +264,6 @@ impl Flow {
         self.note_protocol(summary.protocol);
         if let Some(tcp) = &summary.tcp {
             self.note_tcp(sender, seen.at_ns, tcp);
-            if sender == CLIENT {
-                let payload = seen.bytes.get(summary.payload.clone()).unwrap_or_default();
-                self.note_hello(tcp, summary, payload);
-            }
         }
         if let Some(Finding::HttpHost(host)) = &summary.finding {
             self.http_host = Some(host.as_str().into());
@@ -335,8 +321,10 @@ impl Flow {
     }
 
     fn note_tcp(&mut self, sender: usize, at_ns: BootNs, tcp: &TcpFacts) {
+        if tcp.flags.has(TcpFlags::SYN) {
+            self.ends[sender].isn = Some(tcp.seq);
+        }
         if tcp.flags.opens() {
-            self.isn = Some(tcp.seq);
             self.syn_at_ns.get_or_insert(at_ns);
         } else if sender == CLIENT
             && tcp.flags.has(TcpFlags::ACK)
@@ -352,32 +340,9 @@ impl Flow {
         }
     }
 
-    fn note_hello(&mut self, tcp: &TcpFacts, summary: &Summary, payload: &[u8]) {
-        if let Some(Finding::ClientHello(hello)) = &summary.finding {
-            self.take_hello(hello.clone());
-            if !hello.complete {
-                self.hello = PartialHello::begin(tcp, summary, payload).map(Box::new);
-            }
-            return;
-        }
-        let Some(hello) = &mut self.hello else { return };
-        match hello.push(tcp, summary, payload) {
-            Step::Waiting => {}
-            Step::Done(hello) => {
-                self.take_hello(hello);
-                self.hello = None;
-            }
-            Step::Lost => self.hello = None,
-        }
-    }
-
-    fn take_hello(&mut self, hello: ClientHello) {
-        if let Some(sni) = hello.sni {
-            self.sni = Some(sni.to_ascii_lowercase().into());
-        }
-        if !hello.alpn.is_empty() {
-            self.alpn = hello.alpn;
-        }
+    /// The sequence numbers of the two SYNs.
+    pub(super) fn isns(&self) -> [Option<u32>; 2] {
+        [self.ends[CLIENT].isn, self.ends[SERVER].isn]
     }
 
     /// The kernel says that the handshake is over, and which socket this end really has.
@@ -408,7 +373,7 @@ impl Flow {
     /// The name of the server and where it was learned, the best source first.
     pub(crate) fn host(&self) -> Option<(&str, HostVia)> {
         let sources = [
-            (&self.sni, HostVia::Sni),
+            (&self.tls.sni, HostVia::Sni),
             (&self.http_host, HostVia::Http),
             (&self.dns_name, HostVia::Dns),
         ];
