@@ -107,8 +107,10 @@ pub struct FiveTuple {
 pub enum Finding {
     /// The beginning of a TLS handshake, as far as this packet has it.
     ClientHello(tls::ClientHello),
-    /// Names and the addresses they stand for, from a DNS answer.
-    DnsAnswers(Vec<dns::Answer>),
+    /// The number of a DNS question.
+    DnsQuestion(u16),
+    /// The number of a DNS answer's question; names and the addresses they stand for.
+    DnsAnswers(u16, Vec<dns::Answer>),
     /// The host that a plaintext request is for, without the port.
     HttpHost(String),
     /// The beginning of a client's QUIC handshake.
@@ -350,7 +352,16 @@ pub fn decode(bytes: &[u8], total_len: u32) -> Decoded {
             }
         }
         Transport::Udp => datagram_layers(&split, payload, &mut layers),
-        Transport::TcpCut | Transport::Icmp | Transport::Icmpv6 | Transport::Other => {}
+        Transport::Icmp | Transport::Icmpv6 => {
+            let kind = if split.tuple.number == icmp::NUMBER_V6 {
+                Protocol::Icmpv6
+            } else {
+                Protocol::Icmp
+            };
+            let message = bytes.get(split.transport_at..).unwrap_or_default();
+            layers.extend(icmp::layers(kind, message, split.transport_at));
+        }
+        Transport::TcpCut | Transport::Other => {}
     }
     if !payload.is_empty() || split.is_cut() {
         layers.push(layer::payload(at, payload.len(), split.payload_len));
@@ -407,9 +418,7 @@ fn transport_layer(split: &Split, bytes: &[u8]) -> Option<Layer> {
         Transport::Tcp(facts) => Some(tcp::layer(header, at, facts, split)),
         Transport::TcpCut => Some(tcp::cut_layer(header, at, split)),
         Transport::Udp => Some(udp::layer(header, at, split)),
-        Transport::Icmp => Some(icmp::layer(Protocol::Icmp, header, at)),
-        Transport::Icmpv6 => Some(icmp::layer(Protocol::Icmpv6, header, at)),
-        Transport::Other => None,
+        Transport::Icmp | Transport::Icmpv6 | Transport::Other => None,
     }
 }
 

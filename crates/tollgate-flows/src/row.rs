@@ -188,6 +188,20 @@ pub struct EndRow {
     pub retransmits: Option<u64>,
     /// The kernel's smoothed round-trip time at this end.
     pub srtt_us: Option<u32>,
+    /// The shortest time from data that this end sent once to its acknowledgement; `None` of an end
+    /// whose packets were not seen as they left.
+    pub rtt_min_us: Option<u64>,
+    /// TCP packets that brought nothing but bytes that had been seen before.
+    pub repeats_seen: u64,
+    /// Payload bytes that no packet brought, as far as sequence numbers tell: lost on the way, or
+    /// not captured.
+    pub bytes_missing: u64,
+    /// Packets of this end that tore the connection down.
+    pub resets_sent: u64,
+    /// How often this end had no room for what the other sent (a window of zero).
+    pub stalls: u64,
+    /// How long those that ended lasted, in all.
+    pub stalled_us: u64,
 }
 
 /// One line of the flow list.
@@ -230,6 +244,16 @@ pub struct FlowRow {
     /// From the client's TLS hello to its first protected data: in TLS 1.3 the end of its
     /// handshake. Not known of QUIC.
     pub tls_us: Option<u64>,
+    /// From the DNS question to the answer that named the server's address, when that came shortly
+    /// before.
+    pub dns_us: Option<u64>,
+    /// From the end of what the client first asked to the first byte of the answer; `None` under
+    /// encryption, where it cannot be told what answers.
+    pub first_byte_us: Option<u64>,
+    /// The mean time between two packets of one answer; in TLS after the handshake.
+    pub answer_gap_mean_us: Option<u64>,
+    /// The longest.
+    pub answer_gap_max_us: Option<u64>,
     /// The calls it has carried, oldest first; a bounded number of the last ones.
     pub calls: Vec<CallId>,
 }

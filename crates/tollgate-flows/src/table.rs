@@ -9,6 +9,7 @@
 
 mod flow;
 mod handshake;
+mod measure;
 mod names;
 mod sockets;
 
@@ -149,9 +150,7 @@ impl Table {
         summary: &Summary,
         ports: KnownPorts<'_>,
     ) -> Placed {
-        if let Some(Finding::DnsAnswers(answers)) = &summary.finding {
-            self.learn_names(&summary.tuple, answers);
-        }
+        self.learn_names(seen.at_ns, summary);
         let (src, dst) = ends_of(&summary.tuple);
         let cookie = Some(seen.cookie).filter(|it| it.0 != 0);
         let key = TupleKey::new(seen.netns, summary.tuple.number, src, dst);
@@ -206,11 +205,26 @@ impl Table {
     }
 
     /// Only what comes from a name server's port may name addresses.
-    fn learn_names(&mut self, tuple: &FiveTuple, answers: &[dns::Answer]) {
-        if tuple.src_port == dns::PORT {
-            for answer in answers {
-                self.names.learn(answer.addr, &answer.name);
+    fn learn_names(&mut self, at_ns: BootNs, summary: &Summary) {
+        let (src, dst) = ends_of(&summary.tuple);
+        match &summary.finding {
+            Some(Finding::DnsQuestion(id)) if dst.port() == dns::PORT => {
+                self.names.asked(src, *id, at_ns);
             }
+            Some(Finding::DnsAnswers(id, answers)) if src.port() == dns::PORT => {
+                let took = self.names.answered(dst, *id, at_ns);
+                for answer in answers {
+                    self.names.learn(answer.addr, &answer.name, at_ns, took);
+                }
+            }
+            Some(
+                Finding::DnsQuestion(_)
+                | Finding::DnsAnswers(..)
+                | Finding::ClientHello(_)
+                | Finding::HttpHost(_)
+                | Finding::QuicInitial(_),
+            )
+            | None => {}
         }
     }
 
@@ -222,7 +236,9 @@ impl Table {
         let id = FlowId(self.next);
         self.next += 1;
         flow.id = id;
-        flow.dns_name = self.names.name(flow.ends[SERVER].addr.ip());
+        let server = flow.ends[SERVER].addr.ip();
+        flow.dns_name = self.names.name(server);
+        flow.dns_ns = self.names.lookup_ns(server, flow.first_at_ns);
         for (end, peer) in [(CLIENT, SERVER), (SERVER, CLIENT)] {
             let (local, remote) = (flow.ends[end].addr, flow.ends[peer].addr);
             if let Some(cookie) = self.sockets.take(flow.netns, local, remote)

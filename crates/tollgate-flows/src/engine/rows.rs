@@ -101,6 +101,10 @@ impl Engine {
             ja4: flow.tls.ja4.clone(),
             tls: flow.tls.chosen.clone(),
             tls_us: flow.tls.took_us(),
+            dns_us: flow.dns_us(),
+            first_byte_us: flow.first_byte_us(),
+            answer_gap_mean_us: flow.cadence.mean_us(),
+            answer_gap_max_us: flow.cadence.longest_us(),
             calls: self.calls_on(flow),
         }
     }
@@ -115,6 +119,12 @@ impl Engine {
             payload_sent: end.payload_sent,
             retransmits: end.retransmits,
             srtt_us: end.srtt_us,
+            rtt_min_us: end.measured.rtt_min_ns.map(|it| it / 1_000),
+            repeats_seen: end.measured.repeats,
+            bytes_missing: end.measured.missing(),
+            resets_sent: end.measured.resets,
+            stalls: end.measured.stalls,
+            stalled_us: end.measured.stalled_ns / 1_000,
         }
     }
 

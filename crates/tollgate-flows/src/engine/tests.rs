@@ -1,4 +1,5 @@
 mod handshake;
+mod measure;
 
 use proptest::prelude::*;
 

@@ -138,16 +138,20 @@ impl Message {
         })
     }
 
-    /// The addresses that were answered, under the name that was asked for.
+    /// That something is asked, or the addresses that were answered, under the name that was asked
+    /// for.
     #[must_use]
     pub fn into_finding(self) -> Option<Finding> {
         let (asked, _) = self.questions.into_iter().next()?;
+        if !self.is_response {
+            return Some(Finding::DnsQuestion(self.id));
+        }
         let answers: Vec<Answer> = self
             .answers
             .into_iter()
             .filter_map(|it| Some(Answer { name: asked.clone(), addr: it.addr?, ttl_s: it.ttl_s }))
             .collect();
-        (self.is_response && !answers.is_empty()).then_some(Finding::DnsAnswers(answers))
+        (!answers.is_empty()).then_some(Finding::DnsAnswers(self.id, answers))
     }
 
     /// The message in one line.

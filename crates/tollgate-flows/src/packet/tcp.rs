@@ -1,8 +1,8 @@
-//! TCP headers and options (RFC 9293, RFC 7323, RFC 2018).
+//! TCP headers and options (RFC 9293, RFC 7323, RFC 2018; RFC 5482, RFC 7413, RFC 8684 by name).
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
-use etherparse::{TcpOptionElement, TcpSlice};
+use etherparse::{TcpOptionElement, TcpOptionReadError, TcpOptionsIterator, TcpSlice};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,6 +11,8 @@ use super::{
 };
 
 pub(super) const NUMBER: u8 = 6;
+/// The option that ends the list of them.
+const END: u8 = 0;
 
 /// The flag bits of a TCP header, as they stand in its 14th byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,8 +115,9 @@ impl TcpFacts {
             window: tcp.window_size(),
             ..Self::default()
         };
-        for option in tcp.options_iterator().flatten() {
-            match option {
+        for (_, option) in options(tcp.options()) {
+            let Opt::Known(known) = option else { continue };
+            match known {
                 TcpOptionElement::Noop => {}
                 TcpOptionElement::MaximumSegmentSize(it) => facts.mss = Some(it),
                 TcpOptionElement::WindowScale(it) => facts.window_scale = Some(it),
@@ -171,38 +174,100 @@ pub(super) fn layer(header: &[u8], at: usize, facts: &TcpFacts, split: &Split) -
     fields.into_layer("TCP", facts.in_one_line(tuple, split.payload_len))
 }
 
-fn option_fields(options: &[u8], at: usize, fields: &mut Fields) {
-    let mut iterator = etherparse::TcpOptionsIterator::from_slice(options);
-    let mut from = at;
-    while let Some(option) = iterator.next() {
-        let to = at + options.len() - iterator.rest().len();
-        let range = from..to;
-        from = to;
+/// An option of a TCP header.
+enum Opt<'a> {
+    Known(TcpOptionElement),
+    /// Another one, by its number and with what it holds.
+    Other(u8, &'a [u8]),
+    Broken(String),
+}
+
+/// The options with their places. Not by `etherparse`'s iterator alone: it ends at the first one
+/// that it does not know, and others follow.
+fn options(all: &[u8]) -> impl Iterator<Item = (Range<usize>, Opt<'_>)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = all.get(at..).filter(|it| it.first().is_some_and(|kind| *kind != END))?;
+        let mut one = TcpOptionsIterator::from_slice(rest);
+        let (len, option) = match (one.next()?, rest) {
+            (Ok(known), _) => (rest.len() - one.rest().len(), Opt::Known(known)),
+            (Err(TcpOptionReadError::UnknownId(kind)), [_, len, ..])
+                if (2..=rest.len()).contains(&usize::from(*len)) =>
+            {
+                let len = usize::from(*len);
+                (len, Opt::Other(kind, rest.get(2..len).unwrap_or_default()))
+            }
+            (Err(error), _) => (rest.len(), Opt::Broken(error.to_string())),
+        };
+        let from = at;
+        at += len;
+        Some((from..at, option))
+    })
+}
+
+/// What an option without a reader of its own is, and what it says.
+fn other_option(kind: u8, body: &[u8]) -> (&'static str, String) {
+    let len = body.len();
+    match (kind, body) {
+        (28, [a, b]) => {
+            let word = u16::from_be_bytes([*a, *b]);
+            let unit = if word & 0x8000 == 0 { "s" } else { "min" };
+            ("Option: user timeout", format!("{} {unit}", word & 0x7fff))
+        }
+        (30, [first, ..]) => {
+            const SUBTYPES: [&str; 10] = [
+                "capable",
+                "join",
+                "data sequence",
+                "add address",
+                "remove address",
+                "priority",
+                "fail",
+                "fast close",
+                "reset",
+                "experiment",
+            ];
+            let name = SUBTYPES.get(usize::from(first >> 4)).copied().unwrap_or("unnamed here");
+            ("Option: multipath TCP", format!("{name}, {len} bytes"))
+        }
+        (34, []) => ("Option: fast open", "asks for a cookie".to_owned()),
+        (34, _) => ("Option: fast open", format!("cookie of {len} bytes")),
+        (19, _) => ("Option: MD5 signature", format!("{len} bytes")),
+        (29, _) => ("Option: authentication (TCP-AO)", format!("{len} bytes")),
+        (253 | 254, _) => ("Option: experimental", format!("{len} bytes")),
+        _ => ("Option", format!("kind {kind}, {len} bytes")),
+    }
+}
+
+fn option_fields(all: &[u8], at: usize, fields: &mut Fields) {
+    for (range, option) in options(all) {
+        let range = at + range.start..at + range.end;
         match option {
-            Ok(TcpOptionElement::Noop) => {}
-            Ok(TcpOptionElement::MaximumSegmentSize(it)) => {
+            Opt::Known(TcpOptionElement::Noop) => {}
+            Opt::Known(TcpOptionElement::MaximumSegmentSize(it)) => {
                 fields.at("Option: maximum segment size", it.to_string(), range);
             }
-            Ok(TcpOptionElement::WindowScale(it)) => {
+            Opt::Known(TcpOptionElement::WindowScale(it)) => {
                 fields.at("Option: window scale", format!("2^{it}"), range);
             }
-            Ok(TcpOptionElement::SelectiveAcknowledgementPermitted) => {
+            Opt::Known(TcpOptionElement::SelectiveAcknowledgementPermitted) => {
                 fields.at("Option: SACK permitted", "yes", range);
             }
-            Ok(TcpOptionElement::SelectiveAcknowledgement(first, more)) => {
+            Opt::Known(TcpOptionElement::SelectiveAcknowledgement(first, more)) => {
                 let mut text = format!("{}–{}", first.0, first.1);
                 for (left, right) in more.into_iter().flatten() {
                     let _ = write!(text, ", {left}–{right}");
                 }
                 fields.at("Option: SACK", text, range);
             }
-            Ok(TcpOptionElement::Timestamp(own, echo)) => {
+            Opt::Known(TcpOptionElement::Timestamp(own, echo)) => {
                 fields.at("Option: timestamps", format!("own {own}, echo {echo}"), range);
             }
-            Err(error) => {
-                fields.at("Option: not understood", error.to_string(), range);
-                break;
+            Opt::Other(kind, body) => {
+                let (name, says) = other_option(kind, body);
+                fields.at(name, says, range);
             }
+            Opt::Broken(error) => fields.at("Option: not understood", error, range),
         }
     }
 }

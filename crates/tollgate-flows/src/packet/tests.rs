@@ -148,7 +148,7 @@ fn names_and_addresses_are_read() {
     );
     assert_eq!(lines[5], "dns answer A nowhere.test NameError");
     let answer = &trace("dns")[1].bytes;
-    let Some(Finding::DnsAnswers(answers)) = summarise(answer, whole(answer)).unwrap().finding
+    let Some(Finding::DnsAnswers(_, answers)) = summarise(answer, whole(answer)).unwrap().finding
     else {
         panic!("the addresses are a finding");
     };
@@ -255,7 +255,7 @@ fn quic_and_icmp_are_named() {
     let summary = summarise(&packet, whole(&packet)).unwrap();
     assert_eq!(
         (summary.protocol, summary.info.as_str()),
-        (Protocol::Icmp, "echo request (code 0)")
+        (Protocol::Icmp, "echo request (code 0) id 1 seq 2")
     );
 }
 
@@ -346,4 +346,114 @@ proptest! {
         }
         check_any(&bytes, whole(&bytes));
     }
+}
+
+/// An ICMP message over IPv4, or ICMPv6 over IPv6.
+fn icmp_message(protocol: Protocol, head: [u8; 8], body: &[u8]) -> Vec<u8> {
+    let mut message = head.to_vec();
+    message.extend_from_slice(body);
+    let mut packet = Vec::new();
+    if protocol == Protocol::Icmp {
+        etherparse::PacketBuilder::ipv4([10, 0, 0, 2], [10, 0, 0, 1], 64)
+            .write(&mut packet, etherparse::IpNumber::ICMP, &message)
+            .unwrap();
+    } else {
+        etherparse::PacketBuilder::ipv6([2; 16], [1; 16], 64)
+            .write(&mut packet, etherparse::IpNumber::IPV6_ICMP, &message)
+            .unwrap();
+    }
+    packet
+}
+
+#[test]
+fn an_icmp_error_names_the_packet_that_it_is_about() {
+    let check = |protocol, head: [u8; 8], about: &[u8], want: &str, layers: &[&str]| {
+        let packet = icmp_message(protocol, head, about);
+        let decoded = decode(&packet, whole(&packet));
+        assert_eq!((decoded.protocol, decoded.info.as_str()), (protocol, want));
+        let names: Vec<&str> = decoded.layers.iter().map(|it| it.name).collect();
+        assert_eq!(names, layers);
+        for field in decoded.layers.iter().flat_map(|it| &it.fields) {
+            assert!(field.range.as_ref().is_none_or(|it| it.end <= packet.len()), "{field:?}");
+        }
+        decoded
+    };
+    let udp = datagram("10.0.0.1:5000", "10.0.0.2:53", b"abcd");
+    let decoded = check(
+        Protocol::Icmp,
+        [3, 3, 0x12, 0x34, 0, 0, 0, 0],
+        &udp,
+        "destination unreachable (port), about UDP 10.0.0.1 port 5000 → 10.0.0.2 port 53",
+        &["IPv4", "ICMP", "IPv4", "UDP", "Payload"],
+    );
+    assert_eq!(decoded.layers[3].summary, "quoted: 5000 → 53 len 4");
+    assert_eq!(decoded.layers[3].fields[0].range, Some(48..50));
+    assert_eq!(field(&decoded, "ICMP", "Checksum"), "0x1234");
+    // RFC 792 quotes eight bytes behind the IP header: the ports, and no whole TCP header.
+    let tcp = segment("10.0.0.1:5000", "10.0.0.2:443", Flags::Syn, 9, b"");
+    let decoded = check(
+        Protocol::Icmp,
+        [3, 4, 0, 0, 0, 0, 0x05, 0x78],
+        &tcp[..28],
+        "destination unreachable (fragmentation needed), MTU 1400, about TCP 10.0.0.1 port 5000 → 10.0.0.2 port 443",
+        &["IPv4", "ICMP", "IPv4", "TCP", "Payload"],
+    );
+    assert_eq!(field(&decoded, "ICMP", "MTU"), "1400");
+    let tcp = segment("[::1]:5000", "[::2]:443", Flags::Syn, 9, b"");
+    check(
+        Protocol::Icmpv6,
+        [2, 0, 0, 0, 0, 0, 5, 0],
+        &tcp,
+        "packet too big (code 0), MTU 1280, about TCP ::1 port 5000 → ::2 port 443",
+        &["IPv6", "ICMPv6", "IPv6", "TCP", "Payload"],
+    );
+    check(
+        Protocol::Icmp,
+        [11, 0, 0, 0, 0, 0, 0, 0],
+        b"x",
+        "time exceeded (on the way)",
+        &["IPv4", "ICMP", "Payload"],
+    );
+    // Quotes in quotes are not followed.
+    let inner = icmp_message(Protocol::Icmp, [3, 3, 0, 0, 0, 0, 0, 0], &udp);
+    check(
+        Protocol::Icmp,
+        [3, 3, 0, 0, 0, 0, 0, 0],
+        &inner,
+        "destination unreachable (port), about ICMP 10.0.0.2 → 10.0.0.1",
+        &["IPv4", "ICMP", "IPv4", "Payload"],
+    );
+}
+
+#[test]
+fn options_that_have_no_reader_are_named_and_those_after_them_are_read() {
+    let mut packet = segment("10.0.0.1:5000", "10.0.0.2:443", Flags::Syn, 9, b"");
+    let options = [
+        2, 4, 5, 0xb4, // maximum segment size
+        30, 4, 0x01, 0x81, // multipath, capable
+        34, 2, // fast open, asks
+        28, 4, 0x80, 5, // user timeout, 5 min
+        77, 3, 9, // nobody knows
+        4, 2, // SACK permitted
+        3, 3, 7, // window scale
+        0, 0, 0, 0,
+    ];
+    packet.splice(40..40, options);
+    packet[32] = u8::try_from((20 + options.len()) / 4 * 16).unwrap();
+    let total = whole(&packet);
+    packet[2..4].copy_from_slice(&u16::try_from(total).unwrap().to_be_bytes());
+    let decoded = decode(&packet, total);
+    let facts = decoded.tcp.unwrap();
+    assert_eq!((facts.mss, facts.window_scale, facts.sack_permitted), (Some(1_460), Some(7), true));
+    assert_eq!(field(&decoded, "TCP", "Option: multipath TCP"), "capable, 2 bytes");
+    assert_eq!(field(&decoded, "TCP", "Option: fast open"), "asks for a cookie");
+    assert_eq!(field(&decoded, "TCP", "Option: user timeout"), "5 min");
+    assert_eq!(field(&decoded, "TCP", "Option"), "kind 77, 1 bytes");
+    let scale = decoded.layers[1].fields.iter().find(|it| it.name == "Option: window scale");
+    assert_eq!(scale.unwrap().range, Some(59..62));
+    // One whose length is a lie ends them.
+    packet[40 + 4 + 1] = 200;
+    let broken = decode(&packet, total);
+    assert_eq!(broken.tcp.unwrap().window_scale, None);
+    assert!(!field(&broken, "TCP", "Option: not understood").is_empty());
 }

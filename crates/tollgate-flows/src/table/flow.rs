@@ -4,7 +4,12 @@ use std::{net::SocketAddr, ops::Range, sync::Arc};
 
 use tollgate_core::SocketCookie;
 
-use super::{KnownPorts, TCP, end_of_role, handshake::Tls, micros_between, transport};
+use super::{
+    KnownPorts, TCP, end_of_role,
+    handshake::Tls,
+    measure::{Cadence, Measured, Seen},
+    micros_between, transport,
+};
 use crate::{
     event::{BootNs, Direction, Established, PacketSeen, Role},
     packet::{Finding, Protocol, Summary, TcpFacts, secrets::Stream, tcp::TcpFlags},
@@ -38,6 +43,7 @@ pub(crate) struct End {
     pub(crate) payload_sent: Option<u64>,
     pub(crate) retransmits: Option<u64>,
     pub(crate) srtt_us: Option<u32>,
+    pub(crate) measured: Measured,
     fin: bool,
     /// The sequence number of its SYN.
     isn: Option<u32>,
@@ -46,7 +52,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    const fn new(addr: SocketAddr) -> Self {
+    fn new(addr: SocketAddr) -> Self {
         Self {
             addr,
             cookie: None,
@@ -57,6 +63,7 @@ impl End {
             payload_sent: None,
             retransmits: None,
             srtt_us: None,
+            measured: Measured::default(),
             fin: false,
             isn: None,
             stream: Stream::new(),
@@ -116,6 +123,9 @@ pub(crate) struct Flow {
     pub(crate) tls: Tls,
     http_host: Option<Arc<str>>,
     pub(super) dns_name: Option<Arc<str>>,
+    /// How long it took to look its server up, just before.
+    pub(super) dns_ns: Option<u64>,
+    pub(crate) cadence: Cadence,
     /// When the client began to say what it said last; 0 before it said anything.
     turn_at_ns: BootNs,
     /// Whether the server has said something since.
@@ -139,6 +149,8 @@ impl Flow {
             tls: Tls::default(),
             http_host: None,
             dns_name: None,
+            dns_ns: None,
+            cadence: Cadence::default(),
             turn_at_ns: 0,
             answered: false,
         }
@@ -223,7 +235,9 @@ impl Flow {
     pub(super) fn settle_roles(&mut self, sender: usize, summary: &Summary) -> usize {
         let asks = match summary.finding {
             Some(Finding::ClientHello(_) | Finding::HttpHost(_) | Finding::QuicInitial(_)) => true,
-            Some(Finding::DnsAnswers(_)) | None => summary.tcp.is_some_and(|it| it.flags.opens()),
+            Some(Finding::DnsQuestion(_) | Finding::DnsAnswers(..)) | None => {
+                summary.tcp.is_some_and(|it| it.flags.opens())
+            }
         };
         if sender == CLIENT || self.roles == Roles::Seen || !asks {
             return sender;
@@ -264,15 +278,33 @@ impl Flow {
         self.note_protocol(summary.protocol);
         if let Some(tcp) = &summary.tcp {
             self.note_tcp(sender, seen.at_ns, tcp);
+            self.measure(sender, seen, tcp, summary.payload_len);
         }
         if let Some(Finding::HttpHost(host)) = &summary.finding {
             self.http_host = Some(host.as_str().into());
         }
     }
 
+    fn measure(&mut self, sender: usize, seen: &PacketSeen, tcp: &TcpFacts, payload_len: u32) {
+        let way = match seen.direction {
+            Direction::Egress => Seen::Leaving,
+            Direction::Ingress => Seen::Arriving,
+        };
+        self.ends[sender].measured.sent(seen.at_ns, tcp, payload_len, way);
+        if tcp.flags.has(TcpFlags::ACK) {
+            self.ends[other(sender)].measured.acknowledged(seen.at_ns, tcp.ack);
+        }
+    }
+
     /// When the turn began that a packet belongs to: the client says something, the server answers.
     pub(super) fn turn(&mut self, sender: usize, at_ns: BootNs, summary: &Summary) -> BootNs {
         if summary.payload_len > 0 {
+            let is_handshake = self.protocol == Protocol::Tls && !self.tls.is_secured();
+            if sender == CLIENT {
+                self.cadence.asked(at_ns);
+            } else if !is_handshake {
+                self.cadence.answered(at_ns);
+            }
             if sender == SERVER {
                 self.answered = true;
             } else if self.answered || self.turn_at_ns == 0 {
@@ -368,6 +400,19 @@ impl Flow {
         end.srtt_us = seen.srtt_us.or(end.srtt_us);
         // From here on the kernel reports what this socket sends again.
         end.retransmits.get_or_insert(0);
+    }
+
+    /// How long the first answer was waited for. Under encryption it is not known what answers:
+    /// servers also send tickets, and nobody asked for them.
+    pub(crate) fn first_byte_us(&self) -> Option<u64> {
+        let is_clear = !matches!(self.protocol, Protocol::Tls | Protocol::Quic)
+            && !self.ends.iter().any(|it| ENCRYPTED_PORTS.contains(&it.addr.port()));
+        self.cadence.first_byte_us().filter(|_| is_clear)
+    }
+
+    /// How long it took to look its server up, when that was done just before.
+    pub(crate) fn dns_us(&self) -> Option<u64> {
+        self.dns_ns.map(|it| it / 1_000)
     }
 
     /// The name of the server and where it was learned, the best source first.

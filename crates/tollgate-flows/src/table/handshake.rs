@@ -48,6 +48,11 @@ impl Tls {
         Some(super::micros_between(self.hello_at_ns?, self.secured_at_ns?))
     }
 
+    /// Whether the client has sent protected data.
+    pub(super) const fn is_secured(&self) -> bool {
+        self.secured_at_ns.is_some()
+    }
+
     const fn is_over(&self) -> bool {
         self.is_read[CLIENT] && self.is_read[SERVER]
     }
@@ -202,7 +207,12 @@ impl Handshakes {
                 key_id.clone_from(&initial.key_id);
                 Some(initial.clone())
             }
-            Some(Finding::ClientHello(_) | Finding::DnsAnswers(_) | Finding::HttpHost(_))
+            Some(
+                Finding::ClientHello(_)
+                | Finding::DnsQuestion(_)
+                | Finding::DnsAnswers(..)
+                | Finding::HttpHost(_),
+            )
             | None => {
                 let by = if sender == CLIENT { Sender::Client } else { Sender::Server };
                 quic::open(payload, Some(key_id), by)
