@@ -13,6 +13,7 @@ use crate::{
     attribute::{Attribution, Owner, Process},
     event::{BootNs, CallSockets, Event, PacketSeen, PeerCookie, SocketSeen},
     filter::{Facts, Filter},
+    follow::Follow,
     packet::{self, Protocol},
     row::{
         CallJoin, Counters, EndRow, FlowId, FlowRow, Leg, OwnerRow, PacketDetail, PacketRow, Toward,
@@ -387,6 +388,29 @@ impl Engine {
             }
         }
         scan
+    }
+
+    /// Begins to follow a TCP connection; `None` when the flow is not known or is none.
+    #[must_use]
+    pub fn follow(&self, id: FlowId) -> Option<Follow> {
+        let flow = self.table.flow(id).filter(|it| it.number == table::TCP)?;
+        Some(Follow::new(id, flow.is_encrypted()))
+    }
+
+    /// Gives a connection that is followed the next kept packets, at most [`LOOKS_MAX`] of which are
+    /// looked at. True when there are no more.
+    pub fn follow_on(&self, follow: &mut Follow) -> bool {
+        for (looks, (seq, kept)) in self.ring.after(follow.after).enumerate() {
+            if looks == LOOKS_MAX {
+                return false;
+            }
+            follow.after = seq;
+            if kept.flow == follow.flow {
+                let sender = usize::from(kept.sender);
+                follow.push((seq, kept.at_ns), sender, (&kept.raw, kept.len));
+            }
+        }
+        true
     }
 
     /// The kept packets of a call, oldest first, at most [`ROWS_PER_ANSWER_MAX`].

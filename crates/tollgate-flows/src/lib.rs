@@ -9,6 +9,7 @@ pub mod attribute;
 pub mod engine;
 pub mod event;
 pub mod filter;
+pub mod follow;
 pub mod name;
 pub mod packet;
 pub mod pcapng;

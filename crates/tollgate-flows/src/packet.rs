@@ -23,7 +23,7 @@ use std::{net::IpAddr, ops::Range};
 use serde::{Deserialize, Serialize};
 
 pub use layer::{Field, Layer};
-pub use tcp::TcpFacts;
+pub use tcp::{TcpFacts, TcpFlags};
 
 /// Characters of a one-line summary.
 pub const INFO_CHARS_MAX: usize = 160;
@@ -261,6 +261,14 @@ pub fn summarise(bytes: &[u8], total_len: u32) -> Result<Summary, NotIp> {
         info,
         finding,
     })
+}
+
+/// The TCP header of a packet, where its payload stands, and how long that was on the wire; `None`
+/// when there is no whole header.
+pub(crate) fn segment(bytes: &[u8], total_len: u32) -> Option<(TcpFacts, Range<usize>, u32)> {
+    let split = split(bytes, total_len).ok()?;
+    let Transport::Tcp(facts) = split.transport else { return None };
+    Some((facts, split.payload, u32::try_from(split.payload_len).unwrap_or(u32::MAX)))
 }
 
 type InOneLine = (Protocol, String, Option<Finding>);

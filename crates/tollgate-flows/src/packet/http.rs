@@ -14,6 +14,8 @@ use super::{
 pub const HEADERS_MAX: usize = 64;
 /// Characters of a request target that are shown.
 pub const TARGET_CHARS_MAX: usize = 120;
+/// Characters of a header's name that are shown.
+const NAME_CHARS_MAX: usize = 64;
 /// Event lines shown of one packet.
 pub const EVENT_LINES_MAX: usize = 64;
 
@@ -130,11 +132,48 @@ impl<'a> Head<'a> {
     }
 
     /// How many bytes of the payload are the head.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
-    fn header(&self, name: &str) -> Option<&'a [u8]> {
+    /// Whether it ends in the payload.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// An answer's status.
+    pub(crate) const fn status(&self) -> Option<u16> {
+        match self.kind {
+            Kind::Response { code, .. } => Some(code),
+            Kind::Request { .. } | Kind::Preface => None,
+        }
+    }
+
+    /// A request's method.
+    pub(crate) const fn method(&self) -> Option<&'a str> {
+        match self.kind {
+            Kind::Request { method, .. } => Some(method),
+            Kind::Response { .. } | Kind::Preface => None,
+        }
+    }
+
+    /// A request's target without the query.
+    pub(crate) fn path(&self) -> Option<String> {
+        let Kind::Request { target, .. } = self.kind else { return None };
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        Some(readable(path.as_bytes(), TARGET_CHARS_MAX))
+    }
+
+    /// Names and values fit to show: credentials are masked.
+    pub(crate) fn shown_headers(&self) -> Vec<(String, String)> {
+        let shown = |(name, value): &(&str, &[u8])| {
+            (readable(name.as_bytes(), NAME_CHARS_MAX), shown_value(name, value))
+        };
+        self.headers.iter().map(shown).collect()
+    }
+
+    /// The first header of this name, as it was.
+    pub(crate) fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1)
     }
 
@@ -160,7 +199,8 @@ impl<'a> Head<'a> {
         (!bare.is_empty()).then(|| bare.to_ascii_lowercase())
     }
 
-    fn first_line(&self) -> String {
+    /// Its first line, credentials masked.
+    pub(crate) fn first_line(&self) -> String {
         match self.kind {
             Kind::Request { method, target, minor } => {
                 format!("{method} {} HTTP/1.{minor}", masked_target(target))
@@ -210,14 +250,7 @@ impl<'a> Head<'a> {
             let name_at = offset_in(self.payload, name.as_bytes());
             let value_at = offset_in(self.payload, value);
             let range = at + name_at..at + value_at + value.len();
-            let shown = if is_credential_name(name) {
-                let from = secret_start(value);
-                let scheme = readable(value.get(..from).unwrap_or_default(), 32);
-                format!("{scheme}{MASK}")
-            } else {
-                readable(value, super::layer::VALUE_CHARS_MAX)
-            };
-            fields.at(readable(name.as_bytes(), 64), shown, range);
+            fields.at(readable(name.as_bytes(), NAME_CHARS_MAX), shown_value(name, value), range);
         }
         if !self.whole {
             fields.derived("Truncated", "the head goes on in bytes that are not in this packet");
@@ -225,6 +258,16 @@ impl<'a> Head<'a> {
         let mark = if self.whole { "" } else { " (truncated)" };
         fields.into_layer("HTTP", format!("{}{mark}", self.first_line()))
     }
+}
+
+/// A header's value fit to show.
+fn shown_value(name: &str, value: &[u8]) -> String {
+    if !is_credential_name(name) {
+        return readable(value, super::layer::VALUE_CHARS_MAX);
+    }
+    let from = secret_start(value);
+    let scheme = readable(value.get(..from).unwrap_or_default(), 32);
+    format!("{scheme}{MASK}")
 }
 
 /// Where in a credential header's value the credential begins: after the scheme, if there is one.
@@ -265,7 +308,7 @@ fn masked_target(target: &str) -> String {
 }
 
 /// Whether a line is the size of an HTTP chunk.
-fn is_chunk_size(line: &[u8]) -> bool {
+pub(crate) fn is_chunk_size(line: &[u8]) -> bool {
     (1..=8).contains(&line.len()) && line.iter().all(u8::is_ascii_hexdigit)
 }
 

@@ -169,7 +169,8 @@ impl Scanner {
                 self.name.push(byte);
             }
             _ => {
-                if begins_message(&self.name) {
+                let is_answer = byte == b'/' && self.name == b"HTTP";
+                if is_answer || begins_message(&self.name) {
                     self.in_body = false;
                 }
                 self.state = State::Plain;
@@ -360,6 +361,12 @@ mod tests {
         let head = b"POST / HTTP/1.1\r\nx-api-key: abc\r\n\r\n{\"said\":\"";
         assert_eq!(stream.take(1, head, 5000).len(), 1);
         assert_eq!(stream.take(5001, b"the rest of what was said\"}", 27), []);
+        // So is one that follows another message's: nothing of it is a body.
+        let mut stream = Stream::new();
+        stream.begin(1);
+        let head = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200";
+        assert_eq!(stream.take(1, head, 60), []);
+        assert_eq!(stream.take(61, b"kie: a=b", 8), [Range { start: 0, end: 8 }]);
         // A head whose end was not captured is still open.
         let mut stream = Stream::new();
         stream.begin(1);

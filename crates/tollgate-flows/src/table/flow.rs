@@ -322,8 +322,7 @@ impl Flow {
         seen: &PacketSeen,
         summary: &Summary,
     ) -> Vec<Range<usize>> {
-        let is_encrypted = self.protocol == Protocol::Tls
-            || self.ends.iter().any(|it| ENCRYPTED_PORTS.contains(&it.addr.port()));
+        let is_encrypted = self.is_encrypted();
         let Some(tcp) = summary.tcp.filter(|_| !is_encrypted) else { return Vec::new() };
         let stream = &mut self.ends[sender].stream;
         if tcp.flags.has(TcpFlags::SYN) {
@@ -339,6 +338,12 @@ impl Flow {
             *place = at + place.start..at + place.end;
         }
         places
+    }
+
+    /// Whether there are no plaintext heads in it.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        matches!(self.protocol, Protocol::Tls | Protocol::Quic)
+            || self.ends.iter().any(|it| ENCRYPTED_PORTS.contains(&it.addr.port()))
     }
 
     fn note_protocol(&mut self, protocol: Protocol) {
@@ -405,9 +410,7 @@ impl Flow {
     /// How long the first answer was waited for. Under encryption it is not known what answers:
     /// servers also send tickets, and nobody asked for them.
     pub(crate) fn first_byte_us(&self) -> Option<u64> {
-        let is_clear = !matches!(self.protocol, Protocol::Tls | Protocol::Quic)
-            && !self.ends.iter().any(|it| ENCRYPTED_PORTS.contains(&it.addr.port()));
-        self.cadence.first_byte_us().filter(|_| is_clear)
+        self.cadence.first_byte_us().filter(|_| !self.is_encrypted())
     }
 
     /// How long it took to look its server up, when that was done just before.
