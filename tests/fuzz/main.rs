@@ -172,6 +172,11 @@ fn packets_and_filters() {
 }
 
 #[test]
+fn connections_and_what_is_said_on_them() {
+    check("flows");
+}
+
+#[test]
 fn every_target_is_libfuzzers_too() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();

@@ -19,3 +19,4 @@ mod harness;
 mod joined;
 mod lost;
 mod secrets;
+mod stream;

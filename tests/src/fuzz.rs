@@ -9,7 +9,11 @@ use std::path::Path;
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use bytes::Bytes;
-use tollgate_core::{Format, Operation, provider::Catalogue};
+use tollgate_core::{Format, Operation, SocketCookie, provider::Catalogue};
+use tollgate_flows::{
+    Config as EngineConfig, Engine, Event, Filter,
+    event::{Direction, PacketSeen},
+};
 use tollgate_helper_protocol::{Call, Message as Told, frame::Frames};
 use tollgate_wire::{
     Bodies, End, HideUsage, Inbound, Report, Tap, TapConfig, ask_include_usage, coding,
@@ -35,10 +39,11 @@ pub struct Fuzz {
     pub corpus: &'static [(&'static str, &'static str)],
 }
 
+const TRACES: &str = "crates/tollgate-flows/traces";
 const FIXTURES: &str = "crates/tollgate-wire/fixtures";
 
 /// All of them.
-pub const FUZZES: [Fuzz; 8] = [
+pub const FUZZES: [Fuzz; 9] = [
     Fuzz { name: "tap", run: tap, corpus: &[(FIXTURES, ".sse"), (FIXTURES, ".json")] },
     Fuzz { name: "requests", run: requests, corpus: &[(FIXTURES, ".request.json")] },
     Fuzz { name: "answers", run: answers, corpus: &[(FIXTURES, ".sse"), (FIXTURES, ".json")] },
@@ -50,7 +55,8 @@ pub const FUZZES: [Fuzz; 8] = [
         corpus: &[("tests/fuzz/corpus/configuration", ".toml")],
     },
     Fuzz { name: "helper", run: helper, corpus: &[("tests/fuzz/corpus/helper", ".bin")] },
-    Fuzz { name: "packets", run: packets, corpus: &[("crates/tollgate-flows/traces", ".pcap")] },
+    Fuzz { name: "packets", run: packets, corpus: &[(TRACES, ".pcap")] },
+    Fuzz { name: "flows", run: flows, corpus: &[(TRACES, ".pcap")] },
 ];
 
 /// The formats that clients speak and that are translated.
@@ -322,7 +328,58 @@ pub fn packets(data: &[u8]) {
         }
     }
     if let Ok(line) = std::str::from_utf8(data) {
-        let _ = tollgate_flows::filter::Filter::parse(line);
+        let _ = Filter::parse(line);
+    }
+}
+
+/// The bytes of a recording's head, and of each packet's in it.
+const PCAP_HEADS: (usize, usize) = (24, 16);
+
+/// The packets of a recording, however broken: a length that is too long is cut.
+fn packets_of(mut rest: &[u8]) -> Vec<(u32, &[u8])> {
+    let mut packets = Vec::new();
+    rest = rest.get(PCAP_HEADS.0..).unwrap_or_default();
+    while let Some((head, after)) = rest.split_at_checked(PCAP_HEADS.1) {
+        let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().unwrap());
+        let count = usize::try_from(word(8)).unwrap().min(after.len()).min(2_000);
+        let (packet, after) = after.split_at(count);
+        packets.push((word(12).min(70_000), packet));
+        rest = after;
+    }
+    packets
+}
+
+/// Connections: hellos, measures, reassembly and messages, from packets of anybody.
+pub fn flows(data: &[u8]) {
+    let mut engine = Engine::new(EngineConfig::default());
+    let packets = packets_of(data);
+    for (number, (len, bytes)) in packets.iter().enumerate() {
+        let direction = if number % 3 == 0 { Direction::Ingress } else { Direction::Egress };
+        engine.push(Event::Packet(PacketSeen {
+            at_ns: 1_000 * u64::try_from(number).unwrap(),
+            cookie: SocketCookie(0),
+            netns: 1,
+            ifindex: 2,
+            direction,
+            len: *len,
+            gso_size: 0,
+            gso_segs: 0,
+            mark: 0,
+            hash: 0,
+            uid: None,
+            tcp: None,
+            bytes: (*bytes).into(),
+        }));
+    }
+    let rows = engine.drain_new();
+    assert!(rows.len() <= packets.len());
+    for flow in engine.flows(100, &Filter::default()) {
+        let Some(mut follow) = engine.follow(flow.id) else { continue };
+        while !engine.follow_on(&mut follow) {}
+        let followed = follow.finish();
+        let said: usize = followed.pieces.iter().map(|it| it.bytes.len()).sum();
+        let bodies: usize = followed.messages.iter().map(|it| it.body.len()).sum();
+        assert!(bodies <= said && said <= data.len());
     }
 }
 

@@ -36,6 +36,7 @@ pub mod programs;
 pub mod providers;
 pub mod rules;
 pub mod status;
+pub mod stream;
 pub mod view;
 
 #[derive(utoipa::OpenApi)]
@@ -58,6 +59,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(packets::get_packet))
         .routes(routes!(packets::get_pcapng))
         .routes(routes!(packets::list_flows))
+        .routes(routes!(stream::get_stream))
         .routes(routes!(programs::list_programs))
         .routes(routes!(providers::list_providers))
         .routes(routes!(providers::test_provider))

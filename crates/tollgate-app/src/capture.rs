@@ -42,6 +42,7 @@ use crate::{
 
 mod look;
 mod search;
+mod stream;
 mod told;
 mod translate;
 

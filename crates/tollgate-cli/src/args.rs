@@ -46,6 +46,11 @@ pub(crate) enum Command {
     Costs(CostsArgs),
     /// List captured packets, or write them to a pcapng file
     Packets(PacketsArgs),
+    /// List connections, and what was said on one
+    Flows {
+        #[command(subcommand)]
+        command: FlowsCommand,
+    },
     /// List the programs that made calls
     Programs {
         /// Since when, such as 90m, 24h, 7d
@@ -482,6 +487,34 @@ pub(crate) struct PacketsArgs {
     /// Write all kept packets that pass to this pcapng file
     #[arg(short, value_name = "FILE", conflicts_with_all = ["follow", "json"])]
     pub(crate) write: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum FlowsCommand {
+    /// List connections, the one with the newest packet first
+    List {
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Print what both sides said on a TCP connection, from the packets that are still kept
+    Follow(FollowArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct FollowArgs {
+    /// The connection's number
+    pub(crate) id: u64,
+    /// Print bytes in hexadecimal beside their text
+    #[arg(long)]
+    pub(crate) hex: bool,
+    /// Print the HTTP messages with their events, calls and MCP messages
+    #[arg(long, conflicts_with = "hex")]
+    pub(crate) messages: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

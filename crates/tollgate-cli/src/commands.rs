@@ -16,6 +16,7 @@ mod budgets;
 mod calls;
 mod costs;
 mod env;
+mod flows;
 mod keys;
 mod models;
 mod packets;
@@ -42,6 +43,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Calls(args) => runtime()?.block_on(calls::calls(args))?,
         Command::Costs(args) => runtime()?.block_on(costs::costs(args))?,
         Command::Packets(args) => runtime()?.block_on(packets::packets(args))?,
+        Command::Flows { command } => runtime()?.block_on(flows::flows(command))?,
         Command::Programs { since, json } => {
             runtime()?.block_on(programs::programs(&since, json))?;
         }

@@ -6,6 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tollgate_app::api::{stream::StreamView, view::FlowView};
 use tollgate_tests::send;
 
 use super::{
@@ -110,6 +111,19 @@ async fn no_key_on_the_wire_is_in_anything_that_the_capture_shows() {
         let shown = admin.get_bytes(&format!("/calls/{}/packets", call.id)).await.unwrap();
         assert_eq!(holds(&shown), None);
     }
+    let mut followed = 0;
+    for flow in admin.get::<Vec<FlowView>>("/flows?limit=10000").await.unwrap() {
+        let Ok(shown) = admin.get_bytes(&format!("/flows/{}/stream", flow.id)).await else {
+            continue;
+        };
+        assert_eq!(holds(&shown), None, "{flow:?}");
+        let shown: StreamView = serde_json::from_slice(&shown).unwrap();
+        for piece in &shown.pieces {
+            assert_eq!(holds(&decoded(&piece.bytes_base64)), None, "{flow:?}");
+        }
+        followed += usize::from(shown.messages.len() >= 2);
+    }
+    assert!(followed >= 5, "connections with a request and its answer: {followed}");
     for args in [&["packets", "--limit", "100000"][..], &["packets", "--json", "--limit", "100000"]]
     {
         let shown = watched.product.run(args).await;

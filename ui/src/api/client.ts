@@ -51,6 +51,7 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     // `openapi-fetch` reads a pair as a list of any length.
     packet: (seq: number) =>
       answered(client.GET("/packets/{seq}", { params: { path: { seq } } })) as Promise<PacketDetail>,
+    stream: (id: number) => answered(client.GET("/flows/{id}/stream", { params: { path: { id } } })),
     programs: (since_ms?: number) => answered(client.GET("/programs", { params: { query: { since_ms } } })),
     costs: (query: CostQuery) => answered(client.GET("/costs", { params: { query } })),
     providers: () => answered(client.GET("/providers")),

@@ -256,6 +256,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/flows/{id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A connection followed: both directions, and the HTTP messages in it with their events, calls and
+         *     MCP messages. Only TCP, and only what the packets that are still kept have.
+         * @description # Errors
+         *     When the flow is not known any more, or is not TCP.
+         */
+        get: operations["get_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/gateway": {
         parameters: {
             query?: never;
@@ -1355,11 +1377,28 @@ export interface components {
         };
         /** @description One flow. */
         FlowView: {
+            /** @description The application protocols offered in TLS, in their order. */
+            alpn: string[];
+            /**
+             * Format: int64
+             * @description The longest.
+             */
+            answer_gap_max_us?: number | null;
+            /**
+             * Format: int64
+             * @description The mean time between two packets of one answer.
+             */
+            answer_gap_mean_us?: number | null;
             /**
              * Format: int64
              * @description Bytes received by it.
              */
             bytes_in: number;
+            /**
+             * Format: int64
+             * @description Payload bytes of both ends that no packet brought.
+             */
+            bytes_missing: number;
             /**
              * Format: int64
              * @description Bytes sent by it.
@@ -1369,9 +1408,19 @@ export interface components {
             closed: boolean;
             /**
              * Format: int64
+             * @description From the DNS question to its answer, when that came shortly before.
+             */
+            dns_us?: number | null;
+            /**
+             * Format: int64
              * @description First packet, Unix microseconds.
              */
             first_at_us: number;
+            /**
+             * Format: int64
+             * @description From the end of the first request to the first byte of its answer; not known in TLS.
+             */
+            first_byte_us?: number | null;
             /**
              * Format: int64
              * @description From SYN to established.
@@ -1384,6 +1433,8 @@ export interface components {
              * @description Its number.
              */
             id: number;
+            /** @description The client's TLS fingerprint. */
+            ja4?: string | null;
             /**
              * Format: int64
              * @description Last packet, Unix microseconds.
@@ -1416,14 +1467,48 @@ export interface components {
             remote: string;
             /**
              * Format: int64
-             * @description Segments sent again.
+             * @description Packets of both ends that brought nothing but bytes that had been seen before.
              */
-            retransmits: number;
+            repeats: number;
+            /**
+             * Format: int64
+             * @description Packets that tore the connection down.
+             */
+            resets: number;
+            /**
+             * Format: int64
+             * @description Segments sent again, by the kernel's count at the ends on this machine.
+             */
+            retransmits?: number | null;
+            /**
+             * Format: int64
+             * @description The shortest time from data to its acknowledgement, at the local end.
+             */
+            rtt_min_us?: number | null;
             /**
              * Format: int64
              * @description The smoothed round-trip time.
              */
             srtt_us?: number | null;
+            /**
+             * Format: int64
+             * @description How long that lasted, in all.
+             */
+            stalled_us: number;
+            /**
+             * Format: int64
+             * @description How often an end had no room for more.
+             */
+            stalls: number;
+            /** @description The cipher suite. */
+            tls_cipher?: string | null;
+            /**
+             * Format: int64
+             * @description From the client's TLS hello to its first protected data.
+             */
+            tls_us?: number | null;
+            /** @description The TLS version, `TLS 1.3`. */
+            tls_version?: string | null;
         };
         /** @description Which way the gateway's switch is to be. */
         GatewaySwitch: {
@@ -1588,6 +1673,19 @@ export interface components {
             field: string;
             /** @description Why it was left out, or what was done in its place. */
             why: string;
+        };
+        /** @description An MCP message (JSON-RPC 2.0). */
+        McpView: {
+            /** @description The error's text. */
+            error?: string | null;
+            /** @description The number or text that pairs question and answer. */
+            id?: string | null;
+            /** @description The method; `null` for an answer. */
+            method?: string | null;
+            /** @description The session, from the header. */
+            session?: string | null;
+            /** @description The tool that is called. */
+            tool?: string | null;
         };
         /** @description One message. */
         MessageView: {
@@ -2375,6 +2473,162 @@ export interface components {
             /** @description This program's version. */
             version: string;
         };
+        /** @description What an HTTP message has of a call. What is not told is `null`. */
+        StreamCallView: {
+            /** @description The wire format's name. */
+            format: string;
+            /**
+             * Format: int64
+             * @description Input tokens, cached ones included where the provider counts them so.
+             */
+            input?: number | null;
+            /** @description The model asked for, or the one that answers. */
+            model?: string | null;
+            /**
+             * Format: int64
+             * @description Output tokens.
+             */
+            output?: number | null;
+            /** @description Why the model stopped. */
+            stop_reason?: string | null;
+            /** @description Whether a stream is asked for. */
+            stream?: boolean | null;
+            /**
+             * Format: int64
+             * @description How many tools are offered.
+             */
+            tools?: number | null;
+        };
+        /** @description How complete one direction is. */
+        StreamEndView: {
+            /**
+             * Format: int64
+             * @description Bytes that are there.
+             */
+            bytes: number;
+            /** @description Whether it goes on after what is shown. */
+            cut: boolean;
+            /**
+             * Format: int64
+             * @description Bytes that came again as others; the first are shown.
+             */
+            disputed: number;
+            /** @description Whether it is shown from its beginning. */
+            from_beginning: boolean;
+            /**
+             * Format: int64
+             * @description Bytes that their packets had and the copies of those did not.
+             */
+            uncopied: number;
+            /**
+             * Format: int64
+             * @description Bytes between them that no kept packet brought.
+             */
+            unseen: number;
+        };
+        /** @description A server-sent event. */
+        StreamEventView: {
+            /**
+             * Format: int64
+             * @description When its first byte came, Unix microseconds; of a compressed body when that began.
+             */
+            at_us: number;
+            /** @description Its data; at most 16 KiB. */
+            data: string;
+            /** @description Its type, if it has one. */
+            name?: string | null;
+        };
+        /** @description A header. */
+        StreamHeaderView: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its value; that of a credential is masked. */
+            value: string;
+        };
+        /** @description An HTTP message. */
+        StreamMessageView: {
+            /**
+             * Format: int64
+             * @description When that came, Unix microseconds.
+             */
+            at_us: number;
+            /**
+             * Format: int64
+             * @description Bytes of the body that are there, as they were sent.
+             */
+            body_bytes: number;
+            call?: components["schemas"]["StreamCallView"] | null;
+            /** @description The events of a stream, at most 5,000. */
+            events: components["schemas"]["StreamEventView"][];
+            /** @description Its first line, keys masked. */
+            first_line: string;
+            /** @description Its headers, keys masked. */
+            headers: components["schemas"]["StreamHeaderView"][];
+            mcp?: components["schemas"]["McpView"] | null;
+            /**
+             * Format: int64
+             * @description Bytes of it that are missing, as far as that is known.
+             */
+            missing: number;
+            /**
+             * Format: int64
+             * @description The number of the packet that begins it.
+             */
+            packet: number;
+            /**
+             * @description The body as text, decompressed, without its chunks; at most 256 KiB. `null` when its
+             *     compression is not known.
+             */
+            text?: string | null;
+            /** @description `server` for a request, `client` for an answer. */
+            toward: string;
+            /** @description Whether its end was found. */
+            whole: boolean;
+        };
+        /** @description What one packet brought, or a gap. */
+        StreamPieceView: {
+            /**
+             * Format: int64
+             * @description When it came, Unix microseconds.
+             */
+            at_us: number;
+            /** @description The bytes; empty for a gap. */
+            bytes_base64: string;
+            /**
+             * Format: int64
+             * @description How many bytes are missing; `null` where none are.
+             */
+            missing?: number | null;
+            /** @description Why: `unseen` or `uncopied`. */
+            missing_why?: string | null;
+            /**
+             * Format: int64
+             * @description The place of the first byte in its direction.
+             */
+            offset: number;
+            /**
+             * Format: int64
+             * @description The number of the packet; of a gap, that of one beside it.
+             */
+            packet: number;
+            /** @description `server` or `client`: who it is for. */
+            toward: string;
+        };
+        /** @description A connection, put together from the packets that are still kept. */
+        StreamView: {
+            /** @description How complete it is of what the connecting end sent. */
+            client: components["schemas"]["StreamEndView"];
+            /** @description Whether it is TLS: its bytes say little then, and no messages are read. */
+            encrypted: boolean;
+            /** @description The connection. */
+            flow: components["schemas"]["FlowView"];
+            /** @description The HTTP messages in it. */
+            messages: components["schemas"]["StreamMessageView"][];
+            /** @description What was said, in the order in which it came. Keys in headers and queries are blanked. */
+            pieces: components["schemas"]["StreamPieceView"][];
+            /** @description The same of the accepting end. */
+            server: components["schemas"]["StreamEndView"];
+        };
         /** @description One provider's model that serves it. */
         TargetView: {
             /**
@@ -2600,6 +2854,7 @@ export type KeyView = components['schemas']['KeyView'];
 export type LayerView = components['schemas']['LayerView'];
 export type LocalView = components['schemas']['LocalView'];
 export type LossView = components['schemas']['LossView'];
+export type McpView = components['schemas']['McpView'];
 export type MessageView = components['schemas']['MessageView'];
 export type ModelView = components['schemas']['ModelView'];
 export type NewKeyView = components['schemas']['NewKeyView'];
@@ -2641,6 +2896,13 @@ export type RuleTraceView = components['schemas']['RuleTraceView'];
 export type RuleView = components['schemas']['RuleView'];
 export type ServicePricesView = components['schemas']['ServicePricesView'];
 export type StatusView = components['schemas']['StatusView'];
+export type StreamCallView = components['schemas']['StreamCallView'];
+export type StreamEndView = components['schemas']['StreamEndView'];
+export type StreamEventView = components['schemas']['StreamEventView'];
+export type StreamHeaderView = components['schemas']['StreamHeaderView'];
+export type StreamMessageView = components['schemas']['StreamMessageView'];
+export type StreamPieceView = components['schemas']['StreamPieceView'];
+export type StreamView = components['schemas']['StreamView'];
 export type TargetView = components['schemas']['TargetView'];
 export type TimingView = components['schemas']['TimingView'];
 export type TrialAsked = components['schemas']['TrialAsked'];
@@ -2949,6 +3211,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FlowView"][];
+                };
+            };
+        };
+    };
+    get_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamView"];
                 };
             };
         };

@@ -2,7 +2,7 @@ import type { CallPage, CallView, EventView, PacketPage, PacketView, RuleTest } 
 import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
 import { BUDGETS } from "./budgets";
 import { someCalls, somePackets } from "./crowd";
-import { aCallDetail, aPacketDetail, aProgram, aStatus, CHECKS, someCosts } from "./fixtures";
+import { aCallDetail, aPacketDetail, aProgram, aStatus, aStream, CHECKS, someCosts } from "./fixtures";
 import { aKey, KEYS } from "./keys";
 import { aRouting, aTrial, MODELS, PROVIDERS } from "./routed";
 import { PRICES, RULES, RULES_TEXT, testRules } from "./rules";
@@ -139,6 +139,7 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
       const seq = Number(query.get("path")?.split("/").at(-1));
       return aPacketDetail(packets.find((it) => it.seq === seq));
     },
+    "GET /api/flows/*/stream": aStream(),
     "GET /api/programs": [
       aProgram("claude", { live: 2 }),
       aProgram("ingest.py (python3)", {

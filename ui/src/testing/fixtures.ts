@@ -9,6 +9,7 @@ import type {
   PacketView,
   ProgramView,
   StatusView,
+  StreamView,
 } from "@/api/schema";
 
 /** A moment that every fixture hangs on: 2026-11-23 12:00 UTC. */
@@ -228,10 +229,96 @@ export function aFlow(id: number, leg: string): FlowView {
     bytes_in: 11_400,
     handshake_us: up ? 18_200 : 60,
     srtt_us: up ? 17_800 : 80,
+    rtt_min_us: up ? 17_200 : 40,
     retransmits: up ? 1 : 0,
+    repeats: up ? 1 : 0,
+    bytes_missing: 0,
+    resets: 0,
+    stalls: 0,
+    stalled_us: 0,
+    dns_us: up ? 4_100 : null,
+    tls_us: up ? 38_000 : null,
+    first_byte_us: up ? null : 820_000,
+    answer_gap_mean_us: 24_000,
+    answer_gap_max_us: 160_000,
+    tls_version: up ? "TLS 1.3" : null,
+    tls_cipher: up ? "TLS_AES_128_GCM_SHA256" : null,
+    alpn: up ? ["http/1.1"] : [],
+    ja4: up ? "t13d1011h1_61a7ad8aa9b6_3fcd1a44f3e3" : null,
     first_at_us: NOON_MS * 1000,
     last_at_us: NOON_MS * 1000 + 3_210_000,
     closed: false,
+  };
+}
+
+const encoded = (text: string) => btoa(text);
+
+/** A connection followed: a request, and a streamed answer with a gap. */
+export function aStream(over: Partial<StreamView> = {}): StreamView {
+  const end = {
+    bytes: 400,
+    unseen: 0,
+    uncopied: 0,
+    disputed: 0,
+    from_beginning: true,
+    cut: false,
+  };
+  const at = NOON_MS * 1000;
+  const piece = (toward: string, packet: number, text: string) => ({
+    toward,
+    packet,
+    at_us: at + packet * 1_000,
+    offset: 0,
+    bytes_base64: encoded(text),
+    missing: null,
+    missing_why: null,
+  });
+  return {
+    flow: aFlow(7, "client"),
+    encrypted: false,
+    client: end,
+    server: { ...end, uncopied: 120 },
+    pieces: [
+      piece("server", 4, "POST /v1/messages HTTP/1.1\r\nx-api-key: ******\r\n"),
+      piece("server", 5, '\r\n{"model":"claude-opus-4-5"}'),
+      piece("client", 6, "HTTP/1.1 200 OK\r\n\r\ndata: one\n\n"),
+      { ...piece("client", 7, ""), missing: 120, missing_why: "uncopied" },
+      piece("client", 7, "data: two\n\n"),
+    ],
+    messages: [
+      {
+        toward: "server",
+        packet: 4,
+        at_us: at,
+        first_line: "POST /v1/messages HTTP/1.1",
+        headers: [{ name: "x-api-key", value: "••••••" }],
+        text: '{"model":"claude-opus-4-5"}',
+        body_bytes: 27,
+        missing: 0,
+        whole: true,
+        events: [],
+        call: { format: "Anthropic Messages", model: "claude-opus-4-5", stream: true, tools: 2 },
+        mcp: null,
+      },
+      {
+        toward: "client",
+        packet: 6,
+        at_us: at + 800_000,
+        first_line: "HTTP/1.1 200 OK",
+        headers: [],
+        text: "data: one\n\ndata: two\n\n",
+        body_bytes: 22,
+        missing: 120,
+        whole: false,
+        events: [
+          { at_us: at + 800_000, name: "message_start", data: "one" },
+          { at_us: at + 824_000, name: null, data: "two" },
+        ],
+        call: { format: "Anthropic Messages", input: 1_200, output: 34, stop_reason: "end_turn" },
+        mcp: null,
+      },
+    ],
+    ...over,
   };
 }
 

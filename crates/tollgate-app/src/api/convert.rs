@@ -8,8 +8,11 @@ use tollgate_core::{
     price::PriceRow,
 };
 use tollgate_flows::{
-    packet::layer::{Field, Layer},
-    row::{FlowRow, PacketRow, Toward},
+    packet::{
+        layer::{Field, Layer},
+        tls,
+    },
+    row::{EndRow, FlowRow, PacketRow, Toward},
 };
 use tollgate_gateway::LiveCall;
 use tollgate_ledger::{Sums, TokenSums, UnknownCosts};
@@ -346,7 +349,9 @@ pub fn flow(it: &FlowRow, boot_to_unix_us: i64) -> FlowView {
     let micros =
         |ns: u64| i64::try_from(ns / 1000).unwrap_or(i64::MAX).saturating_add(boot_to_unix_us);
     let owner = it.client.owner.as_ref().or(it.server.owner.as_ref());
-    let sent_again = [it.client.retransmits, it.server.retransmits];
+    let ends = [&it.client, &it.server];
+    let sum = |of: fn(&EndRow) -> u64| ends.iter().map(|it| of(it)).sum();
+    let sent_again: Vec<u64> = ends.iter().filter_map(|it| it.retransmits).collect();
     FlowView {
         id: it.id.0,
         leg: it.leg.as_str().to_owned(),
@@ -362,7 +367,22 @@ pub fn flow(it: &FlowRow, boot_to_unix_us: i64) -> FlowView {
         bytes_in: it.server.bytes_sent,
         handshake_us: it.handshake_us,
         srtt_us: it.client.srtt_us.or(it.server.srtt_us).map(u64::from),
-        retransmits: sent_again.into_iter().flatten().sum(),
+        rtt_min_us: it.client.rtt_min_us.or(it.server.rtt_min_us),
+        retransmits: (!sent_again.is_empty()).then(|| sent_again.iter().sum()),
+        repeats: sum(|it| it.repeats_seen),
+        bytes_missing: sum(|it| it.bytes_missing),
+        resets: sum(|it| it.resets_sent),
+        stalls: sum(|it| it.stalls),
+        stalled_us: sum(|it| it.stalled_us),
+        dns_us: it.dns_us,
+        tls_us: it.tls_us,
+        first_byte_us: it.first_byte_us,
+        answer_gap_mean_us: it.answer_gap_mean_us,
+        answer_gap_max_us: it.answer_gap_max_us,
+        tls_version: it.tls.as_ref().map(|it| tls::version_name(it.version)),
+        tls_cipher: it.tls.as_ref().map(|it| tls::cipher_name(it.cipher)),
+        alpn: it.alpn.clone(),
+        ja4: it.ja4.clone(),
         first_at_us: micros(it.first_at_ns),
         last_at_us: micros(it.last_at_ns),
         closed: it.closed_at_ns.is_some(),

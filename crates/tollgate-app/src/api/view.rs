@@ -466,8 +466,38 @@ pub struct FlowView {
     pub handshake_us: Option<u64>,
     /// The smoothed round-trip time.
     pub srtt_us: Option<u64>,
-    /// Segments sent again.
-    pub retransmits: u64,
+    /// The shortest time from data to its acknowledgement, at the local end.
+    pub rtt_min_us: Option<u64>,
+    /// Segments sent again, by the kernel's count at the ends on this machine.
+    pub retransmits: Option<u64>,
+    /// Packets of both ends that brought nothing but bytes that had been seen before.
+    pub repeats: u64,
+    /// Payload bytes of both ends that no packet brought.
+    pub bytes_missing: u64,
+    /// Packets that tore the connection down.
+    pub resets: u64,
+    /// How often an end had no room for more.
+    pub stalls: u64,
+    /// How long that lasted, in all.
+    pub stalled_us: u64,
+    /// From the DNS question to its answer, when that came shortly before.
+    pub dns_us: Option<u64>,
+    /// From the client's TLS hello to its first protected data.
+    pub tls_us: Option<u64>,
+    /// From the end of the first request to the first byte of its answer; not known in TLS.
+    pub first_byte_us: Option<u64>,
+    /// The mean time between two packets of one answer.
+    pub answer_gap_mean_us: Option<u64>,
+    /// The longest.
+    pub answer_gap_max_us: Option<u64>,
+    /// The TLS version, `TLS 1.3`.
+    pub tls_version: Option<String>,
+    /// The cipher suite.
+    pub tls_cipher: Option<String>,
+    /// The application protocols offered in TLS, in their order.
+    pub alpn: Vec<String>,
+    /// The client's TLS fingerprint.
+    pub ja4: Option<String>,
     /// First packet, Unix microseconds.
     pub first_at_us: i64,
     /// Last packet, Unix microseconds.

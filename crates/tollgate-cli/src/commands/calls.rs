@@ -293,7 +293,7 @@ fn print_detail(detail: &CallDetail) -> Result<()> {
             it.leg,
             it.local,
             it.packets_in + it.packets_out,
-            it.retransmits
+            output::number(it.retransmits)
         ))?;
     }
     Ok(())

@@ -1,3 +1,5 @@
+mod agreement;
+
 use proptest::prelude::*;
 
 use super::*;

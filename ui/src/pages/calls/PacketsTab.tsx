@@ -84,7 +84,7 @@ function Flows({ flows }: { flows: FlowView[] }) {
       {flows.map((flow) => (
         <span key={flow.id} title={`${flow.local} → ${flow.remote}`}>
           {flow.leg} ↑{bytes(flow.bytes_out)} ↓{bytes(flow.bytes_in)} rtt {duration(flow.srtt_us)}
-          {flow.retransmits > 0 && <span className="text-warn"> {flow.retransmits} resent</span>}
+          {(flow.retransmits ?? 0) > 0 && <span className="text-warn"> {flow.retransmits} resent</span>}
         </span>
       ))}
     </span>

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { ChevronRight, X } from "lucide-react";
+import { ChevronRight, MessagesSquare, X } from "lucide-react";
 import { useMemo, useState } from "react";
 import type { FieldView, LayerView, PacketDetail, PacketView } from "@/api/schema";
 import { useApp } from "@/app/context";
@@ -9,6 +9,7 @@ import { cn } from "@/lib/cn";
 import { timeOfDayUs } from "@/lib/format";
 import { href } from "@/lib/route";
 import { hostName, Leg, Way } from "./columns";
+import { FollowPanel } from "./FollowPanel";
 import { HexView } from "./HexView";
 import { bytesOf } from "./hex";
 
@@ -21,27 +22,30 @@ export function PacketDetailPanel(props: { capture: number | null; seq: number; 
     queryFn: () => api.packet(seq),
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const [followed, setFollowed] = useState(false);
   const packet = detail.data?.packet;
+  const isTcp = detail.data?.layers.some((it) => it.name === "TCP") ?? false;
   return (
     <section aria-label={`Packet ${seq}`} className="flex h-full min-h-0 flex-col bg-bg">
       <header className="flex h-8 shrink-0 items-center gap-3 border-b bg-surface pr-1 pl-3 text-sm">
         <h2 className="font-medium whitespace-nowrap">Packet {seq}</h2>
         {packet && <Summary packet={packet} />}
+        <span className="ml-auto" />
+        {isTcp && (
+          <Button look="quiet" size="small" aria-pressed={followed} onClick={() => setFollowed(!followed)}>
+            <MessagesSquare aria-hidden className="size-3.5" />
+            {followed ? "Show the packet" : "Follow its connection"}
+          </Button>
+        )}
         {packet?.call && (
           <a
-            className="ml-auto whitespace-nowrap text-accent hover:underline"
+            className="whitespace-nowrap text-accent hover:underline"
             href={href({ page: "calls", item: packet.call })}
           >
             Show its call
           </a>
         )}
-        <Button
-          look="quiet"
-          size="icon"
-          className={packet?.call ? "" : "ml-auto"}
-          aria-label="Close the packet"
-          onClick={onClose}
-        >
+        <Button look="quiet" size="icon" aria-label="Close the packet" onClick={onClose}>
           <X className="size-4" />
         </Button>
       </header>
@@ -53,7 +57,8 @@ export function PacketDetailPanel(props: { capture: number | null; seq: number; 
           onRetry={() => void detail.refetch()}
         />
       )}
-      {detail.data && <Decoded detail={detail.data} />}
+      {detail.data && !followed && <Decoded detail={detail.data} />}
+      {packet && followed && <FollowPanel flow={packet.flow} capture={capture} />}
     </section>
   );
 }

@@ -1,7 +1,7 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { expect, it } from "vitest";
 import { Refusal } from "@/testing/fakeHost";
-import { aPacket, aStatus } from "@/testing/fixtures";
+import { aPacket, aStatus, aStream } from "@/testing/fixtures";
 import { expectAccessible, show } from "@/testing/render";
 
 const rows = async () =>
@@ -204,4 +204,33 @@ it("shows what the kernel knew, and keeps a layer folded while one goes through 
   await user.click((await rows())[1] as HTMLElement);
   expect(await frame(2)).toHaveAttribute("aria-expanded", "false");
   await user.click(await frame(2));
+});
+
+it("follows the connection of a packet: messages, text and bytes, and what is missing", async () => {
+  const { host, user, container } = show("#/packets");
+  await user.click((await rows())[0] as HTMLElement);
+  const panel = await screen.findByRole("region", { name: "Packet 1" });
+  await user.click(await within(panel).findByRole("button", { name: "Follow its connection" }));
+  const followed = await within(panel).findByRole("region", { name: "The connection followed" });
+  expect(host.asked.at(-1)).toMatch(/^GET \/api\/flows\/\d+\/stream$/);
+  expect(followed).toHaveTextContent("Anthropic Messages · claude-opus-4-5 · streams · 2 tools");
+  expect(followed).toHaveTextContent("1,200 tokens in · 34 tokens out · stopped: end_turn");
+  expect(followed).toHaveTextContent("Of what the server sent 120 bytes were not copied.");
+  expect(within(followed).getByRole("list", { name: "Events" })).toHaveTextContent("message_start");
+  await expectAccessible(container);
+  await user.click(within(followed).getByRole("button", { name: "Text" }));
+  expect(followed).toHaveTextContent("x-api-key: ******");
+  await user.click(within(followed).getByRole("button", { name: "Hex ←" }));
+  expect(within(followed).getByRole("group", { name: "Bytes" })).toHaveTextContent("0000");
+  await user.click(within(panel).getByRole("button", { name: "Show the packet" }));
+  expect(await within(panel).findByText("60 of 120 bytes were captured.")).toBeVisible();
+});
+
+it("says that an encrypted connection cannot be read", async () => {
+  const { user } = show("#/packets", {
+    "GET /api/flows/*/stream": aStream({ encrypted: true, messages: [] }),
+  });
+  await user.click((await rows())[0] as HTMLElement);
+  await user.click(await screen.findByRole("button", { name: "Follow its connection" }));
+  expect(await screen.findByText(/its bytes are there in hexadecimal/)).toBeVisible();
 });
