@@ -255,10 +255,12 @@ fn messages(all: &[Message], offset: i64) -> Vec<StreamMessageView> {
         let body = body.as_deref();
         let call = match message.start {
             Start::Request { .. } => route(message).flatten().map(|it| asked(&it, body)),
+            // Not the answer yet.
+            Start::Response { status: 100..200 } => None,
             Start::Response { status } => {
                 let route = routes.get(answered).cloned().flatten();
-                answered += usize::from(!(100..200).contains(&status));
-                route.filter(is_call).map(|it| answer(&it, status, message))
+                answered += 1;
+                route.map(|it| answer(&it, status, message))
             }
         };
         let events = body.map_or_else(Vec::new, |it| events(message, it, offset));
