@@ -406,7 +406,7 @@ impl Engine {
             }
             follow.after = seq;
             if kept.flow == follow.flow {
-                let sender = usize::from(kept.sender);
+                let sender = self.sender(kept);
                 follow.push((seq, kept.at_ns), sender, (&kept.raw, kept.len));
             }
         }

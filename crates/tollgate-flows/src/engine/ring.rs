@@ -35,7 +35,7 @@ pub(super) struct Kept {
     pub(super) secrets: Box<[Range<usize>]>,
     /// See [`Placed::turn_at_ns`](crate::table::Placed::turn_at_ns).
     pub(super) turn_at_ns: BootNs,
-    /// Which end of the flow sent it.
+    /// Which end of the flow sent it, by what was known then.
     pub(super) sender: u8,
     pub(super) info: Box<str>,
     pub(super) raw: Box<[u8]>,

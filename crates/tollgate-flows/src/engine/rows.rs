@@ -15,7 +15,7 @@ impl Engine {
             seq,
             at_us_boot: kept.at_ns / 1_000,
             direction: kept.direction,
-            toward: toward(kept),
+            toward: self.toward(kept),
             leg: flow.map_or(Leg::Other, |it| self.leg(it)),
             src: shown(kept, kept.src),
             dst: shown(kept, kept.dst),
@@ -194,17 +194,26 @@ impl Engine {
         let moment = Moment {
             at_ns: kept.at_ns,
             turn_at_ns: kept.turn_at_ns,
-            toward: toward(kept),
+            toward: self.toward(kept),
             payload_len: kept.payload_len,
         };
         let [client, server] = &flow.ends;
         let at = |end: &End| self.calls.at(end.cookie?, moment);
         at(server).or_else(|| at(client))
     }
-}
 
-fn toward(kept: &Kept) -> Toward {
-    if usize::from(kept.sender) == CLIENT { Toward::Server } else { Toward::Client }
+    fn toward(&self, kept: &Kept) -> Toward {
+        if self.sender(kept) == CLIENT { Toward::Server } else { Toward::Client }
+    }
+
+    /// Which end of its flow sent a packet, by what is known of the roles now: a guess at the first
+    /// packets of a connection whose beginning was missed can have been wrong.
+    pub(super) fn sender(&self, kept: &Kept) -> usize {
+        let cookie = Some(kept.cookie).filter(|it| it.0 != 0);
+        let flow = self.table.flow(kept.flow);
+        let sender = flow.map(|it| it.sender(kept.src, kept.direction, cookie));
+        sender.unwrap_or(usize::from(kept.sender))
+    }
 }
 
 /// `address:port`, or the address alone for protocols without ports.

@@ -302,3 +302,20 @@ proptest! {
         prop_assert!(bodies <= asked.len() + said.concat().len());
     }
 }
+
+#[test]
+fn roles_that_were_guessed_wrong_move_nothing_to_the_other_side() {
+    // Found in the middle of an answer: the lower port is taken for the server's until it asks.
+    let (client, server) = ("127.0.0.1:40000", "127.0.0.1:50000");
+    let answer = b"data: the rest of an answer\n\n";
+    let packets = [
+        segment(server, client, Flags::Ack, 3_000_000_000, answer),
+        segment(client, server, Flags::Ack, 77, REQUEST),
+    ];
+    let packets = (1..).zip(&packets);
+    let packets = packets.map(|(at, it)| seen(at * 1_000_000, 0, Direction::Egress, it, 1_000));
+    let followed = follow(packets.collect());
+    assert_eq!(all(&followed, Toward::Client).len(), answer.len());
+    assert_eq!(all(&followed, Toward::Server).len(), REQUEST.len());
+    assert_eq!(followed.ends.map(|it| it.unseen), [0, 0]);
+}

@@ -204,7 +204,7 @@ impl Flow {
     }
 
     /// Which end sent a packet. Addresses decide; where they were translated on the way, the socket.
-    pub(super) fn sender(
+    pub(crate) fn sender(
         &self,
         src: SocketAddr,
         direction: Direction,
