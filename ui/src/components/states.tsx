@@ -1,3 +1,4 @@
+import type { UseQueryResult } from "@tanstack/react-query";
 import { CircleAlert, type LucideIcon } from "lucide-react";
 import type { ReactNode } from "react";
 import { Button } from "./Button";
@@ -55,5 +56,21 @@ export function StaleNote(props: { error: Error }) {
     <p role="alert" className="shrink-0 border-b bg-bad-fill px-4 py-1 text-sm text-bad">
       Not up to date: <Prose text={props.error.message} />
     </p>
+  );
+}
+
+/** What there is to say of a query beside its data: that it is awaited, that it failed, that it is old. */
+export function QueryState(props: { query: UseQueryResult<unknown>; what: string; rows?: number }) {
+  const { query, what, rows } = props;
+  if (query.isPending) return <Skeleton rows={rows} label={`Loading ${what}`} />;
+  if (!query.error) return null;
+  return query.data ? (
+    <StaleNote error={query.error} />
+  ) : (
+    <ErrorState
+      title={`The ${what} could not be read`}
+      error={query.error}
+      onRetry={() => void query.refetch()}
+    />
   );
 }

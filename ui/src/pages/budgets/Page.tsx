@@ -4,9 +4,9 @@ import { Gauge } from "lucide-react";
 import type { BudgetAccountView, BudgetView } from "@/api/schema";
 import { useApp, useRefreshOnCalls, useStatus } from "@/app/context";
 import { Badge } from "@/components/Badge";
-import { CopyLine } from "@/components/CopyLine";
+import { InConfiguration } from "@/components/InConfiguration";
 import { Money } from "@/components/Money";
-import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
+import { EmptyState, QueryState } from "@/components/states";
 import { Cell, Head, Table } from "@/components/Table";
 import { cn } from "@/lib/cn";
 import { count, fullTime, plural, UNKNOWN } from "@/lib/format";
@@ -28,15 +28,7 @@ export function BudgetsPage() {
   useRefreshOnCalls("budgets", "moved");
   return (
     <div className="flex h-full min-h-0 flex-col">
-      {budgets.isPending && <Skeleton label="Loading budgets" />}
-      {budgets.error && !budgets.data && (
-        <ErrorState
-          title="The budgets could not be read"
-          error={budgets.error}
-          onRetry={() => void budgets.refetch()}
-        />
-      )}
-      {budgets.error && budgets.data && <StaleNote error={budgets.error} />}
+      <QueryState query={budgets} what="budgets" />
       {budgets.data?.length === 0 && <NoBudgets />}
       {budgets.data && budgets.data.length > 0 && <Budgets budgets={budgets.data} />}
     </div>
@@ -50,7 +42,6 @@ usd_per_day = "5"
 warn_at = [80]`;
 
 function NoBudgets() {
-  const status = useStatus();
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so must be reachable.
     <section aria-label="No budgets" tabIndex={0} className="flex min-h-0 flex-1 overflow-y-auto">
@@ -59,13 +50,7 @@ function NoBudgets() {
           A budget says how much certain calls may come to: dollars by the hour, day, week or month, calls and
           tokens in a minute, calls at the same time. What is reached stops further calls, or only tells you.
         </p>
-        <CopyLine label="an example" text={EXAMPLE} />
-        {status && (
-          <div className="flex w-full flex-col gap-1.5">
-            <p>It stands in the configuration file, and holds as soon as that is saved:</p>
-            <CopyLine label="the path of the configuration file" text={status.configuration_file} />
-          </div>
-        )}
+        <InConfiguration example={EXAMPLE} />
       </EmptyState>
     </section>
   );

@@ -5,7 +5,7 @@ import { costsPath } from "@/api/client";
 import { useApp, useRefreshOnCalls } from "@/app/context";
 import { SaveFile } from "@/components/SaveFile";
 import { Segments } from "@/components/Segments";
-import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
+import { EmptyState, QueryState } from "@/components/states";
 import { RANGES, type RangeId, sinceMs } from "@/lib/range";
 import { FirstCall } from "../calls/FirstCall";
 import { BY, type By, Rows } from "./Rows";
@@ -37,15 +37,7 @@ export function CostsPage() {
           </div>
         )}
       </div>
-      {costs.isPending && <Skeleton label="Loading costs" />}
-      {costs.error && !costs.data && (
-        <ErrorState
-          title="The costs could not be read"
-          error={costs.error}
-          onRetry={() => void costs.refetch()}
-        />
-      )}
-      {costs.error && costs.data && <StaleNote error={costs.error} />}
+      <QueryState query={costs} what="costs" />
       {costs.data?.total.calls === 0 && (
         <EmptyState icon={Coins} title="Nothing was spent in this time">
           <FirstCall />

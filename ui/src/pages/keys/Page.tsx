@@ -7,7 +7,7 @@ import { Badge } from "@/components/Badge";
 import { Button } from "@/components/Button";
 import { Segments } from "@/components/Segments";
 import { Split } from "@/components/Split";
-import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
+import { EmptyState, QueryState } from "@/components/states";
 import { VirtualTable } from "@/components/VirtualTable";
 import { count } from "@/lib/format";
 import { go, useRoute } from "@/lib/route";
@@ -49,15 +49,7 @@ export function KeysPage() {
           Make a key
         </Button>
       </div>
-      {keys.isPending && <Skeleton rows={8} label="Loading keys" />}
-      {keys.error && !keys.data && (
-        <ErrorState
-          title="The keys could not be read"
-          error={keys.error}
-          onRetry={() => void keys.refetch()}
-        />
-      )}
-      {keys.error && keys.data && <StaleNote error={keys.error} />}
+      <QueryState query={keys} what="keys" />
       {keys.data && shown.length === 0 && <Nothing of={all} onAll={() => setWhich("all")} />}
       {shown.length > 0 && (
         <VirtualTable

@@ -6,7 +6,7 @@ import { useApp, useRefreshOnCalls } from "@/app/context";
 import { Badge } from "@/components/Badge";
 import { CostSum, TokenSum } from "@/components/Money";
 import { Segments } from "@/components/Segments";
-import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
+import { EmptyState, QueryState } from "@/components/states";
 import { Cell, Head, Table } from "@/components/Table";
 import { callCondition } from "@/lib/callFilter";
 import { cn } from "@/lib/cn";
@@ -37,15 +37,7 @@ export function ProgramsPage() {
           {programs.data && `${count(programs.data.length)} programs`}
         </span>
       </div>
-      {programs.isPending && <Skeleton label="Loading programs" />}
-      {programs.error && !programs.data && (
-        <ErrorState
-          title="The programs could not be read"
-          error={programs.error}
-          onRetry={() => void programs.refetch()}
-        />
-      )}
-      {programs.error && programs.data && <StaleNote error={programs.error} />}
+      <QueryState query={programs} what="programs" />
       {programs.data?.length === 0 && (
         <EmptyState icon={AppWindow} title="No program has asked in this time">
           <FirstCall />

@@ -7,7 +7,7 @@ import { Button } from "@/components/Button";
 import { FilterBox } from "@/components/FilterBox";
 import { Segments } from "@/components/Segments";
 import { Split } from "@/components/Split";
-import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
+import { EmptyState, QueryState } from "@/components/states";
 import { VirtualTable } from "@/components/VirtualTable";
 import { count } from "@/lib/format";
 import { go, useRoute } from "@/lib/route";
@@ -61,15 +61,7 @@ export function ProvidersPage() {
           <RefreshCw className="size-3.5" />
         </Button>
       </div>
-      {providers.isPending && <Skeleton rows={12} label="Loading providers" />}
-      {providers.error && !providers.data && (
-        <ErrorState
-          title="The providers could not be read"
-          error={providers.error}
-          onRetry={() => void providers.refetch()}
-        />
-      )}
-      {providers.error && providers.data && <StaleNote error={providers.error} />}
+      <QueryState query={providers} what="providers" rows={12} />
       {providers.data && shown.length === 0 && <Nothing filtered={filter !== ""} onAll={onAll} />}
       {shown.length > 0 && (
         <VirtualTable

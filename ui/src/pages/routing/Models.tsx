@@ -4,10 +4,10 @@ import { Fragment } from "react";
 import type { ModelView, TargetView } from "@/api/schema";
 import { useApp, useStatus } from "@/app/context";
 import { Badge } from "@/components/Badge";
-import { CopyLine } from "@/components/CopyLine";
+import { InConfiguration } from "@/components/InConfiguration";
 import { Prose } from "@/components/Prose";
 import { StateWord } from "@/components/StateWord";
-import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
+import { EmptyState, QueryState } from "@/components/states";
 import { Cell, Head, Table } from "@/components/Table";
 import { callCondition } from "@/lib/callFilter";
 import { cn } from "@/lib/cn";
@@ -28,15 +28,7 @@ export function ModelsTab() {
   });
   return (
     <div className="flex min-h-0 flex-1 flex-col">
-      {models.isPending && <Skeleton label="Loading models" />}
-      {models.error && !models.data && (
-        <ErrorState
-          title="The models could not be read"
-          error={models.error}
-          onRetry={() => void models.refetch()}
-        />
-      )}
-      {models.error && models.data && <StaleNote error={models.error} />}
+      <QueryState query={models} what="models" />
       {models.data?.length === 0 && <NoModels />}
       {models.data && models.data.length > 0 && <Models models={models.data} />}
     </div>
@@ -52,7 +44,6 @@ targets = [
 ]`;
 
 function NoModels() {
-  const status = useStatus();
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so must be reachable.
     <section aria-label="No models" tabIndex={0} className="flex min-h-0 flex-1 overflow-y-auto">
@@ -61,13 +52,7 @@ function NoModels() {
           Such a model is a name that any program can ask for, and the providers that serve it, in whatever
           format each of them speaks. When one fails, the next one answers.
         </p>
-        <CopyLine label="an example" text={EXAMPLE} />
-        {status && (
-          <div className="flex w-full flex-col gap-1.5">
-            <p>It stands in the configuration file, and holds as soon as that is saved:</p>
-            <CopyLine label="the path of the configuration file" text={status.configuration_file} />
-          </div>
-        )}
+        <InConfiguration example={EXAMPLE} />
         <p>
           A provider needs a key of its own there (<code>api_key</code>), unless it is the one that the
           program would have reached anyway, or a server on this machine.

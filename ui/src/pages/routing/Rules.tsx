@@ -3,8 +3,8 @@ import { ListChecks } from "lucide-react";
 import type { RuleView } from "@/api/schema";
 import { useApp, useStatus } from "@/app/context";
 import { Badge } from "@/components/Badge";
-import { CopyLine } from "@/components/CopyLine";
-import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
+import { InConfiguration } from "@/components/InConfiguration";
+import { EmptyState, QueryState } from "@/components/states";
 import { Cell, Head, Table } from "@/components/Table";
 import { ago, count, fullTime, plural } from "@/lib/format";
 import { href } from "@/lib/route";
@@ -23,15 +23,7 @@ export function RulesTab() {
   });
   return (
     <div className="flex min-h-0 flex-1 flex-col">
-      {rules.isPending && <Skeleton label="Loading rules" />}
-      {rules.error && !rules.data && (
-        <ErrorState
-          title="The rules could not be read"
-          error={rules.error}
-          onRetry={() => void rules.refetch()}
-        />
-      )}
-      {rules.error && rules.data && <StaleNote error={rules.error} />}
+      <QueryState query={rules} what="rules" />
       {rules.data?.length === 0 && <NoRules />}
       {rules.data && rules.data.length > 0 && <Rules rules={rules.data} />}
     </div>
@@ -39,7 +31,6 @@ export function RulesTab() {
 }
 
 function NoRules() {
-  const status = useStatus();
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so must be reachable.
     <section aria-label="No rules" tabIndex={0} className="flex min-h-0 flex-1 overflow-y-auto">
@@ -48,13 +39,7 @@ function NoRules() {
           A rule says what is to happen to certain calls: deny them, ask for another model, cap a parameter,
           set headers and fields, or add to the system prompt.
         </p>
-        <CopyLine label="an example" text={EXAMPLE_RULE} />
-        {status && (
-          <div className="flex w-full flex-col gap-1.5">
-            <p>It stands in the configuration file, and holds as soon as that is saved:</p>
-            <CopyLine label="the path of the configuration file" text={status.configuration_file} />
-          </div>
-        )}
+        <InConfiguration example={EXAMPLE_RULE} />
         <a className="text-accent hover:underline" href={href({ page: "routing", item: "try" })}>
           Try rules on a call first
         </a>
