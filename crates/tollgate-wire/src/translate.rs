@@ -76,6 +76,7 @@ mod gemini;
 mod held;
 mod logprobs;
 mod media;
+mod open;
 mod openai_chat;
 mod openai_responses;
 mod reasoning;

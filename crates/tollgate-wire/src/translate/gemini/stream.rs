@@ -24,6 +24,7 @@ use crate::{
         fields::element,
         json_into,
         logprobs::TEXTLESS,
+        open::Open,
         openai_chat::answer::made_up_id,
     },
 };
@@ -31,14 +32,6 @@ use crate::{
 /// The most that is held of the calls that are put together for a Gemini client, which takes their
 /// arguments only whole; of all candidates together.
 const ARGUMENTS_BYTES_MAX: usize = EVENT_BYTES_MAX;
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Open {
-    #[default]
-    Nothing,
-    Text,
-    Thinking,
-}
 
 /// Reads events.
 pub(in crate::translate) struct Reader {
@@ -145,7 +138,7 @@ impl Reader {
             let told = self.choices.now();
             if told.open == Open::Text || !parts.any(Part::says_more_than_text) {
                 // A token that is a piece of a letter has no text of its own.
-                told.begin(Open::Text, sink);
+                told.open.begin(Open::Text, sink);
                 sink(Event::Scored { text: "", tokens });
             } else {
                 losses.note(format!("{at}.logprobsResult"), TEXTLESS);
@@ -179,18 +172,18 @@ impl Reader {
         told.seal(part, sink);
         match part.text.filled() {
             Some(text) if !tokens.is_empty() => {
-                told.begin(Open::Text, sink);
+                told.open.begin(Open::Text, sink);
                 sink(Event::Scored { text, tokens: std::mem::take(tokens) });
             }
             text => told.more(Open::Text, text, sink),
         }
         if let Some(source) = part.picture() {
-            told.close(sink);
+            told.open.close(sink);
             sink(Event::PartStart(Opening::Image(&source)));
             sink(Event::PartEnd);
         }
         let Some(call) = &part.function_call.0 else { return };
-        told.close(sink);
+        told.open.close(sink);
         told.called = true;
         let made_up;
         let id = match call.id.filled() {
@@ -225,7 +218,7 @@ impl Reader {
         }
         self.ended = true;
         stop_all(&mut self.choices, sink, |told, sink| {
-            told.close(sink);
+            told.open.close(sink);
             (told.stop.take(), told.called)
         });
         sink(Event::End(self.usage));
@@ -235,35 +228,16 @@ impl Reader {
 impl Told {
     fn seal(&mut self, part: &Part<'_>, sink: &mut Sink<'_>) {
         let Some(value) = part.thought_signature.filled() else { return };
-        self.begin(Open::Thinking, sink);
+        self.open.begin(Open::Thinking, sink);
         let by = tollgate_core::Format::Gemini;
         sink(Event::Sealed(Signature { by, value: value.to_owned() }));
-        self.close(sink);
+        self.open.close(sink);
     }
 
     fn more(&mut self, kind: Open, text: Option<&str>, sink: &mut Sink<'_>) {
         if let Some(text) = text {
-            self.begin(kind, sink);
+            self.open.begin(kind, sink);
             sink(Event::Delta(text));
-        }
-    }
-
-    fn begin(&mut self, kind: Open, sink: &mut Sink<'_>) {
-        if self.open == kind {
-            return;
-        }
-        self.close(sink);
-        self.open = kind;
-        match kind {
-            Open::Text => sink(Event::PartStart(Opening::Text)),
-            Open::Thinking => sink(Event::PartStart(Opening::Thinking)),
-            Open::Nothing => {}
-        }
-    }
-
-    fn close(&mut self, sink: &mut Sink<'_>) {
-        if std::mem::replace(&mut self.open, Open::Nothing) != Open::Nothing {
-            sink(Event::PartEnd);
         }
     }
 }

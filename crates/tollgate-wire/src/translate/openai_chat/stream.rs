@@ -19,22 +19,12 @@ use crate::{
         choices::{all_finished, numbers, place, stop_all, turn_to},
         failure, json_into,
         logprobs::TEXTLESS,
+        open::Open,
     },
 };
 
 /// The most that is held of calls' ids, of all choices together.
 const IDS_BYTES_MAX: usize = EVENT_BYTES_MAX;
-
-/// What the open part is.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Open {
-    #[default]
-    Nothing,
-    Text,
-    Thinking,
-    Refusal,
-    Tool,
-}
 
 /// Reads chunks.
 pub(in crate::translate) struct Reader {
@@ -129,14 +119,14 @@ impl Reader {
         told.more(Open::Thinking, delta.thought(), sink);
         for (seal, is_hidden) in delta.reasoning_details.0.iter().filter_map(|it| it.seal()) {
             if is_hidden {
-                told.close(sink);
+                told.open.close(sink);
                 sink(Event::PartStart(Opening::Redacted(seal)));
                 sink(Event::PartEnd);
             } else {
-                told.begin(Open::Thinking, sink);
+                told.open.begin(Open::Thinking, sink);
                 sink(Event::Sealed(seal));
                 // What is thought after a seal is another piece of thinking.
-                told.close(sink);
+                told.open.close(sink);
             }
         }
         match &delta.content {
@@ -156,7 +146,7 @@ impl Reader {
         let spoken = delta.audio.0.as_ref().and_then(|it| it.transcript.filled());
         told.more(Open::Text, spoken, sink);
         for source in delta.images.0.iter().filter_map(Picture::source) {
-            told.close(sink);
+            told.open.close(sink);
             sink(Event::PartStart(Opening::Image(&source)));
             sink(Event::PartEnd);
         }
@@ -185,7 +175,7 @@ impl Reader {
                 }
                 return;
             };
-            told.close(sink);
+            told.open.close(sink);
             told.open = Open::Tool;
             told.called = true;
             told.index = call.index.0;
@@ -222,7 +212,7 @@ impl Reader {
         }
         self.ended = true;
         stop_all(&mut self.choices, sink, |told, sink| {
-            told.close(sink);
+            told.open.close(sink);
             (told.stop.take(), told.called)
         });
         sink(Event::End(self.usage));
@@ -235,35 +225,15 @@ impl Told {
         if tokens.is_empty() {
             self.more(kind, Some(text), sink);
         } else {
-            self.begin(kind, sink);
+            self.open.begin(kind, sink);
             sink(Event::Scored { text, tokens });
         }
     }
 
     fn more(&mut self, kind: Open, text: Option<&str>, sink: &mut Sink<'_>) {
         if let Some(text) = text.filter(|it| !it.is_empty()) {
-            self.begin(kind, sink);
+            self.open.begin(kind, sink);
             sink(Event::Delta(text));
-        }
-    }
-
-    fn begin(&mut self, kind: Open, sink: &mut Sink<'_>) {
-        if self.open == kind {
-            return;
-        }
-        self.close(sink);
-        self.open = kind;
-        match kind {
-            Open::Text => sink(Event::PartStart(Opening::Text)),
-            Open::Thinking => sink(Event::PartStart(Opening::Thinking)),
-            Open::Refusal => sink(Event::PartStart(Opening::Refusal)),
-            Open::Nothing | Open::Tool => {}
-        }
-    }
-
-    fn close(&mut self, sink: &mut Sink<'_>) {
-        if std::mem::replace(&mut self.open, Open::Nothing) != Open::Nothing {
-            sink(Event::PartEnd);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     translate::{
         Sink, failure,
         logprobs::{self, Token},
+        open::Open,
     },
 };
 
@@ -45,15 +46,6 @@ struct Body<'a> {
     message: Text<'a>,
     #[serde(borrow)]
     code: Text<'a>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Open {
-    Nothing,
-    Text,
-    Refusal,
-    Thinking,
-    Tool,
 }
 
 /// Reads events.
@@ -162,7 +154,7 @@ impl Reader {
 
     fn added(&mut self, body: &Body<'_>, losses: &mut Losses, sink: &mut Sink<'_>) {
         let Some(item) = &body.item.0 else { return };
-        self.close(sink);
+        self.open.close(sink);
         match item.r#type.filled().unwrap_or_default() {
             "function_call" => {
                 let text = |it| Text::filled(it).unwrap_or_default();
@@ -193,7 +185,7 @@ impl Reader {
                 }
             }
             "image_generation_call" => {
-                self.close(sink);
+                self.open.close(sink);
                 if let Some(source) = item.picture() {
                     sink(Event::PartStart(Opening::Image(&source)));
                     sink(Event::PartEnd);
@@ -207,7 +199,7 @@ impl Reader {
                 let encrypted = item.encrypted_content.filled();
                 match encrypted.map(|it| sealed_thinking(id, it, String::new())) {
                     Some(Content::Redacted(seal)) => {
-                        self.close(sink);
+                        self.open.close(sink);
                         sink(Event::PartStart(Opening::Redacted(seal)));
                         sink(Event::PartEnd);
                     }
@@ -222,7 +214,7 @@ impl Reader {
             }
             _ => {}
         }
-        self.close(sink);
+        self.open.close(sink);
     }
 
     fn delta(&mut self, kind: Open, body: &Body<'_>, sink: &mut Sink<'_>) {
@@ -237,23 +229,8 @@ impl Reader {
     }
 
     fn begin(&mut self, kind: Open, sink: &mut Sink<'_>) {
-        if self.open == kind {
-            return;
-        }
-        self.close(sink);
-        self.open = kind;
-        self.scored = false;
-        match kind {
-            Open::Text => sink(Event::PartStart(Opening::Text)),
-            Open::Refusal => sink(Event::PartStart(Opening::Refusal)),
-            Open::Thinking => sink(Event::PartStart(Opening::Thinking)),
-            Open::Nothing | Open::Tool => {}
-        }
-    }
-
-    fn close(&mut self, sink: &mut Sink<'_>) {
-        if std::mem::replace(&mut self.open, Open::Nothing) != Open::Nothing {
-            sink(Event::PartEnd);
+        if self.open.begin(kind, sink) {
+            self.scored = false;
         }
     }
 
@@ -272,7 +249,7 @@ impl Reader {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.close(sink);
+        self.open.close(sink);
         let usage = response.usage.0.as_ref().map(|it| it.normalised()).unwrap_or_default();
         let stop = response.stop();
         let stop = if self.called && stop == Stop::End { Stop::ToolUse } else { stop };
