@@ -48,6 +48,14 @@ it("begins anew with a capture that began anew", async () => {
   expect(book_.capture).toBe(2);
 });
 
+it("stays empty when an answer that was under way comes after the capture was cleared", async () => {
+  const { it: book_, listed } = book(page([1, 2]), page([], 2), page([], 2));
+  book_.clear();
+  await vi.waitFor(() => expect(book_.capture).toBe(2));
+  await vi.waitFor(() => expect(book_.loaded).toBe(true));
+  expect(listed()).toEqual([]);
+});
+
 it("begins anew when packets of another capture come", async () => {
   const { host, it: book_, listed } = book(page([1, 2]), page([], 2), page([1], 2));
   await vi.waitFor(() => expect(book_.loaded).toBe(true));

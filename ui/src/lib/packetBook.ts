@@ -51,8 +51,13 @@ export class PacketBook extends Store {
     this.#stop = null;
   }
 
-  /** Forgets what is listed. */
+  /** Forgets what is listed, for the capture was cleared. An answer that is under way is still of before. */
   clear(): void {
+    this.#empty();
+    void this.refresh();
+  }
+
+  #empty(): void {
     this.ring.clear();
     this.skipped = 0;
     this.changed();
@@ -113,7 +118,7 @@ export class PacketBook extends Store {
     if (page.capture !== this.capture) {
       // Numbers begin again with every capture: what is listed is of one that has ended.
       const asked = this.#newest;
-      this.clear();
+      this.#empty();
       this.#newest = -1;
       this.capture = page.capture;
       if (asked >= 0) return true;
