@@ -16,7 +16,7 @@ use tollgate_flows::{
 };
 use tollgate_helper_protocol::{Call, Message as Told, frame::Frames};
 use tollgate_wire::{
-    Bodies, End, HideUsage, Inbound, Report, Tap, TapConfig, ask_include_usage, coding,
+    Bodies, End, HideUsage, Inbound, Report, Tap, TapConfig, ask_include_usage, canonical, coding,
     conversation, detect, detect_suffix, read_request,
     tokens::{Counter, counted_request},
     translate::{
@@ -117,6 +117,12 @@ pub fn requests(data: &[u8]) {
     if let Some(asking) = ask_include_usage(&body) {
         let asked = read_request(&asking).unwrap();
         assert_eq!((asked.model, asked.include_usage), (facts.unwrap().model, Some(true)));
+    }
+    // One form, whatever a body looks like: stable, and of the same members.
+    if let Some(form) = canonical(data, &[]) {
+        assert_eq!(canonical(&form.bytes, &[]), Some(form.clone()));
+        let value = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+        assert_eq!(value(&form.bytes), value(data));
     }
     let counter = Counter::of_model("gpt-4o").unwrap();
     for from in Format::ALL {

@@ -26,6 +26,7 @@
 pub mod answer_id;
 mod anthropic_messages;
 mod bedrock_converse;
+pub mod canonical;
 pub mod coding;
 mod cohere_embed;
 pub mod contents;
@@ -60,6 +61,7 @@ pub mod translate;
 pub mod work;
 
 pub use answer_id::response_id;
+pub use canonical::{Canonical, canonical};
 pub use contents::{Contents, contents};
 pub use conversation::{Bodies, Conversation, conversation};
 pub use detect::{Inbound, Route, detect, detect_suffix};
