@@ -77,7 +77,7 @@ CREATE TABLE calls (
     retries INTEGER NOT NULL,
     client_cookie INTEGER, -- the 64 bits of an unsigned number
     upstream_cookie INTEGER
-, service_tier TEXT, input_image_tokens INTEGER, output_image_tokens INTEGER, file_searches INTEGER, usage_counted INTEGER NOT NULL DEFAULT 0) STRICT;
+, service_tier TEXT, input_image_tokens INTEGER, output_image_tokens INTEGER, file_searches INTEGER, usage_counted INTEGER NOT NULL DEFAULT 0, cached INTEGER NOT NULL DEFAULT 0, saved_pico_usd INTEGER) STRICT;
 
 CREATE INDEX calls_by_dimension ON calls (dimension_id, started_at_ms, id);
 
@@ -114,7 +114,7 @@ CREATE TABLE days (
     output_audio_tokens INTEGER NOT NULL,
     web_searches INTEGER NOT NULL,
     first_at_ms INTEGER NOT NULL,
-    last_at_ms INTEGER NOT NULL, fee_not_told_calls INTEGER NOT NULL DEFAULT 0, counted_calls INTEGER NOT NULL DEFAULT 0, estimated_pico_usd INTEGER NOT NULL DEFAULT 0, input_image_tokens INTEGER NOT NULL DEFAULT 0, output_image_tokens INTEGER NOT NULL DEFAULT 0, file_searches INTEGER NOT NULL DEFAULT 0,
+    last_at_ms INTEGER NOT NULL, fee_not_told_calls INTEGER NOT NULL DEFAULT 0, counted_calls INTEGER NOT NULL DEFAULT 0, estimated_pico_usd INTEGER NOT NULL DEFAULT 0, input_image_tokens INTEGER NOT NULL DEFAULT 0, output_image_tokens INTEGER NOT NULL DEFAULT 0, file_searches INTEGER NOT NULL DEFAULT 0, cached_calls INTEGER NOT NULL DEFAULT 0, saved_pico_usd INTEGER NOT NULL DEFAULT 0, unknown_saved_calls INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (began_at_ms, dimension_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -155,7 +155,7 @@ CREATE TABLE quarters (
     output_audio_tokens INTEGER NOT NULL,
     web_searches INTEGER NOT NULL,
     first_at_ms INTEGER NOT NULL,
-    last_at_ms INTEGER NOT NULL, fee_not_told_calls INTEGER NOT NULL DEFAULT 0, counted_calls INTEGER NOT NULL DEFAULT 0, estimated_pico_usd INTEGER NOT NULL DEFAULT 0, input_image_tokens INTEGER NOT NULL DEFAULT 0, output_image_tokens INTEGER NOT NULL DEFAULT 0, file_searches INTEGER NOT NULL DEFAULT 0,
+    last_at_ms INTEGER NOT NULL, fee_not_told_calls INTEGER NOT NULL DEFAULT 0, counted_calls INTEGER NOT NULL DEFAULT 0, estimated_pico_usd INTEGER NOT NULL DEFAULT 0, input_image_tokens INTEGER NOT NULL DEFAULT 0, output_image_tokens INTEGER NOT NULL DEFAULT 0, file_searches INTEGER NOT NULL DEFAULT 0, cached_calls INTEGER NOT NULL DEFAULT 0, saved_pico_usd INTEGER NOT NULL DEFAULT 0, unknown_saved_calls INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (began_at_ms, dimension_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -182,7 +182,7 @@ CREATE TABLE quarters_of_all (
     output_audio_tokens INTEGER NOT NULL,
     web_searches INTEGER NOT NULL,
     first_at_ms INTEGER NOT NULL,
-    last_at_ms INTEGER NOT NULL, fee_not_told_calls INTEGER NOT NULL DEFAULT 0, counted_calls INTEGER NOT NULL DEFAULT 0, estimated_pico_usd INTEGER NOT NULL DEFAULT 0, input_image_tokens INTEGER NOT NULL DEFAULT 0, output_image_tokens INTEGER NOT NULL DEFAULT 0, file_searches INTEGER NOT NULL DEFAULT 0,
+    last_at_ms INTEGER NOT NULL, fee_not_told_calls INTEGER NOT NULL DEFAULT 0, counted_calls INTEGER NOT NULL DEFAULT 0, estimated_pico_usd INTEGER NOT NULL DEFAULT 0, input_image_tokens INTEGER NOT NULL DEFAULT 0, output_image_tokens INTEGER NOT NULL DEFAULT 0, file_searches INTEGER NOT NULL DEFAULT 0, cached_calls INTEGER NOT NULL DEFAULT 0, saved_pico_usd INTEGER NOT NULL DEFAULT 0, unknown_saved_calls INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (began_at_ms, simulated)
 ) STRICT, WITHOUT ROWID;
 

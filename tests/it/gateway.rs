@@ -8,6 +8,7 @@
 
 pub(crate) mod addressed;
 mod budgets;
+mod cache;
 mod cases;
 mod catalogue;
 mod converse;

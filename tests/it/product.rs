@@ -11,6 +11,7 @@ mod attackers;
 mod aws_keys;
 mod books;
 mod budgets;
+mod cache;
 mod care;
 mod commands;
 mod configuration;

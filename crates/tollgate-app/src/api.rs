@@ -19,6 +19,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{App, StartError};
 
 pub mod budgets;
+pub mod cache;
 pub mod calls;
 pub mod configuration;
 pub mod console;
@@ -78,6 +79,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::revoke_key))
         .routes(routes!(ledger::back_up))
         .routes(routes!(budgets::list_budgets))
+        .routes(routes!(cache::get_cache))
+        .routes(routes!(cache::clear_cache))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))

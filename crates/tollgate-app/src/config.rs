@@ -4,6 +4,7 @@
 //! file: only where to find it.
 
 mod budgets;
+mod cache;
 mod credential;
 pub mod edit;
 mod endpoints;
@@ -25,7 +26,7 @@ use tollgate_core::{
     provider::{Auth, Catalogue, Endpoint, Provider},
     quirks::Quirks,
 };
-use tollgate_gateway::{Model, RuleSet};
+use tollgate_gateway::{CacheSettings, Model, RuleSet};
 use toml::Spanned;
 
 pub use self::budgets::{BUDGET_NAME_BYTES_MAX, BUDGETS_MAX};
@@ -33,6 +34,7 @@ pub use self::credential::CredentialSource;
 pub(crate) use self::rules::{RuleMistake, rules_of, rules_text};
 use self::{
     budgets::{RawBudget, RawOnBudget, valid_budgets, valid_on_budget},
+    cache::{RawCache, valid_cache},
     ledger::{RawLedger, valid_ledger},
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
@@ -95,6 +97,8 @@ pub struct Config {
     pub budgets: BudgetSet,
     /// Where the news of budgets are posted.
     pub on_budget: Option<http::Uri>,
+    /// Which answers are cached.
+    pub cache: CacheSettings,
 }
 
 impl Default for Config {
@@ -110,6 +114,7 @@ impl Default for Config {
             rules: Arc::default(),
             budgets: BudgetSet::default(),
             on_budget: None,
+            cache: CacheSettings::default(),
         }
     }
 }
@@ -186,6 +191,7 @@ impl Config {
         let is_known = |id: &str| {
             catalogue.get(id).is_some() || providers.iter().any(|it| it.provider.id == id)
         };
+        let cache = valid_cache(raw.cache, &raw.models)?;
         let models = valid_models(raw.models, is_known)?;
         let prices = raw.prices.iter().map(|it| valid_price(it, is_known));
         let prices = prices.collect::<Result<_, _>>()?;
@@ -204,6 +210,7 @@ impl Config {
             rules,
             budgets,
             on_budget,
+            cache,
         })
     }
 }
@@ -229,6 +236,8 @@ struct Raw {
     budgets: Vec<RawBudget>,
     #[serde(default)]
     on_budget: RawOnBudget,
+    #[serde(default)]
+    cache: RawCache,
 }
 
 #[derive(Deserialize)]

@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tollgate_core::{price::PriceBook, provider::Catalogue};
-use tollgate_gateway::{Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
+use tollgate_gateway::{CacheSettings, Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
 
 use crate::{
     config::{Config, LedgerKeeping, RefreshConfig},
@@ -250,6 +250,11 @@ impl Settings {
     /// What is kept of what was said.
     pub(crate) fn keeping(&self) -> LedgerKeeping {
         self.state().config.ledger
+    }
+
+    /// Which answers are cached.
+    pub(crate) fn cache(&self) -> CacheSettings {
+        self.state().config.cache.clone()
     }
 
     /// Where the news of budgets are posted.

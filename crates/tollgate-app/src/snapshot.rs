@@ -84,6 +84,7 @@ pub(crate) fn make(
         unavailable,
         rules,
         budgets: config.budgets.clone(),
+        cache: config.cache.clone(),
         keys: Arc::new(LocalKeys::new(local_keys)),
         keyless,
         ..Snapshot::new(providers, prices)

@@ -84,6 +84,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: BudgetsCommand,
     },
+    /// Show what the cache of answers holds and saved, and empty it
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// List prices, set your own, fetch public price lists anew, and price old calls again
     Prices {
         #[command(subcommand)]
@@ -191,6 +196,32 @@ pub(crate) enum ModelsCommand {
 pub(crate) enum BudgetsCommand {
     /// List them
     List(Json),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Show what it holds, did and saved
+    Status(Json),
+    /// Forget answers; without an option all of them
+    Clear(ClearCache),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ClearCache {
+    /// Only those of this model, as it was asked for or as the provider calls it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Only those of this model of your own
+    #[arg(long, value_name = "NAME")]
+    pub(crate) route: Option<String>,
+    /// Only those by this provider
+    #[arg(long, value_name = "ID")]
+    pub(crate) provider: Option<String>,
+    /// Only those that are at least so old, such as 10m, 2h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) older_than: Option<String>,
+    #[command(flatten)]
+    pub(crate) json: Json,
 }
 
 #[derive(Subcommand)]

@@ -13,6 +13,7 @@ use crate::{
 
 mod backup;
 mod budgets;
+mod cache;
 mod calls;
 mod costs;
 mod env;
@@ -54,6 +55,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Budgets { command: BudgetsCommand::List(json) } => {
             runtime()?.block_on(budgets::list(json))?;
         }
+        Command::Cache { command } => runtime()?.block_on(cache::cache(command))?,
         Command::Rules { command } => runtime()?.block_on(rules::rules(command))?,
         Command::Providers { command } => return providers::providers(command),
         Command::Prices { command } => prices::prices(command)?,

@@ -153,6 +153,12 @@ pub struct Call {
     pub cost_unknown: Option<CostUnknown>,
     /// The price row that `cost` was computed from.
     pub price_id: Option<String>,
+    /// Whether it was answered from the cache: no provider saw it. `provider` and `model_served` are
+    /// then those of the call that the answer was made for.
+    pub cached: bool,
+    /// What it would have cost without the cache; `None` where that is not known, is known only as an
+    /// estimate, or it was not answered from the cache.
+    pub saved: Option<PicoUsd>,
     /// When what happened.
     pub timing: Timing,
     /// Bytes of the request's body.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Format, call::ErrorCode, rule::RuleTrace};
+use crate::{CallId, Format, call::ErrorCode, rule::RuleTrace};
 
 /// In which order the targets of a model are tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,7 +37,8 @@ impl Strategy {
 }
 
 /// What the gateway decided for one call. Kept only for calls for which there was something to
-/// decide: those that a rule is for, those of a configured model, and those that were translated.
+/// decide: those that a rule or the cache is for, those of a configured model, and those that were
+/// translated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Routing {
     /// The rules that fired or could not be evaluated, in order.
@@ -59,6 +60,28 @@ pub struct Routing {
     /// What of the answer the client could not be told; places are those of the provider's body.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answer_losses: Vec<Loss>,
+    /// What the cache did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheTrace>,
+}
+
+/// What the cache of answers did for a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheTrace {
+    /// It answered.
+    Hit {
+        /// The call that the answer was made for.
+        of: CallId,
+        /// How old the answer was, in milliseconds.
+        age_ms: u64,
+    },
+    /// A provider answered, and the answer was kept for later calls.
+    Kept,
+    /// A provider answered, and the answer was not kept for this reason.
+    NotKept(String),
+    /// It was not asked, for this reason.
+    Bypassed(String),
 }
 
 /// One target of a call, tried or passed over.
@@ -147,9 +170,20 @@ mod tests {
             ],
             request_losses: vec![loss.clone()],
             answer_losses: vec![loss],
+            cache: None,
         };
-        let text = serde_json::to_string(&routing).unwrap();
-        assert_eq!(serde_json::from_str::<Routing>(&text).unwrap(), routing);
+        let hit = CacheTrace::Hit { of: CallId::from_bytes([7; 16]), age_ms: 12 };
+        for cache in [
+            None,
+            Some(hit),
+            Some(CacheTrace::Kept),
+            Some(CacheTrace::NotKept("too long".to_owned())),
+            Some(CacheTrace::Bypassed("asked to".to_owned())),
+        ] {
+            let routing = Routing { cache, ..routing.clone() };
+            let text = serde_json::to_string(&routing).unwrap();
+            assert_eq!(serde_json::from_str::<Routing>(&text).unwrap(), routing);
+        }
         assert_eq!(serde_json::from_str::<Routing>("{}").unwrap(), Routing::default());
     }
 

@@ -13,6 +13,7 @@ use tollgate_wire::{
 
 use crate::{
     aim::Translation,
+    cache::{Hit, Recorder},
     call::OpenCall,
     destination::Destination,
     headers::{self, Length},
@@ -30,6 +31,8 @@ pub(crate) enum Answer {
     Own(Bytes),
     /// The gateway's own count of a prompt's tokens, JSON: an estimate.
     Counted(Bytes),
+    /// The cache's.
+    Cached(Hit),
 }
 
 /// A provider's answer, its head ready for the client, and the body to come.
@@ -40,6 +43,8 @@ pub(crate) struct Relayed {
     pub(crate) provider: Arc<str>,
     pub(crate) patience: Patience,
     pub(crate) slot: Slot,
+    /// What keeps it for the cache, where that may be.
+    pub(crate) recorder: Option<Box<Recorder>>,
 }
 
 /// What is done to the body on its way.
@@ -59,6 +64,16 @@ pub(crate) struct ListedBody {
     pub(crate) listing: Listing,
     pub(crate) bytes: Vec<u8>,
     pub(crate) coding: Option<String>,
+}
+
+impl Answer {
+    /// The same, kept for the cache on its way if it is a provider's.
+    pub(crate) fn recorded(self, recorder: Option<Box<Recorder>>) -> Self {
+        match self {
+            Self::Relayed(relayed) => Self::Relayed(Relayed { recorder, ..relayed }),
+            own @ (Self::Own(_) | Self::Counted(_) | Self::Cached(_)) => own,
+        }
+    }
 }
 
 impl Relayed {
@@ -105,7 +120,7 @@ pub(crate) fn answer(
         let (head, translator) = translated(call, &translation, parts.status, &parts.headers);
         call.lost(translation.losses);
         let shape = Shape::Translated(Box::new(translator));
-        return Relayed { head, body, shape, provider, patience, slot };
+        return Relayed { head, body, shape, provider, patience, slot, recorder: None };
     }
     let hides =
         asked_usage && call.streams() && !parts.headers.contains_key(header::CONTENT_ENCODING);
@@ -118,7 +133,7 @@ pub(crate) fn answer(
         head.extensions_mut().insert(reason);
     }
     let shape = if hides { Shape::Hiding(Box::new(HideUsage::new())) } else { Shape::AsIs };
-    Relayed { head, body, shape, provider, patience, slot }
+    Relayed { head, body, shape, provider, patience, slot, recorder: None }
 }
 
 /// The translator, and the client's head as far as it is known before the body.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tollgate_core::{
     CallId, Caller, Format, LocalKey, Operation, Routing, UnixMs,
     call::Timing,
-    routing::{Attempt, Loss},
+    routing::{Attempt, CacheTrace, Loss},
     rule::RuleTrace,
 };
 use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
@@ -23,6 +23,7 @@ use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
 use crate::{
     Connection, Gateway, GatewayEvent, LiveCall,
     budgets::Ticket,
+    cache::{Ended, Entry},
     connection::Owner,
     destination::Destination,
     error::Refusal,
@@ -62,6 +63,8 @@ pub(crate) struct OpenCall {
     key: Option<Arc<LocalKey>>,
     /// What budgets hold for it.
     ticket: Option<Ticket>,
+    /// Whether the cache answers it.
+    cached: bool,
     closed: bool,
 }
 
@@ -117,6 +120,7 @@ impl OpenCall {
             routing: None,
             key: None,
             ticket: None,
+            cached: false,
             closed: false,
         }
     }
@@ -310,6 +314,48 @@ impl OpenCall {
         self.routing.get_or_insert_default().answer_losses = losses;
     }
 
+    /// Notes what the cache did.
+    pub(crate) fn cached(&mut self, trace: CacheTrace) {
+        self.routing.get_or_insert_default().cache = Some(trace);
+    }
+
+    /// Notes that an answer of the cache's goes out: no provider sees the request.
+    pub(crate) fn answered_by(&mut self, entry: &Entry) {
+        self.cached = true;
+        self.live.provider = Some(Arc::clone(&entry.provider));
+        self.live.simulated = entry.simulated;
+        self.live.streaming = entry.streaming;
+        self.live.status = Some(StatusCode::OK.as_u16());
+        self.timing.headers_us = Some(self.now_us());
+        self.live.headers_us = self.timing.headers_us;
+        self.live.caller = self.connection.caller().cloned();
+        self.model_sent.clone_from(&entry.model_sent);
+        self.reading = Reading::Report(Box::new(entry.report.clone()));
+        if let Some(bodies) = &mut self.bodies {
+            let coding = text_of(entry.headers.get(header::CONTENT_ENCODING));
+            bodies.response_content_encoding = coding.map(str::to_owned);
+        }
+        let live = Arc::new(self.live.clone());
+        self.gateway.desk.live.note(Arc::clone(&live), &self.handle);
+        self.gateway.config.observer.event(GatewayEvent::CallStarted(live));
+    }
+
+    /// What the cache must know of an answer that has come to its end; `None` where nothing reads it.
+    pub(crate) fn ended(&mut self) -> Option<Ended> {
+        let report = self.read_to_end(End::Complete)?.clone();
+        Some(Ended {
+            of: self.live.id,
+            format: self.live.format?,
+            operation: self.live.operation,
+            streaming: self.live.streaming,
+            report,
+            provider: self.provider(),
+            simulated: self.live.simulated,
+            model_asked: self.live.model_asked.clone(),
+            model_sent: self.model_sent.clone(),
+        })
+    }
+
     /// Notes that the request is about to be sent, and with which model's name if not the client's.
     pub(crate) fn sending(&mut self, destination: &Destination, model: Option<&Arc<str>>) {
         self.goes_to(destination);
@@ -486,6 +532,7 @@ impl OpenCall {
             model_sent: self.model_sent.take(),
             routing: self.routing.take(),
             ticket,
+            cached: self.cached,
         };
         self.gateway.settler.settle(closed);
     }

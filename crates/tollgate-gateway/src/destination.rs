@@ -200,6 +200,11 @@ impl Destination {
         self.has_credential() || self.auth == Auth::None
     }
 
+    /// Where it is called, for each of its formats.
+    pub(crate) fn bases(&self) -> impl Iterator<Item = (Format, &str)> {
+        self.endpoints.iter().map(|it| (it.endpoint.format, it.endpoint.base_url.as_str()))
+    }
+
     /// Whether its requests must be at hand as a whole, because they are signed so.
     pub(crate) fn reads_bodies(&self) -> bool {
         self.signer.as_ref().is_some_and(|it| it.reads_body())

@@ -10,9 +10,10 @@ use tokio::{net::TcpStream, time::Instant};
 use tollgate_core::{Clock, call::ErrorCode};
 
 use crate::{
-    BudgetStatus, CallerLookup, Connection, GatewayError, History, Limits, LiveCall, ModelStatus,
-    Observer, Past, ResponseBody, RuleSet, Sink, Snapshot,
+    BudgetStatus, CacheFilter, CacheStatus, CallerLookup, Connection, GatewayError, History,
+    Limits, LiveCall, ModelStatus, Observer, Past, ResponseBody, RuleSet, Sink, Snapshot,
     budgets::Accounts,
+    cache::Cache,
     call::OpenCall,
     error::Refusal,
     ids::Ids,
@@ -54,6 +55,7 @@ pub struct Gateway {
     pub(crate) settler: Settler,
     pub(crate) room: Room,
     pub(crate) ids: Ids,
+    pub(crate) cache: Arc<Cache>,
 }
 
 impl Gateway {
@@ -73,6 +75,7 @@ impl Gateway {
         let budgets = std::mem::take(&mut snapshot.budgets);
         let past = config.past.as_deref();
         accounts.replace(budgets, past, &snapshot.prices).map_err(GatewayError::Past)?;
+        let cache = Cache::new(Arc::clone(&config.clock), &snapshot.cache);
         let routes = ArcSwap::from_pointee(Routes::new(snapshot, None)?);
         let roots = std::mem::take(&mut config.extra_roots);
         let upstream = Arc::new(Upstream::new(roots, config.proxies.clone(), &config.limits)?);
@@ -82,7 +85,8 @@ impl Gateway {
         let desk = Arc::new(desk);
         let settler = Settler::start(&desk);
         let room = Room::new(&config.limits);
-        Ok(Arc::new(Self { config, routes, upstream, desk, settler, room, ids: Ids::new() }))
+        let ids = Ids::new();
+        Ok(Arc::new(Self { config, routes, upstream, desk, settler, room, ids, cache }))
     }
 
     /// Serves further calls by `snapshot`; calls under way end by the one they began with. What was
@@ -98,6 +102,7 @@ impl Gateway {
         let routes = Arc::new(Routes::new(snapshot, Some(&earlier))?);
         let past = self.config.past.as_deref();
         self.desk.accounts.replace(budgets, past, &prices).map_err(GatewayError::Past)?;
+        self.cache.follow(&routes.cache);
         self.routes.store(routes);
         Ok(())
     }
@@ -175,6 +180,18 @@ impl Gateway {
     #[must_use]
     pub fn budgets(&self) -> Vec<BudgetStatus> {
         self.desk.accounts.status()
+    }
+
+    /// What the cache of answers holds and did.
+    #[must_use]
+    pub fn cache(&self) -> CacheStatus {
+        self.cache.status()
+    }
+
+    /// Forgets the cached answers that `filter` selects, and says how many there were. What calls under
+    /// way bring is not cached then either.
+    pub fn clear_cache(&self, filter: &CacheFilter) -> usize {
+        self.cache.clear(filter)
     }
 
     /// The calls that are not settled yet, oldest first.

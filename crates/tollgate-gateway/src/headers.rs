@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{auth::Credential, destination::Destination};
+use crate::{auth::Credential, cache::CACHE, destination::Destination};
 
 /// Headers that belong to one connection.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -98,6 +98,7 @@ pub(crate) fn for_provider(client: &HeaderMap, outbound: Outbound<'_>) -> Header
     for (name, value) in client {
         let value = match name {
             &header::HOST | &header::EXPECT => continue,
+            name if *name == CACHE => continue,
             name if carried.leaves_out(name) && !ruled.contains(name) => continue,
             &header::CONTENT_LENGTH => match framing {
                 Framing::Whole(bytes) => HeaderValue::from(bytes),

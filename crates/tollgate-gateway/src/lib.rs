@@ -15,6 +15,7 @@ mod answer;
 mod attempts;
 mod auth;
 mod budgets;
+mod cache;
 mod call;
 mod capabilities;
 mod connection;
@@ -55,6 +56,10 @@ mod upstream;
 pub use budgets::{
     AccountStatus, BudgetNews, BudgetStatus, LedgerPast, NewsKind, Past, PurseStatus,
 };
+pub use cache::{
+    CacheBounds, CacheCounts, CacheFilter, CacheGroup, CacheScope, CacheSettings, CacheStatus,
+    Caching, IGNORABLE_FIELDS, Pace,
+};
 pub use capabilities::capabilities;
 pub use connection::{CallerLookup, ClientSocket, Connection, NoLookup, Owner};
 pub use error::GatewayError;
@@ -64,11 +69,12 @@ pub use health::Condition;
 pub use history::{History, LedgerHistory, Said};
 pub use keys::{Keyless, LocalKeys};
 pub use limits::{
-    ACCOUNTS_MAX, BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CALLER_WAIT, CONNECT_TIMEOUT, COOLDOWN,
-    COOLDOWN_AFTER, COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX, FIRST_BYTE_TIMEOUT,
-    HELD_REQUEST_BYTES_MAX, IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT, LISTING_KEPT,
-    LISTING_WAIT, Limits, MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX, OWNER_WAIT,
-    POOL_IDLE_TIMEOUT, ROOM_WAIT, STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
+    ACCOUNTS_MAX, BODY_BYTES_MAX, BODY_KEEP_BYTES_MAX, CACHE_BYTES, CACHE_BYTES_MAX, CACHE_ENTRIES,
+    CACHE_ENTRIES_MAX, CACHE_ENTRY_BYTES_MAX, CACHE_TTL, CACHE_TTL_MAX, CALLER_WAIT,
+    CONNECT_TIMEOUT, COOLDOWN, COOLDOWN_AFTER, COOLDOWN_MAX, ERROR_MESSAGE_BYTES_MAX,
+    FIRST_BYTE_TIMEOUT, HELD_REQUEST_BYTES_MAX, IDLE_PER_HOST_MAX, IDLE_TIMEOUT, LEDGER_WAIT,
+    LISTING_KEPT, LISTING_WAIT, Limits, MODEL_RETRIES, MODEL_RETRIES_MAX, MODEL_TARGETS_MAX,
+    OWNER_WAIT, POOL_IDLE_TIMEOUT, ROOM_WAIT, STALE_WITHIN, Timeouts, UPLOAD_IDLE_TIMEOUT,
 };
 pub use model::{ModelStatus, TargetStatus};
 pub use near::is_this_machine;

@@ -158,6 +158,42 @@ pub(crate) const COST_OUTPUT_TOKENS: u64 = 500;
 /// How many bytes of a request count as a token of input there.
 pub(crate) const REQUEST_BYTES_PER_TOKEN: usize = 4;
 
+/// For how long a cached answer is good unless the configuration says otherwise: as long as a person
+/// works on one thing.
+pub const CACHE_TTL: Duration = Duration::from_hours(1);
+
+/// The longest that it can be told to be good: beyond that models have changed.
+pub const CACHE_TTL_MAX: Duration = Duration::from_hours(30 * 24);
+
+/// How many answers are cached unless the configuration says otherwise, and at most.
+pub const CACHE_ENTRIES: usize = 1_000;
+/// See [`CACHE_ENTRIES`].
+pub const CACHE_ENTRIES_MAX: usize = 100_000;
+
+/// How much memory they take unless the configuration says otherwise, and at most.
+pub const CACHE_BYTES: usize = 64 << 20;
+/// See [`CACHE_BYTES`].
+pub const CACHE_BYTES_MAX: usize = 4 << 30;
+
+/// The longest answer that is cached, as sent and without its content coding: some hundred times a usual
+/// one, and half of what is shown of one ([`CONVERSATION_BYTES_MAX`]), so that all of it is looked at.
+///
+/// [`CONVERSATION_BYTES_MAX`]: tollgate_wire::conversation::CONVERSATION_BYTES_MAX
+pub const CACHE_ENTRY_BYTES_MAX: usize = 2 << 20;
+
+const _: () = assert!(CACHE_ENTRY_BYTES_MAX < tollgate_wire::conversation::CONVERSATION_BYTES_MAX);
+
+/// How many bytes of answers may be on their way to the cache: thirty-two of the longest. Answers beyond
+/// it are not cached.
+pub(crate) const CACHE_RECORDING_BYTES_MAX: usize = 32 * CACHE_ENTRY_BYTES_MAX;
+
+/// How long a call waits for an equal one under way before it goes to a provider itself: longer than
+/// most answers take, shorter than clients wait.
+pub(crate) const CACHE_FOLLOW_WAIT: Duration = Duration::from_mins(2);
+
+/// How often answers that are past their time, and that nobody asks for, are looked for.
+pub(crate) const CACHE_SWEEP_EVERY_MS: i64 = 60_000;
+
 /// The text, cut to at most `bytes` at the end of a character.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     let mut end = bytes.min(text.len());

@@ -11,6 +11,7 @@ use crate::{
     answer::Answer,
     attempts::attempt,
     budgets::reserve_unread,
+    cache::{Consulted, consult},
     call::OpenCall,
     error::Refusal,
     intake::Upload,
@@ -72,7 +73,12 @@ async fn forward(
     admit_request(call, &asked, &mut request, upload).await?;
     let ruled = govern(gateway, call, head, &mut asked, &mut request, upload).await?;
     let head = ruled.head.as_deref().unwrap_or(head);
+    let mut edits = ruled.response_headers;
+    let recorder = match consult(gateway, call, head, &asked, &request, &mut edits).await {
+        Consulted::Hit(hit) => return Ok((Answer::Cached(hit), edits)),
+        Consulted::Goes(recorder) => recorder,
+    };
     reserve_unread(gateway, call, &asked, &mut request, upload).await?;
     let answer = attempt(gateway, call, head, &asked, request).await?;
-    Ok((answer, ruled.response_headers))
+    Ok((answer.recorded(recorder), edits))
 }

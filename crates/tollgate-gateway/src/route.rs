@@ -9,7 +9,7 @@ use tollgate_core::{Format, call::ErrorCode, price::PriceBook};
 use tollgate_wire::{Inbound, Route, detect, detect_suffix, format_row, text};
 
 use crate::{
-    GatewayError, Keyless, LocalKeys, RuleSet, Snapshot,
+    CacheSettings, GatewayError, Keyless, LocalKeys, RuleSet, Snapshot,
     destination::{Destination, Way},
     error::Refusal,
     model::{Healths, ServedModel, ServedTarget},
@@ -39,6 +39,8 @@ pub(crate) struct Routes {
     pub(crate) keys: Arc<LocalKeys>,
     /// Who is served without one.
     pub(crate) keyless: Keyless,
+    /// Which answers are cached.
+    pub(crate) cache: CacheSettings,
 }
 
 /// What a request asks for.
@@ -115,6 +117,7 @@ impl Routes {
             rules,
             keys: snapshot.keys,
             keyless: snapshot.keyless,
+            cache: snapshot.cache,
         };
         let known = earlier.map(|it| it.healths.clone()).unwrap_or_default();
         for model in snapshot.models {

@@ -79,6 +79,8 @@ pub(crate) struct Closed {
     pub(crate) routing: Option<Box<Routing>>,
     /// What budgets hold for it.
     pub(crate) ticket: Option<Ticket>,
+    /// Whether the cache answered it; what was read is then the answer of the call that it was made for.
+    pub(crate) cached: bool,
 }
 
 impl Closed {
@@ -228,20 +230,50 @@ fn outcome(ending: &Ending, report: Option<&Report>, status: Option<u16>) -> Out
     }
 }
 
+/// What a call used that no provider saw.
+const NOTHING_USED: Usage = Usage {
+    input: Some(0),
+    cache_read: None,
+    cache_write_5m: None,
+    cache_write_1h: None,
+    output: Some(0),
+    reasoning: None,
+    input_audio: None,
+    output_audio: None,
+    input_image: None,
+    output_image: None,
+    web_searches: None,
+    file_searches: None,
+};
+
 /// The row of a call whose answer has been read to its end. `counted` is what was counted here of its
 /// tokens.
 fn worked_out(closed: Closed, caller: Option<&Caller>, counted: Option<Usage>) -> Settled {
     let Closed { live, routes, ending, reading, timing, bodies, response_bytes, retries, .. } =
         closed;
     let (delivery, model_sent, routing) = (closed.delivery, closed.model_sent, closed.routing);
+    let cached = closed.cached;
     let report = match reading {
         Reading::Nothing | Reading::Tap(_) => None,
         Reading::Report(report) => Some(*report),
     };
-    let outcome = outcome(&ending, report.as_ref(), live.status);
+    let outcome = match &ending {
+        // A replay that was had whole was closed as complete.
+        Ending::Dropped if cached => Outcome::Cancelled,
+        Ending::Complete | Ending::Error(..) | Ending::Dropped => {
+            outcome(&ending, report.as_ref(), live.status)
+        }
+    };
     let report = report.unwrap_or_default();
-    let usage = counted.unwrap_or(report.usage);
-    let bill = Bill::of(&live, &report, counted.as_ref(), model_sent.as_deref(), delivery, &routes);
+    let bill = |delivery| {
+        Bill::of(&live, &report, counted.as_ref(), model_sent.as_deref(), delivery, &routes)
+    };
+    let (usage, bill, saved) = if cached {
+        let saved = bill(Delivery::Answered(StatusCode::OK)).cost;
+        (NOTHING_USED, Bill::free(), saved)
+    } else {
+        (counted.unwrap_or(report.usage), bill(delivery), None)
+    };
     let message = match &ending {
         Ending::Error(_, message) => Some(message.clone()),
         Ending::Complete | Ending::Dropped => report.error.map(|it| it.message),
@@ -271,6 +303,8 @@ fn worked_out(closed: Closed, caller: Option<&Caller>, counted: Option<Usage>) -
         cost: bill.cost,
         cost_unknown: bill.unknown,
         price_id: bill.price_id,
+        cached,
+        saved,
         timing,
         request_bytes: live.request_bytes,
         response_bytes,
@@ -278,7 +312,8 @@ fn worked_out(closed: Closed, caller: Option<&Caller>, counted: Option<Usage>) -
         client_cookie: live.client_cookie,
         upstream_cookie: live.upstream_cookie,
     };
-    let answer_id = answer_id(&call, bodies.as_ref());
+    // A client goes on from the call that the answer was made for.
+    let answer_id = if cached { None } else { answer_id(&call, bodies.as_ref()) };
     Settled { call: Arc::new(call), bodies, routing, answer_id }
 }
 
@@ -305,6 +340,11 @@ struct Bill {
 }
 
 impl Bill {
+    /// What no provider was asked for.
+    fn free() -> Self {
+        Self { cost: Some(PicoUsd::ZERO), ..Self::default() }
+    }
+
     /// `counted` is what was counted here, where the provider told nothing; `model_sent` the model that
     /// it was asked for, where that is not the client's.
     fn of(

@@ -7,7 +7,7 @@ use tollgate_core::{
 };
 use tollgate_wire::format_row;
 
-use crate::{Keyless, LocalKeys, RuleSet, Signing, Timeouts};
+use crate::{CacheSettings, Keyless, LocalKeys, RuleSet, Signing, Timeouts};
 
 /// A provider as this gateway uses it.
 #[derive(Clone, Debug)]
@@ -103,6 +103,8 @@ pub struct Snapshot {
     pub keyless: Keyless,
     /// How much certain calls may come to.
     pub budgets: BudgetSet,
+    /// Which answers are cached.
+    pub cache: CacheSettings,
 }
 
 impl Snapshot {

@@ -14,11 +14,12 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use tollgate_core::call::ErrorCode;
+use tollgate_core::{call::ErrorCode, routing::CacheTrace};
 use tollgate_wire::{End, stream_error_event, text, translate::Finished};
 
 use crate::{
     answer::{Answer, ListedBody, Patience, Shape},
+    cache::{Hit, Recorder, Replay},
     call::OpenCall,
     error::Refusal,
     headers,
@@ -55,6 +56,7 @@ pub struct ResponseBody(Inner);
 enum Inner {
     Whole(Full<Bytes>),
     Relay(Box<Relay>),
+    Replay(Box<Replay>),
 }
 
 impl ResponseBody {
@@ -80,6 +82,7 @@ pub(crate) async fn relay(
     let answer = match answer {
         Answer::Relayed(relayed) => relayed,
         Answer::Own(body) => return Ok(own(call, body)),
+        Answer::Cached(hit) => return Ok(replayed(call, hit)),
         Answer::Counted(body) => {
             let mut response = own(call, body);
             let estimated = HeaderValue::from_static("estimated");
@@ -91,6 +94,10 @@ pub(crate) async fn relay(
     let sized = head.headers.contains_key(header::CONTENT_LENGTH);
     let coded = head.headers.contains_key(header::CONTENT_ENCODING);
     let streams = call.streams();
+    let recorder = answer.recorder.map(|mut it| {
+        it.head(head.status, &head.headers);
+        it
+    });
     let mut relay = Box::new(Relay {
         call,
         upstream: answer.body,
@@ -102,6 +109,7 @@ pub(crate) async fn relay(
         failed: None,
         over: false,
         provider: answer.provider,
+        recorder,
         _slot: answer.slot,
     });
     match &relay.shape {
@@ -135,6 +143,15 @@ fn own(mut call: OpenCall, body: Bytes) -> Response<ResponseBody> {
     response
 }
 
+/// An answer of the cache's.
+fn replayed(call: OpenCall, hit: Hit) -> Response<ResponseBody> {
+    let replay = Box::new(Replay::new(call, hit));
+    let headers = replay.entry().headers.clone();
+    let mut response = Response::new(ResponseBody(Inner::Replay(replay)));
+    *response.headers_mut() = headers;
+    response
+}
+
 type Next = Option<Result<Frame<Bytes>, BodyError>>;
 
 struct Relay {
@@ -153,6 +170,8 @@ struct Relay {
     /// Whether the call is settled.
     over: bool,
     provider: Arc<str>,
+    /// What keeps the answer for the cache.
+    recorder: Option<Box<Recorder>>,
     /// Held until the answer is over.
     _slot: Slot,
 }
@@ -221,6 +240,7 @@ impl Relay {
                 },
             };
             let piece = self.shaped(piece);
+            self.record(&piece);
             self.call.forwarded(piece.len());
             if self.upstream.is_end_stream() {
                 self.failed = self.finish();
@@ -279,6 +299,9 @@ impl Relay {
     /// call. An error that the provider tells itself is told by the report.
     fn complete(&mut self, end: End) {
         let failed = self.send_last_of_shape(end);
+        if end == End::Complete && !failed {
+            self.end_record();
+        }
         let unreadable = failed && self.call.read_to_end(end).is_none_or(|it| it.error.is_none());
         self.over = true;
         let refusal = self.refusal(&BodyError::Unfinished);
@@ -286,6 +309,26 @@ impl Relay {
             Ending::Error(refusal.code, refusal.message)
         } else {
             Ending::Complete
+        });
+    }
+
+    /// Keeps what goes to the client for the cache.
+    fn record(&mut self, piece: &Bytes) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.piece(piece);
+        }
+    }
+
+    /// Ends what is kept for the cache, with the whole answer.
+    fn end_record(&mut self) {
+        let Some(recorder) = self.recorder.take() else { return };
+        let kept = match self.call.ended() {
+            Some(ended) => recorder.end(ended),
+            None => Err("nobody read it"),
+        };
+        self.call.cached(match kept {
+            Ok(()) => CacheTrace::Kept,
+            Err(why) => CacheTrace::NotKept(why.to_owned()),
         });
     }
 
@@ -338,6 +381,12 @@ impl Relay {
         self.call.lost_in_answer(losses);
         self.call.keep(&bytes);
         self.call.told(status);
+        let headers = headers::of_translated(head.content_type, retry_after_s);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.head(status, &headers);
+            recorder.piece(&bytes);
+            self.end_record();
+        }
         self.call.forwarded(bytes.len());
         let refusal = self.refusal(&BodyError::Unfinished);
         self.call.close(if unreadable {
@@ -347,7 +396,7 @@ impl Relay {
         });
         let mut response = Response::new(ResponseBody::whole(bytes));
         *response.status_mut() = status;
-        *response.headers_mut() = headers::of_translated(head.content_type, retry_after_s);
+        *response.headers_mut() = headers;
         Ok(response)
     }
 
@@ -371,6 +420,8 @@ impl Relay {
         let ended = report.is_some_and(|it| it.ended);
         let inside_event = report.is_some_and(|it| it.inside_event);
         self.over = true;
+        // Those who wait for the answer need not wait any longer.
+        self.recorder = None;
         if ended && self.may_append {
             // All that the format promises has arrived.
             self.complete(End::Broken);
@@ -395,6 +446,7 @@ impl Relay {
 
     fn send_last(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
+            self.record(&bytes);
             self.call.forwarded(bytes.len());
             self.tail = Some(bytes);
         }
@@ -457,6 +509,9 @@ impl Body for ResponseBody {
         match &mut self.0 {
             Inner::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Inner::Relay(relay) => relay.poll_out(cx),
+            Inner::Replay(replay) => replay
+                .poll_piece(cx)
+                .map(|next| next.map(|it| it.map(Frame::data).map_err(|_| BodyError::Stopped))),
         }
     }
 
@@ -464,12 +519,18 @@ impl Body for ResponseBody {
         match &self.0 {
             Inner::Whole(body) => body.is_end_stream(),
             Inner::Relay(relay) => relay.over && relay.tail.is_none() && relay.failed.is_none(),
+            Inner::Replay(replay) => replay.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Whole(body) => body.size_hint(),
+            // A stream has no length, whoever sends it.
+            Inner::Replay(replay) if replay.entry().streaming => SizeHint::default(),
+            Inner::Replay(replay) => {
+                SizeHint::with_exact(u64::try_from(replay.bytes_left()).unwrap_or(u64::MAX))
+            }
             Inner::Relay(relay) if relay.may_append || !matches!(relay.shape, Shape::AsIs) => {
                 SizeHint::default()
             }

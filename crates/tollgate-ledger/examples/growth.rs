@@ -319,6 +319,8 @@ fn call(number: u64) -> Call {
         cost: Some(PicoUsd(850_000_000)),
         cost_unknown: None,
         price_id: Some("openai/gpt-5-mini (genai-prices 0.2.3)".to_owned()),
+        cached: false,
+        saved: None,
         timing: Timing { headers_us: Some(100), finished_us: 3_000, ..Timing::default() },
         request_bytes: 1_000,
         response_bytes: 4_000,

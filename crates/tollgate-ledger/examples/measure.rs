@@ -76,6 +76,8 @@ fn call(number: u64, calls: u64) -> Call {
         cost: Some(PicoUsd(850_000_000)),
         cost_unknown: None,
         price_id: Some(format!("openai/model-{model} (genai-prices 0.2.3)")),
+        cached: false,
+        saved: None,
         timing: Timing {
             received_us: Some(10),
             headers_us: Some(100),

@@ -170,6 +170,12 @@ pub struct Sums {
     pub counted_calls: u64,
     /// The part of `cost` that is an estimate for that.
     pub estimated: PicoUsd,
+    /// Those that were answered from the cache.
+    pub cached_calls: u64,
+    /// What those would have cost without it, as far as that is known.
+    pub saved: PicoUsd,
+    /// Those of them of which it is not known.
+    pub unknown_saved_calls: u64,
     /// What the others used.
     pub tokens: TokenSums,
     /// When the first of them began.
@@ -294,6 +300,8 @@ pub(crate) struct Counted {
     pub(crate) usage_counted: bool,
     pub(crate) cost: Option<PicoUsd>,
     pub(crate) cost_unknown: Option<CostUnknown>,
+    pub(crate) cached: bool,
+    pub(crate) saved: Option<PicoUsd>,
 }
 
 impl Counted {
@@ -307,6 +315,8 @@ impl Counted {
             usage_counted: call.usage_counted,
             cost: call.cost,
             cost_unknown: call.cost_unknown,
+            cached: call.cached,
+            saved: call.saved,
         }
     }
 
@@ -332,6 +342,9 @@ impl Counted {
             cost: self.cost.unwrap_or_default(),
             counted_calls: u64::from(self.usage_counted),
             estimated: self.cost.filter(|_| self.usage_counted).unwrap_or_default(),
+            cached_calls: u64::from(self.cached),
+            saved: self.saved.unwrap_or_default(),
+            unknown_saved_calls: u64::from(self.cached && self.saved.is_none()),
             tokens: TokenSums {
                 input: count(self.usage.input),
                 cache_read: count(self.usage.cache_read),
@@ -368,6 +381,8 @@ impl Sums {
             (&mut self.unknown_costs.fee_not_told, unknown.fee_not_told),
             (&mut self.unknown_usage_calls, other.unknown_usage_calls),
             (&mut self.counted_calls, other.counted_calls),
+            (&mut self.cached_calls, other.cached_calls),
+            (&mut self.unknown_saved_calls, other.unknown_saved_calls),
             (&mut self.tokens.input, tokens.input),
             (&mut self.tokens.cache_read, tokens.cache_read),
             (&mut self.tokens.cache_write_5m, tokens.cache_write_5m),
@@ -385,6 +400,7 @@ impl Sums {
         }
         self.cost = [self.cost, other.cost].into_iter().sum();
         self.estimated = [self.estimated, other.estimated].into_iter().sum();
+        self.saved = [self.saved, other.saved].into_iter().sum();
         self.first_at_ms = [self.first_at_ms, other.first_at_ms].into_iter().flatten().min();
         self.last_at_ms = self.last_at_ms.max(other.last_at_ms);
     }

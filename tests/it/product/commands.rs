@@ -334,11 +334,14 @@ async fn amounts_are_exact_and_unknown_is_not_zero() {
         lines[0],
         "model,calls,failed,input,cache_read,cache_write_5m,cache_write_1h,output,reasoning,\
          input_audio,output_audio,web_searches,input_image,output_image,file_searches,cost,\
-         estimated_cost,unknown_cost,unknown_usage,counted_usage,previous_calls,previous_cost,\
-         previous_unknown_cost"
+         estimated_cost,unknown_cost,unknown_usage,counted_usage,cached_calls,saved,\
+         unknown_saved,previous_calls,previous_cost,previous_unknown_cost"
     );
     let line = lines[1];
-    assert!(line.starts_with("gpt-5-mini,4,1,") && line.ends_with(",0.00,1,1,1,?,?,?"), "{line}");
+    assert!(
+        line.starts_with("gpt-5-mini,4,1,") && line.ends_with(",0.00,1,1,1,0,0.00,0,?,?,?"),
+        "{line}"
+    );
     let table = product.run(&["costs"]).await;
     let unknown =
         "The cost of 1 call is unknown (no-usage): tollgate calls --filter unknown:no-usage";

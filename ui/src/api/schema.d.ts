@@ -21,6 +21,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/cache": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the cache holds, did and saved.
+         * @description # Errors
+         *     When the ledger cannot be read.
+         */
+        get: operations["get_cache"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/cache/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Forgets answers. Those that calls under way bring are then not kept either. */
+        post: operations["clear_cache"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/calls": {
         parameters: {
             query?: never;
@@ -924,6 +962,156 @@ export interface components {
             /** @description At which parts of an amount of money, in percent, the user is told. */
             warn_at: number[];
         };
+        /** @description What was forgotten. */
+        CacheClearedView: {
+            /**
+             * Format: int64
+             * @description How many answers.
+             */
+            cleared: number;
+        };
+        /** @description One of the user's own models. */
+        CachedModelView: {
+            caching?: components["schemas"]["CachingView"] | null;
+            /** @description Its name. */
+            model: string;
+        };
+        /**
+         * @description Which answers are to be forgotten: those for which all that is given holds; without anything all of
+         *     them.
+         */
+        CacheFilterView: {
+            /** @description Of this model, as it was asked for or as the provider calls it. */
+            model?: string | null;
+            /**
+             * Format: int64
+             * @description Kept at least so many milliseconds ago.
+             */
+            older_than_ms?: number | null;
+            /** @description By this provider. */
+            provider?: string | null;
+            /** @description Of this model of the user's own. */
+            route?: string | null;
+        };
+        /** @description The answers of one model by one provider. */
+        CacheGroupView: {
+            /**
+             * Format: int64
+             * @description The memory that they take, about.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Answers.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description Calls that they answered.
+             */
+            hits: number;
+            /** @description The provider's model. */
+            model?: string | null;
+            /**
+             * Format: int64
+             * @description When the newest was kept.
+             */
+            newest_at_ms: number;
+            /**
+             * Format: int64
+             * @description When the oldest was kept.
+             */
+            oldest_at_ms: number;
+            /** @description The provider's id. */
+            provider: string;
+            /** @description The user's own model that was asked for; `null`: none was. */
+            route?: string | null;
+        };
+        /** @description What the cache did for a call. */
+        CacheTraceView: {
+            /**
+             * Format: int64
+             * @description How old the answer was, in milliseconds.
+             */
+            age_ms?: number | null;
+            /** @description The id of the call that the answer was made for. */
+            of?: string | null;
+            /**
+             * @description `hit`: it answered; `kept` or `not-kept`: a provider's answer was, or was not; `bypassed`: it was
+             *     not asked.
+             */
+            result: string;
+            /** @description Why it was not kept, or not asked. */
+            why?: string | null;
+        };
+        /** @description The cache of answers. */
+        CacheView: {
+            /**
+             * Format: int64
+             * @description Calls that went to a provider without a look at it.
+             */
+            bypassed: number;
+            /**
+             * Format: int64
+             * @description The memory that they take, about.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How much they may take.
+             */
+            bytes_max: number;
+            /**
+             * Format: int64
+             * @description Answers in it.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description How many it may hold.
+             */
+            entries_max: number;
+            /**
+             * Format: int64
+             * @description Those of them that waited for an equal call under way.
+             */
+            followed: number;
+            /** @description What it holds, by the user's own model, the provider's model and the provider. */
+            groups: components["schemas"]["CacheGroupView"][];
+            /**
+             * Format: int64
+             * @description Calls that it answered since the gateway started.
+             */
+            hits: number;
+            /**
+             * Format: int64
+             * @description Calls that went to a provider because it had no answer.
+             */
+            misses: number;
+            /** @description The user's own models whose calls use it otherwise, in order of their names. */
+            models: components["schemas"]["CachedModelView"][];
+            /** @description Whether any call may use it. */
+            on: boolean;
+            /** @description What it saved. */
+            saved: components["schemas"]["SavedView"];
+            usual?: components["schemas"]["CachingView"] | null;
+        };
+        /** @description How calls use the cache. */
+        CachingView: {
+            /** @description Which members of requests do not tell them apart. */
+            ignore: string[];
+            /** @description How fast a stream is replayed: `at-once` or `as-recorded`. */
+            pace: string;
+            /** @description Who shares answers: `own`, `program` or `all`. */
+            scope: string;
+            /** @description Whether answers are kept in which the model calls tools. */
+            tool_calls: boolean;
+            /**
+             * Format: int64
+             * @description For how many seconds an answer is good.
+             */
+            ttl_s: number;
+        };
         /** @description One call in full. */
         CallDetail: {
             /** @description The call as in a list. */
@@ -1029,6 +1217,8 @@ export interface components {
             first_byte_us?: number | null;
             /** @description The wire format (`openai-chat`, …). */
             format?: string | null;
+            /** @description Whether the cache of answers answered it: no provider saw it. */
+            from_cache: boolean;
             /** @description Its id (UUID version 7). */
             id: string;
             /** @description The name of the local key that it was asked with; `null` without one. */
@@ -1060,6 +1250,11 @@ export interface components {
              * @description How often it was sent again after the first time; `null` for a live call.
              */
             retries?: number | null;
+            /**
+             * @description What it would have cost without the cache, in pico-dollars; `null` when that is not known, or the
+             *     cache did not answer it.
+             */
+            saved_pico_usd?: string | null;
             /**
              * @description The tier that the provider says it served the call at: `standard`, `flex`, `priority`,
              *     `batch` or `other`.
@@ -1207,6 +1402,11 @@ export interface components {
         CostRowView: {
             /**
              * Format: int64
+             * @description Calls that the cache of answers answered.
+             */
+            cached_calls: number;
+            /**
+             * Format: int64
              * @description Calls.
              */
             calls: number;
@@ -1226,11 +1426,18 @@ export interface components {
             failed: number;
             /** @description What is summed over: the model, program, …; `null` when the calls have none. */
             key?: string | null;
+            /** @description What those would have cost without it, as far as that is known, in pico-dollars. */
+            saved_pico_usd: string;
             /**
              * Format: int64
              * @description Calls whose cost is unknown: they are not in the cost.
              */
             unknown_cost: number;
+            /**
+             * Format: int64
+             * @description Those of them of which it is not known.
+             */
+            unknown_saved: number;
             /**
              * Format: int64
              * @description Calls that used tokens nobody counted: they are not in the usage.
@@ -2288,6 +2495,7 @@ export interface components {
             answer_losses: components["schemas"]["LossView"][];
             /** @description What was tried, and what was passed over, in order. */
             attempts: components["schemas"]["AttemptView"][];
+            cache?: components["schemas"]["CacheTraceView"] | null;
             /** @description The configured model that the client, or a rule in its place, asked for. */
             model?: string | null;
             /** @description What of the request the provider that answered could not be told. */
@@ -2415,6 +2623,31 @@ export interface components {
             name: string;
             /** @description Its condition in CEL; `null` when it is for every call. */
             when?: string | null;
+        };
+        /** @description What the cache saved. */
+        SavedView: {
+            /**
+             * Format: int64
+             * @description Calls that it answered.
+             */
+            cached_calls: number;
+            /**
+             * Format: int64
+             * @description All calls, those that it answered too.
+             */
+            calls: number;
+            /** @description What those would have cost, as far as that is known, in pico-dollars. */
+            saved_pico_usd: string;
+            /**
+             * Format: int64
+             * @description Since when.
+             */
+            since_ms: number;
+            /**
+             * Format: int64
+             * @description Those of them of which it is not known.
+             */
+            unknown_saved: number;
         };
         /** @description Prices of a service tier. */
         ServicePricesView: {
@@ -2820,6 +3053,13 @@ export type BudgetMoneyView = components['schemas']['BudgetMoneyView'];
 export type BudgetNewsView = components['schemas']['BudgetNewsView'];
 export type BudgetScopeView = components['schemas']['BudgetScopeView'];
 export type BudgetView = components['schemas']['BudgetView'];
+export type CacheClearedView = components['schemas']['CacheClearedView'];
+export type CachedModelView = components['schemas']['CachedModelView'];
+export type CacheFilterView = components['schemas']['CacheFilterView'];
+export type CacheGroupView = components['schemas']['CacheGroupView'];
+export type CacheTraceView = components['schemas']['CacheTraceView'];
+export type CacheView = components['schemas']['CacheView'];
+export type CachingView = components['schemas']['CachingView'];
 export type CallDetail = components['schemas']['CallDetail'];
 export type CallerDetail = components['schemas']['CallerDetail'];
 export type CallerView = components['schemas']['CallerView'];
@@ -2894,6 +3134,7 @@ export type RuleTestedView = components['schemas']['RuleTestedView'];
 export type RuleTestView = components['schemas']['RuleTestView'];
 export type RuleTraceView = components['schemas']['RuleTraceView'];
 export type RuleView = components['schemas']['RuleView'];
+export type SavedView = components['schemas']['SavedView'];
 export type ServicePricesView = components['schemas']['ServicePricesView'];
 export type StatusView = components['schemas']['StatusView'];
 export type StreamCallView = components['schemas']['StreamCallView'];
@@ -2926,6 +3167,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BudgetView"][];
+                };
+            };
+        };
+    };
+    get_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheView"];
+                };
+            };
+        };
+    };
+    clear_cache: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CacheFilterView"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CacheClearedView"];
                 };
             };
         };

@@ -97,6 +97,8 @@ export function aCall(at: number, over: Partial<CallView> = {}): CallView {
       reasoning: null,
     },
     usage_counted: false,
+    from_cache: false,
+    saved_pico_usd: null,
     cost_pico_usd: "14352000000",
     cost_unknown: null,
     first_byte_us: 412_000,
@@ -450,7 +452,8 @@ export function aCostRow(key: string | null, over: Partial<CostRowView> = {}): C
   const { calls, failed, unknown_cost, counted_usage, cost_pico_usd, estimated_pico_usd, usage } =
     aProgram(key);
   const costs = { unknown_cost, unknown_usage: 0, counted_usage, cost_pico_usd, estimated_pico_usd };
-  return { key, calls, failed, ...costs, usage, ...over };
+  const cache = { cached_calls: 0, saved_pico_usd: "0", unknown_saved: 0 };
+  return { key, calls, failed, ...costs, ...cache, usage, ...over };
 }
 
 /** Costs by model, of two models, in half a day beside the one before. */

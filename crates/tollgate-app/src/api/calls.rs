@@ -349,6 +349,8 @@ mod tests {
             cost: Some(cost),
             cost_unknown: None,
             price_id: Some(price_id.to_owned()),
+            cached: false,
+            saved: None,
             timing: Timing::default(),
             request_bytes: 0,
             response_bytes: 0,

@@ -67,6 +67,9 @@ pub fn cost_row(key: Option<String>, sums: &Sums) -> CostRowView {
         counted_usage: sums.counted_calls,
         cost_pico_usd: money(sums.cost),
         estimated_pico_usd: money(sums.estimated),
+        cached_calls: sums.cached_calls,
+        saved_pico_usd: money(sums.saved),
+        unknown_saved: sums.unknown_saved_calls,
         usage: usage_of(sums),
     }
 }
@@ -175,6 +178,8 @@ impl From<&Call> for CallView {
             stop_reason: it.stop_reason.clone(),
             usage: UsageView::from(&it.usage),
             usage_counted: it.usage_counted,
+            from_cache: it.cached,
+            saved_pico_usd: it.saved.map(money),
             service_tier: it.service_tier.map(|it| it.as_str().to_owned()),
             cost_pico_usd: it.cost.map(money),
             cost_unknown: it.cost_unknown.map(|it| cost_unknown(it).to_owned()),
@@ -212,6 +217,8 @@ pub fn live_call(it: &LiveCall, now: UnixMs) -> CallView {
         stop_reason: None,
         usage: UsageView::default(),
         usage_counted: false,
+        from_cache: false,
+        saved_pico_usd: None,
         service_tier: None,
         cost_pico_usd: None,
         cost_unknown: None,

@@ -9,7 +9,7 @@ use tollgate_gateway::{ModelStatus, TargetStatus};
 use tollgate_wire::error_name;
 use utoipa::ToSchema;
 
-use super::rules::RuleTraceView;
+use super::{cache::CacheTraceView, rules::RuleTraceView};
 use crate::App;
 
 /// A model of the configuration, as it is at this moment.
@@ -77,6 +77,8 @@ pub struct RoutingView {
     pub request_losses: Vec<LossView>,
     /// What of the answer the client could not be told.
     pub answer_losses: Vec<LossView>,
+    /// What the cache of answers did; `null`: it had no part.
+    pub cache: Option<CacheTraceView>,
 }
 
 /// One target of a call, tried or passed over.
@@ -173,6 +175,7 @@ impl From<Routing> for RoutingView {
             attempts: it.attempts.into_iter().map(AttemptView::from).collect(),
             request_losses: losses(it.request_losses),
             answer_losses: losses(it.answer_losses),
+            cache: it.cache.map(CacheTraceView::from),
         }
     }
 }

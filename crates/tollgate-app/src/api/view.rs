@@ -111,6 +111,11 @@ pub struct CallView {
     /// Whether the gateway counted them itself, because the provider told none: then they are an
     /// estimate, and so is the cost.
     pub usage_counted: bool,
+    /// Whether the cache of answers answered it: no provider saw it.
+    pub from_cache: bool,
+    /// What it would have cost without the cache, in pico-dollars; `null` when that is not known, or the
+    /// cache did not answer it.
+    pub saved_pico_usd: Option<String>,
     /// The tier that the provider says it served the call at: `standard`, `flex`, `priority`,
     /// `batch` or `other`.
     pub service_tier: Option<String>,
@@ -525,6 +530,12 @@ pub struct CostRowView {
     pub cost_pico_usd: String,
     /// The part of it that is an estimate, because the gateway counted the tokens itself.
     pub estimated_pico_usd: String,
+    /// Calls that the cache of answers answered.
+    pub cached_calls: u64,
+    /// What those would have cost without it, as far as that is known, in pico-dollars.
+    pub saved_pico_usd: String,
+    /// Those of them of which it is not known.
+    pub unknown_saved: u64,
     /// Tokens, as far as known; `null` when no call's are.
     pub usage: UsageView,
 }

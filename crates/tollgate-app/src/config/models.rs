@@ -9,7 +9,7 @@ use tollgate_gateway::{
 };
 use toml::Spanned;
 
-use super::{Mistake, valid_timeout};
+use super::{Mistake, cache::RawCaching, valid_timeout};
 
 /// The longest name, in bytes: what the ledger keeps of one.
 const NAME_BYTES_MAX: usize = 256;
@@ -25,6 +25,18 @@ pub(super) struct RawModel {
     first_byte_timeout_s: Option<Spanned<u64>>,
     idle_timeout_s: Option<Spanned<u64>>,
     total_timeout_s: Option<Spanned<u64>>,
+    cache: Option<RawCaching>,
+}
+
+impl RawModel {
+    pub(super) fn name(&self) -> &str {
+        self.name.get_ref()
+    }
+
+    /// How its calls use the cache.
+    pub(super) const fn cache(&self) -> Option<&RawCaching> {
+        self.cache.as_ref()
+    }
 }
 
 #[derive(Deserialize)]

@@ -81,7 +81,7 @@ impl<'a> Judge<'a> {
 
     /// The row of a call that is billed at all.
     fn row_of(&self, call: &Call, model: &str) -> Option<&'a PriceRow> {
-        let is_billed = call.cost.is_some() || call.cost_unknown.is_some();
+        let is_billed = !call.cached && (call.cost.is_some() || call.cost_unknown.is_some());
         let provider = call.provider.as_deref().filter(|_| is_billed)?;
         self.book.find(provider, model, call.started_at_ms)
     }
@@ -230,6 +230,8 @@ mod tests {
             cost: cost.map(PicoUsd),
             cost_unknown,
             price_id: None,
+            cached: false,
+            saved: None,
             timing: Timing::default(),
             request_bytes: 0,
             response_bytes: 0,

@@ -168,6 +168,11 @@ pub(super) fn cost(call: &CallView) -> String {
         return "-".to_owned();
     }
     let estimated = call.usage_counted && call.cost_pico_usd.is_some();
+    if call.from_cache {
+        let simulated = if call.simulated { "simulated, " } else { "" };
+        let cost = output::money(call.cost_pico_usd.as_deref());
+        return format!("{cost} ({simulated}from the cache)");
+    }
     let mark = match (estimated, call.simulated) {
         (true, true) => " (simulated, estimated)",
         (true, false) => " (estimated)",
@@ -216,6 +221,20 @@ fn print_routing(routing: &RoutingView) -> Result<()> {
         };
         let format = it.translated_to.as_deref().map_or_else(String::new, |it| format!(" as {it}"));
         output::line(&format!("  {} {}{format}: {took}{why}{waited}", it.provider, it.model))?;
+    }
+    if let Some(it) = &routing.cache {
+        let why = it.why.as_deref().map_or_else(String::new, |it| format!(": {it}"));
+        output::line(&match (it.result.as_str(), &it.of, it.age_ms) {
+            ("hit", Some(of), Some(age_ms)) => {
+                format!(
+                    "cache     answered, as call {of} was {} before",
+                    output::micros(age_ms * 1_000)
+                )
+            }
+            ("kept", ..) => "cache     the answer was kept".to_owned(),
+            ("not-kept", ..) => format!("cache     the answer was not kept{why}"),
+            (other, ..) => format!("cache     {other}{why}"),
+        })?;
     }
     for (side, losses) in [("request", &routing.request_losses), ("answer", &routing.answer_losses)]
     {
@@ -279,6 +298,9 @@ fn print_detail(detail: &CallDetail) -> Result<()> {
         ))?;
     }
     output::line(&format!("cost      {}", cost(call)))?;
+    if call.from_cache {
+        output::line(&format!("saved     {}", output::money(call.saved_pico_usd.as_deref())))?;
+    }
     if let Some(why) = &call.cost_unknown {
         output::line(&format!("          unknown: {why}"))?;
     }

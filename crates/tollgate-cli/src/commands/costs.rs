@@ -47,6 +47,15 @@ pub(super) async fn costs(args: CostsArgs) -> Result<()> {
             "The providers of {counted} {noun} told no tokens: they were counted here, an estimate."
         ));
     }
+    let total = &costs.total;
+    if total.cached_calls > 0 {
+        let noun = if total.cached_calls == 1 { "call" } else { "calls" };
+        let saved = output::sum(&total.saved_pico_usd, "0", total.unknown_saved);
+        output::note(&format!(
+            "The cache answered {} {noun}, which saved {saved}.",
+            total.cached_calls
+        ));
+    }
     for it in &costs.unknown {
         let (calls, reason) = (it.calls, &it.reason);
         let noun = if calls == 1 { "call" } else { "calls" };

@@ -17,7 +17,7 @@ const COLUMNS: &str = "c.id, c.started_at_ms, c.operation, c.method, c.path, c.s
      c.connect_took_us, c.headers_us, c.first_byte_us, c.first_token_us, c.finished_us, \
      c.request_bytes, c.response_bytes, c.retries, c.client_cookie, c.upstream_cookie, \
      c.service_tier, c.input_image_tokens, c.output_image_tokens, c.file_searches, \
-     c.usage_counted";
+     c.usage_counted, c.cached, c.saved_pico_usd";
 
 /// `CROSS JOIN` keeps SQLite from walking the dimensions first.
 const JOINS: &str = "calls c CROSS JOIN dimensions d ON d.id = c.dimension_id \
@@ -30,9 +30,9 @@ const INSERT: &str = "INSERT INTO calls (id, started_at_ms, caller_id, dimension
      cost_pico_usd, cost_unknown, price_id, received_us, connected_us, connect_took_us, \
      headers_us, first_byte_us, first_token_us, finished_us, request_bytes, response_bytes, \
      retries, client_cookie, upstream_cookie, service_tier, input_image_tokens, \
-     output_image_tokens, file_searches, usage_counted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+     output_image_tokens, file_searches, usage_counted, cached, saved_pico_usd) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
      ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, \
-     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42)";
+     ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44)";
 
 /// The usage that is stored: counts that cannot be believed become unknown.
 pub(crate) fn believed(usage: &Usage) -> Usage {
@@ -105,6 +105,8 @@ pub(crate) fn insert(
         usage.output_image.map(size),
         usage.file_searches.map(size),
         call.usage_counted,
+        call.cached,
+        call.saved.map(|it| it.0),
     ])
 }
 
@@ -230,7 +232,7 @@ const COUNTED: &str = "dimension_id, started_at_ms, operation, status, outcome, 
      cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens, output_tokens, \
      reasoning_tokens, input_audio_tokens, output_audio_tokens, web_searches, \
      input_image_tokens, output_image_tokens, file_searches, usage_counted, cost_pico_usd, \
-     cost_unknown";
+     cost_unknown, cached, saved_pico_usd";
 
 /// The sums of each call in order of time: when it began, its dimension, its sums.
 pub(crate) fn each_sum(
@@ -329,6 +331,8 @@ fn read_counted(columns: &mut Columns<'_, '_>) -> rusqlite::Result<(i64, Counted
         usage_counted: columns.take()?,
         cost: columns.take::<Option<i64>>()?.map(PicoUsd),
         cost_unknown: columns.name_or_null()?,
+        cached: columns.take()?,
+        saved: columns.take::<Option<i64>>()?.map(PicoUsd),
     };
     Ok((dimension, counted))
 }
@@ -510,6 +514,8 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
         cost: columns.take::<Option<i64>>()?.map(PicoUsd),
         cost_unknown: columns.name_or_null()?,
         price_id: columns.take()?,
+        cached: false,
+        saved: None,
         timing: Timing {
             received_us: columns.take()?,
             connected_us: columns.take()?,
@@ -530,6 +536,8 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
     call.usage.output_image = columns.take()?;
     call.usage.file_searches = columns.take()?;
     call.usage_counted = columns.take()?;
+    call.cached = columns.take()?;
+    call.saved = columns.take::<Option<i64>>()?.map(PicoUsd);
     let dimension = dimensions::read(columns)?;
     call.key = dimension.key;
     call.provider = dimension.provider;

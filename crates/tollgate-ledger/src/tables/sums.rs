@@ -33,7 +33,8 @@ const COLUMNS: &str = "calls, failed_calls, cancelled_calls, no_price_calls, no_
      unknown_usage_calls, cost_pico_usd, input_tokens, cache_read_tokens, cache_write_5m_tokens, \
      cache_write_1h_tokens, output_tokens, reasoning_tokens, input_audio_tokens, \
      output_audio_tokens, web_searches, input_image_tokens, output_image_tokens, file_searches, \
-     counted_calls, estimated_pico_usd, first_at_ms, last_at_ms";
+     counted_calls, estimated_pico_usd, cached_calls, saved_pico_usd, unknown_saved_calls, \
+     first_at_ms, last_at_ms";
 
 impl Table {
     const fn name(self) -> &'static str {
@@ -79,7 +80,7 @@ impl Table {
         let sql = format!(
             "INSERT INTO {table} (began_at_ms, {key_column}, {COLUMNS}) VALUES (?1, ?2, ?3, ?4, \
              ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
-             ?23, ?24, ?25, ?26, ?27, ?28, ?29) ON CONFLICT DO UPDATE SET {added}, \
+             ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32) ON CONFLICT DO UPDATE SET {added}, \
              first_at_ms = min(first_at_ms, excluded.first_at_ms), \
              last_at_ms = max(last_at_ms, excluded.last_at_ms)"
         );
@@ -112,6 +113,9 @@ impl Table {
             size(tokens.file_searches),
             size(sums.counted_calls),
             sums.estimated.0,
+            size(sums.cached_calls),
+            sums.saved.0,
+            size(sums.unknown_saved_calls),
             sums.first_at_ms.map_or(began_at_ms, |it| it.0),
             sums.last_at_ms.map_or(began_at_ms, |it| it.0),
         ])?;
@@ -322,6 +326,9 @@ fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Sums> {
         },
         counted_calls: columns.take()?,
         estimated: PicoUsd(columns.take()?),
+        cached_calls: columns.take()?,
+        saved: PicoUsd(columns.take()?),
+        unknown_saved_calls: columns.take()?,
         first_at_ms: columns.take::<Option<i64>>()?.map(UnixMs),
         last_at_ms: columns.take::<Option<i64>>()?.map(UnixMs),
     })

@@ -43,7 +43,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(file(dir.path())).unwrap();
 
     let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
-    assert!(matches!(error, LedgerError::Newer { found: 99, known: 8, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 9, .. }), "{error}");
     assert!(error.to_string().contains("use the newer program"), "{error}");
     let error = Reader::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -71,7 +71,8 @@ fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     let usage =
         Usage { input_image: None, output_image: None, file_searches: None, ..full(1).usage };
     // Nobody had a key.
-    let before_counting = Call { usage_counted: false, key: None, ..full(1) };
+    let before_counting =
+        Call { usage_counted: false, key: None, cached: false, saved: None, ..full(1) };
     let before_pictures = Call { usage, ..before_counting.clone() };
     let before_tiers = Call { service_tier: None, ..before_pictures.clone() };
     upgrades(1, include_str!("../../fixtures/v1.sql"), &before_tiers);
@@ -81,6 +82,7 @@ fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     upgrades(5, include_str!("../../fixtures/v5.sql"), &before_pictures);
     upgrades(6, include_str!("../../fixtures/v6.sql"), &before_pictures);
     upgrades(7, include_str!("../../fixtures/v7.sql"), &before_counting);
+    upgrades(8, include_str!("../../fixtures/v8.sql"), &before_counting);
 }
 
 fn upgrades(version: u32, dump: &str, call: &Call) {

@@ -62,6 +62,8 @@ pub(crate) fn bare(number: u32) -> Call {
         cost: None,
         cost_unknown: None,
         price_id: None,
+        cached: false,
+        saved: None,
         timing: Timing::default(),
         request_bytes: 0,
         response_bytes: 0,
@@ -109,6 +111,8 @@ pub(crate) fn full(number: u32) -> Call {
         cost: Some(PicoUsd(1_234_567_890_123)),
         cost_unknown: Some(CostUnknown::KindNotPriced),
         price_id: Some("openai/gpt-5-mini (genai-prices 0.2.3)".to_owned()),
+        cached: true,
+        saved: Some(PicoUsd(23)),
         timing: Timing {
             received_us: Some(11),
             connected_us: Some(12),

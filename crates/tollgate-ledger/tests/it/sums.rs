@@ -45,6 +45,8 @@ fn spread() -> Vec<Call> {
                 who.project = None;
             }
             let known = any(4) > 0;
+            let cached = any(3) == 0;
+            let saved = (cached && any(2) == 0).then(|| PicoUsd(any(1_000).into()));
             Call {
                 id: id(at, number),
                 started_at_ms: UnixMs(at),
@@ -62,6 +64,8 @@ fn spread() -> Vec<Call> {
                     Usage::default()
                 },
                 usage_counted: any(5) == 0,
+                cached,
+                saved,
                 cost: known.then(|| PicoUsd(any(1_000_000).into())),
                 cost_unknown: (!known).then_some(REASONS[any(6) as usize]),
                 key: [None, Some("ci"), Some("nightly")][any(3) as usize].map(str::to_owned),
@@ -106,6 +110,11 @@ fn by_hand<'a>(calls: impl IntoIterator<Item = &'a Call>) -> Sums {
         if call.usage_counted {
             sums.counted_calls += 1;
             sums.estimated.0 += call.cost.unwrap_or_default().0;
+        }
+        if call.cached {
+            sums.cached_calls += 1;
+            sums.saved.0 += call.saved.unwrap_or_default().0;
+            sums.unknown_saved_calls += u64::from(call.saved.is_none());
         }
         let mut add = |sum: fn(&mut Sums) -> &mut u64, count: Option<u64>| {
             *sum(&mut sums) += count.unwrap_or_default();

@@ -58,6 +58,9 @@ const NOTHING: CostRowView = {
   counted_usage: 0,
   cost_pico_usd: "0",
   estimated_pico_usd: "0",
+  cached_calls: 0,
+  saved_pico_usd: "0",
+  unknown_saved: 0,
   usage: { input: 0, cache_read: 0, output: 0 },
 };
 

@@ -17,7 +17,7 @@ const UNKNOWN: &str = "?";
 /// The columns behind the key.
 const HEADER: &str = "calls,failed,input,cache_read,cache_write_5m,cache_write_1h,output,\
      reasoning,input_audio,output_audio,web_searches,input_image,output_image,file_searches,cost,\
-     estimated_cost,unknown_cost,unknown_usage,counted_usage";
+     estimated_cost,unknown_cost,unknown_usage,counted_usage,cached_calls,saved,unknown_saved";
 
 /// The columns of the time before, which days have none of.
 const HEADER_BEFORE: &str = ",previous_calls,previous_cost,previous_unknown_cost";
@@ -105,6 +105,11 @@ fn cells(by: By, row: &CostRowView) -> Vec<String> {
     cells.extend([dollars(row), plain_dollars(&row.estimated_pico_usd)]);
     let counts = [row.unknown_cost, row.unknown_usage, row.counted_usage];
     cells.extend(counts.map(|it| it.to_string()));
+    cells.extend([
+        row.cached_calls.to_string(),
+        plain_dollars(&row.saved_pico_usd),
+        row.unknown_saved.to_string(),
+    ]);
     cells
 }
 
@@ -153,6 +158,7 @@ mod tests {
             calls: 2,
             cost_pico_usd: cost.to_owned(),
             estimated_pico_usd: "0".to_owned(),
+            saved_pico_usd: "0".to_owned(),
             usage: UsageView { input: Some(7), ..UsageView::default() },
             ..CostRowView::default()
         }
@@ -173,11 +179,11 @@ mod tests {
             let expected = [
                 format!("model,{HEADER}{HEADER_BEFORE}"),
                 format!(
-                    "\"a \"\"b\"\", c\",{counts},1.234500000001,0.004500000001,0,0,1,{}",
+                    "\"a \"\"b\"\", c\",{counts},1.234500000001,0.004500000001,0,0,1,0,0.00,0,{}",
                     before[0]
                 ),
-                format!("?,{counts},?,0.00,2,0,0,{}", before[1]),
-                format!("gone,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0.00,0.00,0,0,0,{}", before[2]),
+                format!("?,{counts},?,0.00,2,0,0,0,0.00,0,{}", before[1]),
+                format!("gone,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0.00,0.00,0,0,0,0,0.00,0,{}", before[2]),
             ];
             assert_eq!(text(By::Model, costs), expected.join("\r\n") + "\r\n");
         };
