@@ -1,6 +1,6 @@
 import createClient from "openapi-fetch";
 import type { Host } from "@/lib/host";
-import type { ErrorView, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
+import type { CacheFilterView, ErrorView, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
 
 /** An answer that is an error; `message` is written for people. */
 export class ApiError extends Error {
@@ -64,6 +64,8 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     revokeKey: (name: string) => answered(client.POST("/keys/{name}/revoke", { params: { path: { name } } })),
     models: () => answered(client.GET("/models")),
     budgets: () => answered(client.GET("/budgets")),
+    cache: () => answered(client.GET("/cache")),
+    clearCache: (body: CacheFilterView) => answered(client.POST("/cache/clear", { body })),
     rules: () => answered(client.GET("/rules")),
     rulesText: () => answered(client.GET("/rules/text")),
     testRules: (body: RuleTest, signal: AbortSignal) =>

@@ -5,6 +5,7 @@ import { TooltipProvider } from "@/components/Tooltip";
 import { useRoute } from "@/lib/route";
 import { useStore } from "@/lib/store";
 import { BudgetsPage } from "@/pages/budgets/Page";
+import { CachePage } from "@/pages/cache/Page";
 import { CallsPage } from "@/pages/calls/Page";
 import { CostsPage } from "@/pages/costs/Page";
 import { DoctorPage } from "@/pages/doctor/Page";
@@ -30,6 +31,7 @@ const COMPONENTS: Record<Page["id"], ComponentType> = {
   keys: KeysPage,
   costs: CostsPage,
   budgets: BudgetsPage,
+  cache: CachePage,
   doctor: DoctorPage,
   settings: SettingsPage,
 };

@@ -1,5 +1,6 @@
 import {
   AppWindow,
+  Archive,
   Coins,
   Gauge,
   KeyRound,
@@ -23,6 +24,7 @@ export interface Page {
     | "keys"
     | "costs"
     | "budgets"
+    | "cache"
     | "doctor"
     | "settings";
   name: string;
@@ -41,6 +43,7 @@ export const PAGES: readonly Page[] = [
   { id: "keys", name: "Keys", key: "k", icon: KeyRound },
   { id: "costs", name: "Costs", key: "o", icon: Coins },
   { id: "budgets", name: "Budgets", key: "b", icon: Gauge },
+  { id: "cache", name: "Cache", key: "h", icon: Archive },
   { id: "doctor", name: "Doctor", key: "d", icon: Stethoscope },
   { id: "settings", name: "Settings", key: "s", icon: Settings },
 ];

@@ -1,6 +1,7 @@
 import type { CallPage, CallView, EventView, PacketPage, PacketView, RuleTest } from "@/api/schema";
 import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
 import { BUDGETS } from "./budgets";
+import { CACHE } from "./cache";
 import { someCalls, somePackets } from "./crowd";
 import { aCallDetail, aPacketDetail, aProgram, aStatus, aStream, CHECKS, someCosts } from "./fixtures";
 import { aKey, KEYS } from "./keys";
@@ -162,6 +163,8 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
       ),
     "GET /api/models": MODELS,
     "GET /api/budgets": BUDGETS,
+    "GET /api/cache": CACHE,
+    "POST /api/cache/clear": { cleared: CACHE.entries },
     "GET /api/rules": RULES,
     "GET /api/rules/text": RULES_TEXT,
     "POST /api/rules/test": (_: URLSearchParams, test: RuleTest) => testRules(test),

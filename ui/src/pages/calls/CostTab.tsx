@@ -1,11 +1,11 @@
-import { CircleHelp, Coins } from "lucide-react";
+import { Archive, CircleHelp, Coins } from "lucide-react";
 import type { CallDetail, CallView, CostLineView } from "@/api/schema";
 import { whyUnknown } from "@/components/Money";
 import { EmptyState } from "@/components/states";
 import { count } from "@/lib/format";
 import { isByThePiece, kindName } from "@/lib/kinds";
 import { dollarsPerMillion, exactDollars } from "@/lib/money";
-import { wentWrong } from "./columns";
+import { savedByCache, wentWrong } from "./columns";
 
 /** The bill, line by line, with exact amounts. */
 export function CostTab({ detail }: { detail: CallDetail }) {
@@ -27,6 +27,13 @@ export function CostTab({ detail }: { detail: CallDetail }) {
     );
   }
   if (call.cost_pico_usd == null) return <NoBill call={call} />;
+  if (call.from_cache) {
+    return (
+      <EmptyState icon={Archive} title="It cost nothing">
+        <p>{savedByCache(call)}</p>
+      </EmptyState>
+    );
+  }
   return (
     <div className="flex flex-col gap-4 p-4">
       {call.simulated && (

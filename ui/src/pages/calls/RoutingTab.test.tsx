@@ -74,6 +74,46 @@ it("shows what the rules did, and which could not be evaluated", async () => {
   expect(shown).toHaveTextContent("by teamcould not be evaluatedthere is no member x-team");
 });
 
+it("says that the cache answered, as which call, and what that saved", async () => {
+  const cache = { result: "hit", of: callId(1), age_ms: 62_000, why: null };
+  const nothing = {
+    rules: [],
+    model: null,
+    strategy: null,
+    attempts: [],
+    request_losses: [],
+    answer_losses: [],
+  };
+  const call = aCall(2, { from_cache: true, cost_pico_usd: "0", saved_pico_usd: "14352000000" });
+  const { user } = show(HASH, {
+    [`GET /api/calls/${callId(2)}`]: aCallDetail(call, { routing: aRouting({ ...nothing, cache }) }),
+  });
+  await user.click(await screen.findByRole("tab", { name: "Routing" }));
+  expect(screen.getByText(/The cache answered, as/)).toHaveTextContent("answered 1 m 02 s before");
+  expect(screen.getByRole("link", { name: "an equal call" })).toHaveAttribute(
+    "href",
+    expect.stringContaining(callId(1)),
+  );
+  await user.click(screen.getByRole("tab", { name: "Cost" }));
+  expect(screen.getByText("It cost nothing")).toBeVisible();
+  expect(screen.getByText("The cache answered. It would have cost $0.014352.")).toBeVisible();
+});
+
+it("says why an answer was not cached", async () => {
+  const cache = { result: "not-kept", of: null, age_ms: null, why: "it calls tools" };
+  const nothing = {
+    rules: [],
+    model: null,
+    strategy: null,
+    attempts: [],
+    request_losses: [],
+    answer_losses: [],
+  };
+  const { user } = open(aRouting({ ...nothing, cache }));
+  await user.click(await screen.findByRole("tab", { name: "Routing" }));
+  expect(screen.getByText("The answer was not cached: it calls tools.")).toBeVisible();
+});
+
 it("says so when a translation lost nothing", async () => {
   const attempts = [answered] as RoutingView["attempts"];
   const { user } = open(aRouting({ attempts, request_losses: [], answer_losses: [] }));

@@ -1,5 +1,5 @@
 import { useId } from "react";
-import type { AttemptView, LossView, RoutingView, RuleTraceView } from "@/api/schema";
+import type { AttemptView, CacheTraceView, LossView, RoutingView, RuleTraceView } from "@/api/schema";
 import { Badge } from "@/components/Badge";
 import { capital, Prose } from "@/components/Prose";
 import { cn } from "@/lib/cn";
@@ -32,6 +32,7 @@ export function RoutingTab({ routing }: { routing: RoutingView }) {
           )}
         </p>
       )}
+      {routing.cache != null && <CacheTrace cache={routing.cache} />}
       {attempts.length > 0 && <Attempts attempts={attempts} />}
       <Losses title="Lost or changed in the request" losses={request_losses} />
       <Losses title="Lost or changed in the answer" losses={answer_losses} />
@@ -39,6 +40,32 @@ export function RoutingTab({ routing }: { routing: RoutingView }) {
         <p className="text-sm text-muted">Nothing was lost in translation.</p>
       )}
     </div>
+  );
+}
+
+/** What the cache of answers did. */
+function CacheTrace({ cache: { result, of, age_ms, why } }: { cache: CacheTraceView }) {
+  const reason = why == null ? null : <Prose text={`: ${why}`} />;
+  if (result === "hit" && of != null)
+    return (
+      <p className="text-sm">
+        The cache answered, as{" "}
+        <a
+          className="text-accent hover:underline"
+          title="The call that the answer was made for"
+          href={href({ page: "calls", item: of })}
+        >
+          an equal call
+        </a>{" "}
+        was answered {duration((age_ms ?? 0) * 1_000)} before.
+      </p>
+    );
+  return (
+    <p className="text-sm text-muted">
+      {result === "kept" && "The answer is in the cache for equal calls."}
+      {result === "not-kept" && <>The answer was not cached{reason}.</>}
+      {result === "bypassed" && <>The call went past the cache{reason}.</>}
+    </p>
   );
 }
 

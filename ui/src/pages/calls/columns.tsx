@@ -5,6 +5,7 @@ import type { Column } from "@/components/columns";
 import { EstimateMark, Money, UnknownCost } from "@/components/Money";
 import { cn } from "@/lib/cn";
 import { compactCount, count, dayOf, duration, fullTime, timeOfDay, UNKNOWN } from "@/lib/format";
+import { exactDollars } from "@/lib/money";
 import { Ticking } from "./Ticking";
 
 const DAY_MS = 86_400_000;
@@ -116,11 +117,24 @@ export function CallCost({ call }: { call: CallView }) {
     return (
       <>
         {call.usage_counted && <EstimateMark />}
+        {call.from_cache && (
+          <span className="mr-1 text-xs text-accent" title={savedByCache(call)}>
+            cache
+          </span>
+        )}
         <Money pico={call.cost_pico_usd} decimals={6} />
       </>
     );
   if (call.cost_unknown != null) return <UnknownCost reason={call.cost_unknown} />;
   return <span className="text-faint">{UNKNOWN}</span>;
+}
+
+/** What the cache saved for a call that it answered, in a sentence. */
+export function savedByCache(call: CallView): string {
+  const saved = call.saved_pico_usd;
+  return saved == null
+    ? "The cache answered. What it would have cost is unknown."
+    : `The cache answered. It would have cost ${exactDollars(saved)}.`;
 }
 
 function Status({ call }: { call: CallView }) {

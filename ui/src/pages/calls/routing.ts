@@ -9,6 +9,7 @@ export function routingNotes(routing: RoutingView): string[] {
   const translated = tried.at(-1)?.translated_to;
   const { rules } = routing;
   return [
+    routing.cache?.result === "hit" && "from the cache",
     rules.length > 0 && plural(rules.length, "rule"),
     translated != null && `translated to ${translated}`,
     tried.length > 1 && plural(tried.length, "attempt"),

@@ -32,6 +32,15 @@ it("shows the sum, the exact sum, and what it leaves out", async () => {
   await expectAccessible(container);
 });
 
+it("shows what the cache of answers saved, and of how many calls that is not known", async () => {
+  const total = aCostRow(null, { cached_calls: 12, saved_pico_usd: "340000000000", unknown_saved: 2 });
+  show("#/costs", { "GET /api/costs": someCosts({ total }) });
+  const figure = (name: string) => screen.getByText(name).nextElementSibling;
+  await screen.findByText("Saved by it");
+  expect(figure("Answered by the cache")).toHaveTextContent("12");
+  expect(figure("Saved by it")).toHaveTextContent("$0.34+ 2 unknown");
+});
+
 it("draws a bar for every step", async () => {
   show("#/costs");
   await waitFor(() => expect(drawn.data[1]).toHaveLength(24));

@@ -1,5 +1,5 @@
 import { Fragment } from "react";
-import type { CostsView, UnknownCostView, UsageView } from "@/api/schema";
+import type { CostRowView, CostsView, UnknownCostView, UsageView } from "@/api/schema";
 import { Estimated, isUnknownSum, Money, whyUnknown } from "@/components/Money";
 import { callCondition } from "@/lib/callFilter";
 import { compactCount, count, dayOf, plural } from "@/lib/format";
@@ -37,10 +37,18 @@ export function Summary({ costs }: { costs: CostsView }) {
       <Figure name="Failed" text={count(total.failed)} bad={total.failed > 0} />
       <Figure name="Tokens in" text={compactCount(total.usage.input)} title={count(total.usage.input)} />
       <Figure
-        name="From cache"
+        name="Cached by providers"
         text={compactCount(total.usage.cache_read)}
         title={count(total.usage.cache_read)}
       />
+      {total.cached_calls > 0 && (
+        <Figure
+          name="Answered by the cache"
+          text={count(total.cached_calls)}
+          title="Calls that the cache of answers answered: they cost nothing."
+        />
+      )}
+      <Saved total={total} />
       <Pieces usage={total.usage} />
       <Figure name="Tokens out" text={compactCount(total.usage.output)} title={count(total.usage.output)} />
       <Counted calls={total.counted_usage} />
@@ -73,6 +81,33 @@ function Compared({ costs }: { costs: CostsView }) {
         {permille !== null && <span className="ml-2 text-sm text-muted">{percent(permille)}</span>}
       </div>
       {but !== null && <div className="text-xs text-warn">{but}</div>}
+    </div>
+  );
+}
+
+/** What those calls would have cost that the cache of answers answered. */
+function Saved({ total }: { total: CostRowView }) {
+  if (total.cached_calls === 0) return null;
+  const unknown = total.unknown_saved;
+  return (
+    <div
+      title={
+        unknown > 0
+          ? `What ${plural(unknown, "call")} would have cost is unknown, and not in this sum.`
+          : undefined
+      }
+    >
+      <div className="text-xs text-faint">Saved by it</div>
+      <div className="font-mono text-base">
+        {isUnknownSum(total.saved_pico_usd, unknown) ? (
+          <span className="text-warn">unknown</span>
+        ) : (
+          <Money pico={total.saved_pico_usd} />
+        )}
+        {unknown > 0 && !isUnknownSum(total.saved_pico_usd, unknown) && (
+          <span className="ml-1 text-xs text-warn">+ {count(unknown)} unknown</span>
+        )}
+      </div>
     </div>
   );
 }
