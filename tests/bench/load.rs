@@ -116,6 +116,15 @@ impl Scenario {
         ]
     }
 
+    /// Those that the gateway's cache answers.
+    pub(crate) fn cached() -> [Self; 2] {
+        let same = |plain| Self { plain, through: None };
+        [
+            same(Call::chat("chat1k_cached", "huge=1024", 200, Usage::Plain)),
+            same(Call::chat("sse100_cached", "huge=5000,pieces=100", 200, Usage::Asked)),
+        ]
+    }
+
     /// The call through the gateway.
     pub(crate) fn through(&self) -> &Call {
         self.through.as_ref().unwrap_or(&self.plain)

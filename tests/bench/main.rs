@@ -61,6 +61,12 @@ async fn run(gateway: PathBuf, helper: Option<PathBuf>) -> Result<()> {
         let (plain, through) = (&scenario.plain, scenario.through());
         cpu_row([(&direct, plain), (&nginx, plain), (&tollgate, through)]).await?;
     }
+    let caching = Target::caching(&gateway, provider, MEASURED_CORE).await?;
+    for scenario in Scenario::cached() {
+        let call = &scenario.plain;
+        cpu_row([(&direct, call), (&nginx, call), (&caching, call)]).await?;
+    }
+    drop(caching);
     latency_rows(&[&direct, &nginx, &tollgate]).await?;
     println!("| start to first served call, ms | - | - | {} | - |", start.as_millis());
     memory_rows(&gateway, provider).await?;

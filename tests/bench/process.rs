@@ -104,6 +104,21 @@ impl Target {
         provider: SocketAddr,
         core: usize,
     ) -> Result<(Self, Duration)> {
+        Self::configured(program, provider, core, "").await
+    }
+
+    /// The gateway with its cache of answers on.
+    pub(crate) async fn caching(program: &Path, provider: SocketAddr, core: usize) -> Result<Self> {
+        let (target, _) = Self::configured(program, provider, core, "[cache]\non = true\n").await?;
+        Ok(target)
+    }
+
+    async fn configured(
+        program: &Path,
+        provider: SocketAddr,
+        core: usize,
+        more: &str,
+    ) -> Result<(Self, Duration)> {
         let home = tempfile::tempdir()?;
         let config = home.path().join("config.toml");
         let models = MODELS.map(|(name, model)| {
@@ -117,7 +132,7 @@ impl Target {
             &config,
             format!(
                 "[[providers]]\nid = \"openai\"\nbase_url = \"http://{provider}/v1\"\n\
-                 api_key = {{ env = \"SIMULATED_KEY\" }}\n{models}"
+                 api_key = {{ env = \"SIMULATED_KEY\" }}\n{models}{more}"
             ),
         )?;
         let address = free_address()?;
