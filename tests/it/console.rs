@@ -28,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 use tollgate_simulator::{Simulator, SimulatorConfig};
-use tollgate_tests::{Home, PATIENCE, program};
+use tollgate_tests::{Home, PATIENCE, PROVIDER_KEY, program};
 
 /// The browser, unless `TOLLGATE_CHROMIUM` names another.
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -85,6 +85,36 @@ async fn a_real_browser_sees_how_a_call_was_routed() {
     let at = |path: &str, key: &str| (path.to_owned(), Some(key.to_owned()));
     assert_eq!(asked(&one), vec![at("/v1/chat/completions", "sk-one"); 4]);
     assert_eq!(asked(&other), vec![at("/v1/messages", "sk-other"); 3]);
+}
+
+/// The browser knows the admin token and a name that means this machine, and gets nothing for either.
+#[tokio::test]
+async fn pages_of_other_sites_in_a_real_browser_get_nothing() {
+    let Some(script) = script("attacker") else { return };
+    let simulator = Simulator::start(SimulatorConfig::default()).await.unwrap();
+    let product = Home::keyed(&simulator, "")
+        .serve_with(|it| {
+            it.env(PROVIDER_KEY, "sk-paid");
+        })
+        .await;
+    let token = product.token();
+    let address = format!("{}/#token={token}", product.base_url());
+    assert_eq!(drive(product.home(), &script, &address, &[]).await, 8);
+
+    assert!(simulator.calls().is_empty(), "{:#?}", simulator.calls());
+    let calls = product.calls(1).await;
+    let posts = calls.iter().filter(|it| it.method == "POST" && it.path.starts_with("/v1/"));
+    // What a page may send without asking first has come, from each of the sites.
+    assert!(posts.count() >= 6, "{calls:#?}");
+    // The console's own tab asks for it, as every browser does.
+    for call in calls.iter().filter(|it| it.path != "/favicon.ico") {
+        let seen = (call.error_code.as_deref(), call.status, call.request_bytes);
+        assert_eq!(seen, (Some("forbidden"), Some(403), 0), "{call:#?}");
+    }
+    assert_eq!(product.token(), token);
+    let status = product.run(&["status", "--json"]).await.json();
+    assert_eq!(status["on"], true, "{status}");
+    product.stop().await;
 }
 
 /// Lets a browser's program drive the console at `address`; how many things it found in order.

@@ -6,6 +6,7 @@
     reason = "a harness fails by panicking, in the test that uses it"
 )]
 
+mod admin_token;
 mod agents;
 mod attackers;
 mod aws_keys;
@@ -31,3 +32,4 @@ mod secrets;
 mod switch;
 mod translated;
 mod using;
+mod wire_attacks;

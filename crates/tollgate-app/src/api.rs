@@ -86,6 +86,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(console::get_console))
         .routes(routes!(events::get_events))
 }
+        .routes(routes!(console::rotate_token))
 
 /// The admin API's routes, to stand below `/api`.
 pub fn router(app: Arc<App>) -> Router {
@@ -133,6 +134,9 @@ pub enum ApiError {
     Keys(crate::keys::KeysError),
     /// The gateway cannot be turned on.
     #[error(transparent)]
+    /// A new admin token cannot be stored.
+    #[error("store a new admin token")]
+    Token(#[source] std::io::Error),
     Start(#[from] StartError),
     /// A task of ours broke.
     #[error("the request was not finished")]
@@ -146,7 +150,9 @@ impl axum::response::IntoResponse for ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Start(_) => StatusCode::CONFLICT,
             Self::Prices(_) => StatusCode::BAD_GATEWAY,
-            Self::Ledger(_) | Self::Keys(_) | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Ledger(_) | Self::Keys(_) | Self::Token(_) | Self::Broken => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         // The whole chain: the last cause is what a person can act on.
         let mut message = self.to_string();

@@ -24,12 +24,11 @@ pub enum Refusal {
 /// When the request must not be served.
 pub fn check(uri: &Uri, headers: &HeaderMap, listen: SocketAddr) -> Result<(), Refusal> {
     let mut hosts = headers.get_all(header::HOST).iter();
-    let host = match (uri.authority(), hosts.next()) {
-        (Some(authority), _) => authority.as_str(),
-        (None, Some(host)) => host.to_str().map_err(|_| Refusal::ForeignHost)?,
-        (None, None) => return Err(Refusal::ForeignHost),
-    };
-    if hosts.next().is_some() || !is_own_authority(host, listen) {
+    let host = hosts.next().and_then(|it| it.to_str().ok()).ok_or(Refusal::ForeignHost)?;
+    // Where the request's line names a host as well, both must be this gateway.
+    let named = uri.authority().map_or(host, |it| it.as_str());
+    let is_own = [host, named].iter().all(|it| is_own_authority(it, listen));
+    if hosts.next().is_some() || !is_own {
         return Err(Refusal::ForeignHost);
     }
     for origin in headers.get_all(header::ORIGIN) {
@@ -102,6 +101,16 @@ mod tests {
             assert_eq!(check_with(&[("host", host)]), Err(Refusal::ForeignHost), "{host}");
         }
         assert_eq!(check_with(&[]), Err(Refusal::ForeignHost));
+        let absolute = |target: &'static str, host: &str| {
+            let mut map = HeaderMap::new();
+            map.append("host", host.parse().unwrap());
+            check(&Uri::from_static(target), &map, "127.0.0.1:4141".parse().unwrap())
+        };
+        let own = "http://127.0.0.1:4141/v1/models";
+        assert_eq!(absolute(own, "127.0.0.1:4141"), Ok(()));
+        assert_eq!(absolute(own, "evil.example"), Err(Refusal::ForeignHost));
+        let evil = "http://evil.example/v1/models";
+        assert_eq!(absolute(evil, "127.0.0.1:4141"), Err(Refusal::ForeignHost));
         let twice = [("host", "localhost:4141"), ("host", "evil.example")];
         assert_eq!(check_with(&twice), Err(Refusal::ForeignHost));
     }

@@ -5,9 +5,7 @@
 //! with it. The file holds hashes and no key. Each change is on disk before it is in force.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,7 +20,7 @@ use tollgate_core::{
     },
 };
 
-use crate::token::fill_random;
+use crate::{private_file, token::fill_random};
 
 /// The most keys, those that are no longer good included: calls are counted by their names.
 pub const KEYS_MAX: usize = 4_096;
@@ -101,8 +99,7 @@ impl KeyFile {
         let failed = |source| KeysError::File { path: path.clone(), source };
         let written = match crate::config::read_bounded(&path, FILE_BYTES_MAX) {
             Ok(text) => {
-                let mode = fs::metadata(&path).map_err(failed)?.permissions().mode();
-                if mode & 0o077 != 0 {
+                if private_file::is_open_to_others(&path).map_err(failed)? {
                     let message = "it is open to others: see who wrote in it, then `chmod 600` it";
                     return Err(failed(io::Error::new(io::ErrorKind::PermissionDenied, message)));
                 }
@@ -221,7 +218,7 @@ impl KeyFile {
         let result = change(&mut changed.keys)?;
         let failed = |source| KeysError::File { path: self.path.clone(), source };
         let text = serde_json::to_vec_pretty(&changed).map_err(|err| failed(err.into()))?;
-        store(&self.path, &text).map_err(failed)?;
+        private_file::replace(&self.path, &text).map_err(failed)?;
         *keys = changed.keys;
         Ok(result)
     }
@@ -261,21 +258,10 @@ fn new_secret() -> Result<Secret, KeysError> {
     Ok(key_secret(&random))
 }
 
-/// Replaces a file at once, and so that it stays replaced: a key that was revoked must not come back
-/// with the power.
-fn store(path: &Path, text: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
     use super::*;
 
     const NOW: UnixMs = UnixMs(1_795_000_000_000);

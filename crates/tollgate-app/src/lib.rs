@@ -26,6 +26,7 @@ pub mod money;
 mod on_budget;
 pub mod paths;
 pub mod prices;
+mod private_file;
 pub mod procfs;
 pub mod providers;
 pub mod retention;

@@ -212,7 +212,8 @@ async fn other_user(connection: &tollgate_gateway::Connection, path: &str) -> Op
     }
 }
 
-/// Ends an event stream when serving stops; it would go on for ever otherwise.
+/// Ends an event stream when serving stops, or its token is replaced; it would go on for ever
+/// otherwise.
 fn until(stop: &CancellationToken, response: Response) -> Response {
     let kind = response.headers().get(header::CONTENT_TYPE);
     if kind.is_none_or(|it| it != "text/event-stream") {
@@ -246,8 +247,8 @@ async fn require_token(
 ) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
     let given = given.and_then(|it| it.strip_prefix(b"Bearer "));
-    if given.is_some_and(|it| app.token().matches(it)) {
-        return next.run(request).await;
+    if let Some(replaced) = given.and_then(|it| app.token().admits(it)) {
+        return until(&replaced, next.run(request).await);
     }
     let mut response = api::refused(
         StatusCode::UNAUTHORIZED,

@@ -18,7 +18,7 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tollgate_core::{
-    Clock, Secret,
+    Clock,
     price::{PriceBook, PriceBookError},
     provider::{Catalogue, CatalogueError},
 };
@@ -48,7 +48,8 @@ use crate::{
     retention,
     server::{self, Server},
     settings::{Problem, Settings, Severity, Sources},
-    snapshot, token,
+    snapshot,
+    token::AdminToken,
 };
 
 /// How often the status is looked at for those who watch it.
@@ -136,7 +137,7 @@ pub struct App {
     lock: BlockingMutex<Option<File>>,
     is_open: bool,
     clock: Arc<dyn Clock>,
-    token: Secret,
+    token: AdminToken,
     ledger: Mutex<Option<Ledger>>,
     writer: Writer,
     reader: Reader,
@@ -176,7 +177,7 @@ impl App {
         let lock = lock(&paths)?;
         let is_open = private_folder(&paths.data)?;
         let token_path = paths.admin_token();
-        let token = token::load_or_create(&token_path)
+        let token = AdminToken::load_or_create(token_path.clone())
             .map_err(|source| StartError::Folder { path: token_path, source })?;
         let mut ledger = Ledger::open(&paths.data, LedgerConfig::default())?;
         ledger.check()?;
@@ -351,7 +352,7 @@ impl App {
     /// The web console's address, which holds the admin token: whoever has it may do anything here.
     #[must_use]
     pub fn console_address(&self, listen: SocketAddr) -> String {
-        format!("http://{listen}/#token={}", self.token.expose())
+        format!("http://{listen}/#token={}", self.token.secret().expose())
     }
 
     async fn tell_status_now(self: &Arc<Self>) {
@@ -407,8 +408,7 @@ impl App {
     }
 
     /// The admin token.
-    #[must_use]
-    pub const fn token(&self) -> &Secret {
+    pub(crate) const fn token(&self) -> &AdminToken {
         &self.token
     }
 

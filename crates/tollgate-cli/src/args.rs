@@ -40,6 +40,12 @@ pub(crate) enum Command {
     Off,
     /// Check what works here and what to do about the rest
     Doctor(Json),
+    /// Print the web console's address, which holds the admin token
+    Console {
+        /// Replace the token: pages that are open ask for the new one
+        #[arg(long)]
+        new_token: bool,
+    },
     /// List calls
     Calls(CallsArgs),
     /// Sum costs

@@ -15,6 +15,7 @@ mod backup;
 mod budgets;
 mod cache;
 mod calls;
+mod console;
 mod costs;
 mod env;
 mod flows;
@@ -42,6 +43,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Off => runtime()?.block_on(status::switch(false))?,
         Command::Doctor(json) => return runtime()?.block_on(status::doctor(json)),
         Command::Calls(args) => runtime()?.block_on(calls::calls(args))?,
+        Command::Console { new_token } => {
+            let token = if new_token { console::Token::New } else { console::Token::Same };
+            runtime()?.block_on(console::console(token))?;
+        }
         Command::Costs(args) => runtime()?.block_on(costs::costs(args))?,
         Command::Packets(args) => runtime()?.block_on(packets::packets(args))?,
         Command::Flows { command } => runtime()?.block_on(flows::flows(command))?,

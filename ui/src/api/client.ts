@@ -71,6 +71,7 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     testRules: (body: RuleTest, signal: AbortSignal) =>
       answered(client.POST("/rules/test", { body, signal })),
     prices: (query: PriceQuery) => answered(client.GET("/prices", { params: { query } })),
+    rotateToken: () => answered(client.POST("/console/rotate")),
     doctor: () => answered(client.GET("/doctor")),
   };
 }

@@ -1,5 +1,5 @@
 import { screen } from "@testing-library/react";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { aStatus } from "@/testing/fixtures";
 import { expectAccessible, show } from "@/testing/render";
 
@@ -12,6 +12,23 @@ it("gives the base URLs of the gateway, also while it is off", async () => {
   await user.click(screen.getByRole("button", { name: "Copy the base URL for OpenAI" }));
   expect(await navigator.clipboard.readText()).toBe("http://127.0.0.1:5151/v1");
   await expectAccessible(container);
+});
+
+it("goes on with the admin token that replaces the one before", async () => {
+  const { host, user } = show("#/settings", {
+    "POST /api/console/rotate": { address: "http://127.0.0.1:4141/#token=n%65w" },
+  });
+  const set = vi.fn();
+  Object.assign(host, { token: { has: () => true, set, onArrived: () => () => undefined } });
+  await user.click(await screen.findByRole("button", { name: "Make a new admin token" }));
+  expect(await screen.findByRole("status")).toHaveTextContent("The former token is good no longer");
+  expect(set).toHaveBeenCalledWith("new");
+});
+
+it("says why there is no new admin token", async () => {
+  const { user } = show("#/settings", { "POST /api/console/rotate": new Error("no room on the disk") });
+  await user.click(await screen.findByRole("button", { name: "Make a new admin token" }));
+  expect(await screen.findByRole("alert")).toHaveTextContent("no room on the disk");
 });
 
 it("keeps the theme that is chosen", async () => {

@@ -5,6 +5,7 @@ import { setTheme, useTheme } from "@/app/theme";
 import { CopyLine } from "@/components/CopyLine";
 import { Segments } from "@/components/Segments";
 import { SDKS } from "@/lib/sdks";
+import { ConsoleAccess } from "./ConsoleAccess";
 
 const THEMES = [
   { id: "system", label: "System" },
@@ -34,6 +35,12 @@ export function SettingsPage() {
               <CopyLine label={`the lines for ${sdk.label}`} text={sdk.lines(address)} />
             </div>
           ))}
+        </Part>
+        <Part
+          title="Web console"
+          note="With a new token, browsers that have the console open ask for it before they go on."
+        >
+          <ConsoleAccess />
         </Part>
         <Part title="Appearance">
           <div>
