@@ -5,17 +5,20 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use tauri::{Manager as _, RunEvent};
 use tauri_plugin_dialog::{DialogExt as _, MessageDialogKind};
 use tollgate_app::{App, Options, paths::Paths};
 use tracing_subscriber::EnvFilter;
+use zeroizing_alloc::ZeroAlloc;
 
 mod commands;
 mod tray;
 mod window;
 
+/// Memory is wiped when it is given back: libraries copy keys into buffers that nobody else wipes.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 /// Tollgate in a window, with a switch in the tray.
 #[derive(Parser)]

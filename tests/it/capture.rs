@@ -18,5 +18,6 @@ mod filters;
 mod harness;
 mod joined;
 mod lost;
+mod memory;
 mod secrets;
 mod stream;

@@ -26,4 +26,4 @@ mod refusals;
 mod routing;
 mod rules;
 pub(crate) mod signed;
-mod tls;
+pub(crate) mod tls;

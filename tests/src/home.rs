@@ -38,9 +38,10 @@ fn noon() -> String {
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let test = env::current_exe().expect("find this test");
+    let folder = test.parent().expect("a folder of build results");
     // Tests stand in `deps`, programs beside it.
-    let folder = test.parent().and_then(Path::parent).expect("a folder of build results");
-    let program = folder.join(name);
+    let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    let program = folder.expect("a folder of build results").join(name);
     assert!(
         program.is_file(),
         "there is no `{}`: build it with `cargo build --workspace --bins`, as `cargo xtask test` does",

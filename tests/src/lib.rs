@@ -19,6 +19,7 @@ mod exchange;
 pub mod fuzz;
 mod home;
 pub mod kernel;
+mod memory;
 mod product;
 mod sdk;
 
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use engine::Engine;
 pub use exchange::{Connection, exchange, send};
 pub use home::{Finished, Home, PROVIDER_KEY, program, providers};
+pub use memory::{arguments_with, memory_with};
 pub use product::Product;
 pub use sdk::{Agent, Controls, Sdk};
 

@@ -18,6 +18,7 @@ pub async fn alone<T>(
     let own = Paths {
         config: paths.config.clone(),
         data: folder.join("data"),
+        credentials: paths.credentials.clone(),
         runtime: folder.clone(),
         helper_sockets: Vec::new(),
     };

@@ -25,6 +25,7 @@ pub mod configuration;
 pub mod console;
 pub mod convert;
 pub mod costs;
+pub mod credentials;
 pub mod doctor;
 pub mod events;
 mod frame;
@@ -78,15 +79,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::rotate_key))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(ledger::back_up))
+        .routes(routes!(credentials::unlock))
         .routes(routes!(budgets::list_budgets))
         .routes(routes!(cache::get_cache))
         .routes(routes!(cache::clear_cache))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))
+        .routes(routes!(console::rotate_token))
         .routes(routes!(events::get_events))
 }
-        .routes(routes!(console::rotate_token))
 
 /// The admin API's routes, to stand below `/api`.
 pub fn router(app: Arc<App>) -> Router {
@@ -132,11 +134,11 @@ pub enum ApiError {
     /// Local keys cannot be made or stored.
     #[error(transparent)]
     Keys(crate::keys::KeysError),
-    /// The gateway cannot be turned on.
-    #[error(transparent)]
     /// A new admin token cannot be stored.
     #[error("store a new admin token")]
     Token(#[source] std::io::Error),
+    /// The gateway cannot be turned on.
+    #[error(transparent)]
     Start(#[from] StartError),
     /// A task of ours broke.
     #[error("the request was not finished")]

@@ -1,13 +1,18 @@
-//! Credentials of providers: from the environment or the OS keyring, never from a file of ours.
+//! Credentials of providers: from the environment, from the OS keyring, or from an encrypted file where
+//! no keyring can be used.
 //!
 //! A keyring that is locked answers when a person has typed its password, or never. So nothing here
 //! that a gateway waits for has a bound of its own: [`Keys`] are read beside its work, and the
 //! command line waits as long as the person in front of it.
 
+mod file;
+mod passphrase;
+
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
 };
 
@@ -15,8 +20,13 @@ use keyring_core::api::CredentialStoreApi;
 use tokio::sync::oneshot;
 use tollgate_core::Secret;
 use zbus_secret_service_keyring_store::Store;
+use zeroize::Zeroizing;
 
-use crate::config::{Config, CredentialSource};
+pub use self::file::{CredentialFile, Lock, PASSPHRASE_CHARS_MIN};
+use crate::{
+    config::{Config, CredentialSource},
+    paths::Paths,
+};
 
 /// The name under which entries stand in the keyring; the user of an entry is the credential's.
 pub const KEYRING_SERVICE: &str = "tollgate";
@@ -52,6 +62,25 @@ pub enum CredentialError {
     /// The keyring does not work here.
     #[error("use the keyring: {0}")]
     Keyring(String),
+    /// The encrypted file, where no keyring can be used, cannot be read or written.
+    #[error("keep credentials in `{path}`: {why}")]
+    CredentialFile {
+        /// The file.
+        path: String,
+        /// The reason.
+        why: String,
+    },
+    /// The encrypted file wants its passphrase.
+    #[error("read the file of credentials: it is locked by a passphrase")]
+    FileLocked,
+    /// The passphrase is not the file's.
+    #[error("unlock the file of credentials: the passphrase is wrong")]
+    WrongPassphrase,
+    /// The passphrase is too short or too long.
+    #[error(
+        "lock the file of credentials: a passphrase has at least {PASSPHRASE_CHARS_MIN} characters"
+    )]
+    UnfitPassphrase,
     /// The keyring has not answered yet: it probably waits for its password.
     #[error("use the keyring: it has not answered yet; is it locked?")]
     KeyringSilent,
@@ -93,11 +122,15 @@ impl Keys {
         }
     }
 
-    /// Begins to read those that are in the keyring; `None` when the configuration names none.
+    /// Begins to read those that are in the keyring, or in `file` where it does not have them; `None`
+    /// when the configuration names none.
     ///
     /// On a thread of its own: the store starts a runtime itself, and a locked keyring must not
     /// hold up anything else, not even the exit.
-    pub(crate) fn read_keyring(config: &Config) -> Option<oneshot::Receiver<Self>> {
+    pub(crate) fn read_keyring(
+        config: &Config,
+        file: &Arc<CredentialFile>,
+    ) -> Option<oneshot::Receiver<Self>> {
         let names: BTreeSet<String> = sources(config)
             .filter_map(|it| match it {
                 CredentialSource::Keyring(name) => Some(name.clone()),
@@ -116,9 +149,10 @@ impl Keys {
             return None;
         }
         let (done, reading) = oneshot::channel();
+        let file = Arc::clone(file);
         let spawned = thread::Builder::new().name("keyring".to_owned()).spawn(move || {
             // Nobody may wait any more.
-            let _ = done.send(Self::from_keyring(names));
+            let _ = done.send(Self::from_keyring(names, &file));
         });
         if let Err(err) = spawned {
             tracing::error!(error = %err, "the keyring's thread cannot be started");
@@ -126,10 +160,11 @@ impl Keys {
         Some(reading)
     }
 
-    fn from_keyring(names: BTreeSet<String>) -> Self {
+    fn from_keyring(names: BTreeSet<String>, file: &CredentialFile) -> Self {
         let store = Store::new().map_err(|err| describe(&err));
         let read = |name: String| {
             let key = store.as_ref().map_err(Clone::clone).and_then(|it| read(it.as_ref(), &name));
+            let key = key.or_else(|err| in_file(file, &name, err));
             (CredentialSource::Keyring(name), key)
         };
         Self { found: names.into_iter().map(read).collect() }
@@ -152,7 +187,7 @@ fn sources(config: &Config) -> impl Iterator<Item = &CredentialSource> {
 
 fn variable(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, CredentialError> {
     let unset = || CredentialError::EnvUnset(name.to_owned());
-    env(name).ok_or_else(unset).and_then(|it| usable(name, &it, unset))
+    env(name).map(Zeroizing::new).ok_or_else(unset).and_then(|it| usable(name, &it, unset))
 }
 
 /// Variables that belong together, joined by `:` as they would stand in the keyring; `last` need not
@@ -220,29 +255,87 @@ fn read(store: &dyn CredentialStoreApi, name: &str) -> Result<Secret, Credential
     let missing = || CredentialError::KeyringEntryMissing(name.to_owned());
     let entry = store.build(KEYRING_SERVICE, name, None).map_err(|err| describe(&err))?;
     match entry.get_password() {
-        Ok(key) => usable(name, &key, missing),
+        Ok(key) => usable(name, &Zeroizing::new(key), missing),
         Err(keyring_core::Error::NoEntry) => Err(missing()),
         Err(err) => Err(describe(&err)),
     }
 }
 
-/// Stores a credential in the keyring. Blocks while the keyring waits for a person; must not be
-/// called inside a runtime.
+/// The file of credentials of a user, with the passphrase that the environment hands over.
 ///
 /// # Errors
-/// When the keyring does not work.
-pub fn store(name: &str, secret: &Secret) -> Result<(), CredentialError> {
+/// When a passphrase that was to be read cannot be.
+pub fn file_of(
+    paths: &Paths,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Arc<CredentialFile>, CredentialError> {
+    let passphrase = passphrase::given(env)?;
+    Ok(Arc::new(CredentialFile::new(&paths.credentials, passphrase)))
+}
+
+/// What the file has where the keyring has nothing, else why the keyring has nothing.
+fn in_file(
+    file: &CredentialFile,
+    name: &str,
+    err: CredentialError,
+) -> Result<Secret, CredentialError> {
+    match file.get(name)? {
+        Some(key) => usable(name, key.expose(), || err),
+        None => Err(err),
+    }
+}
+
+/// Where a credential was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the OS keyring.
+    Keyring,
+    /// In the encrypted file.
+    File {
+        /// What opens it.
+        lock: Lock,
+        /// Why the keyring could not be used.
+        why: CredentialError,
+    },
+}
+
+/// Stores a credential in the keyring, or in `file` where no keyring can be used. Blocks while the
+/// keyring waits for a person; must not be called inside a runtime.
+///
+/// # Errors
+/// When neither works; [`CredentialError::FileLocked`] when the file wants its passphrase.
+pub fn store(file: &CredentialFile, name: &str, secret: &Secret) -> Result<Place, CredentialError> {
+    match store_in_keyring(name, secret) {
+        Ok(()) => Ok(Place::Keyring),
+        Err(why) => Ok(Place::File { lock: file.put(name, secret)?, why }),
+    }
+}
+
+fn store_in_keyring(name: &str, secret: &Secret) -> Result<(), CredentialError> {
     let store = Store::new().map_err(|err| describe(&err))?;
     let entry = store.build(KEYRING_SERVICE, name, None).map_err(|err| describe(&err))?;
     entry.set_password(secret.expose()).map_err(|err| describe(&err))
 }
 
-/// Removes a credential from the keyring; one that is not there is removed already. Blocks while
-/// the keyring waits for a person; must not be called inside a runtime.
+/// Removes a credential from the keyring and from `file`; one that is not there is removed already.
+/// Where there is a file there need be no keyring: then the answer says why it could not be asked.
+/// Blocks while the keyring waits for a person; must not be called inside a runtime.
 ///
 /// # Errors
-/// When the keyring does not work.
-pub fn remove(name: &str) -> Result<(), CredentialError> {
+/// When the file cannot be changed, or there is none and the keyring does not work.
+pub fn remove(
+    file: &CredentialFile,
+    name: &str,
+) -> Result<Option<CredentialError>, CredentialError> {
+    let in_keyring = remove_from_keyring(name);
+    if file.lock()?.is_none() {
+        return in_keyring.map(|()| None);
+    }
+    file.remove(name)?;
+    Ok(in_keyring.err())
+}
+
+fn remove_from_keyring(name: &str) -> Result<(), CredentialError> {
     let store = Store::new().map_err(|err| describe(&err))?;
     let entry = store.build(KEYRING_SERVICE, name, None).map_err(|err| describe(&err))?;
     match entry.delete_credential() {

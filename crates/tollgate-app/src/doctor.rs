@@ -11,6 +11,7 @@ use crate::{
         self,
         view::{CheckView, HelperState},
     },
+    credentials::{self, CredentialFile, Lock},
     descriptors,
     paths::Paths,
     settings::{self, Settings, Sources},
@@ -23,6 +24,7 @@ pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
     checks.extend(user());
     checks.extend(open_files(descriptors::connections_max()));
     checks.extend(helper(app));
+    checks.extend(credential_file(app.settings().credentials()));
     checks.extend(app.problems().into_iter().map(problem));
     if app.is_simulated() {
         let found = "the built-in simulator answers instead of the providers; nobody is billed";
@@ -62,7 +64,11 @@ async fn configuration(paths: &Paths, env: Environment) -> Vec<CheckView> {
     };
     let there = path.exists();
     let data = paths.data.clone();
-    let sources = Sources { path, catalogue, prices: Arc::default(), data, env };
+    let credentials = match credentials::file_of(paths, &*env) {
+        Ok(file) => file,
+        Err(err) => return wrong(err.to_string()),
+    };
+    let sources = Sources { path, catalogue, prices: Arc::default(), data, env, credentials };
     let settings = match Settings::load(sources, None) {
         Ok(settings) => settings,
         Err(err) => return wrong(settings::with_causes(&err)),
@@ -70,8 +76,36 @@ async fn configuration(paths: &Paths, env: Environment) -> Vec<CheckView> {
     settings.begin(None).await;
     let found = if there { "has no mistake" } else { "is not there, and need not be" };
     let mut checks = vec![check("configuration", "ok", format!("`{shown}` {found}"), None)];
+    checks.extend(credential_file(settings.credentials()));
     checks.extend(settings.problems().into_iter().map(problem));
     checks
+}
+
+/// What the file of credentials protects from, where there is one. What it keeps from a provider stands
+/// with that.
+fn credential_file(file: &CredentialFile) -> Option<CheckView> {
+    let path = file.path();
+    let shown = path.display();
+    Some(match file.lock() {
+        Ok(None) => return None,
+        Ok(Some(Lock::Passphrase)) => {
+            check("credentials", "ok", format!("`{shown}` has a passphrase"), None)
+        }
+        Ok(Some(Lock::KeyFile)) => {
+            let key = file.key_path();
+            let found = format!(
+                "`{shown}` is opened by `{}` beside it: who reads both has your credentials",
+                key.display()
+            );
+            let remedy =
+                "give it a passphrase with `tollgate providers passphrase`, or use a keyring";
+            check("credentials", "warning", found, Some(remedy.to_owned()))
+        }
+        Err(err) => {
+            let remedy = format!("mend `{shown}`, or remove it and store the credentials again");
+            check("credentials", "error", err.to_string(), Some(remedy))
+        }
+    })
 }
 
 fn problem(it: Problem) -> CheckView {

@@ -12,6 +12,8 @@ pub struct Paths {
     pub config: PathBuf,
     /// The folder of the ledger and the admin token.
     pub data: PathBuf,
+    /// The folder of the file of credentials, which is one for all gateways of a user, as a keyring is.
+    pub credentials: PathBuf,
     /// The folder of sockets, gone after log-out.
     pub runtime: PathBuf,
     /// Where the helper's socket may be, in the order of looking.
@@ -48,6 +50,7 @@ impl Paths {
             config: config.join("tollgate/config.toml"),
             helper_sockets: absolute("TOLLGATE_HELPER_SOCKET")
                 .map_or_else(installed_helpers, |it| vec![it]),
+            credentials: data.clone(),
             data,
             runtime,
         })

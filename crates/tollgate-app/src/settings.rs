@@ -25,7 +25,7 @@ use tollgate_gateway::{CacheSettings, Gateway, LedgerSink, Proxies, Settled, Sin
 
 use crate::{
     config::{Config, LedgerKeeping, RefreshConfig},
-    credentials::Keys,
+    credentials::{CredentialFile, Keys},
     keys::KeyFile,
     prices,
     providers::Known,
@@ -53,6 +53,8 @@ pub(crate) struct Sources {
     pub(crate) data: PathBuf,
     /// The environment.
     pub(crate) env: Environment,
+    /// Where credentials are that no keyring has.
+    pub(crate) credentials: Arc<CredentialFile>,
 }
 
 /// The configuration in force.
@@ -267,6 +269,11 @@ impl Settings {
         &self.sources.env
     }
 
+    /// Where credentials are that no keyring has.
+    pub(crate) const fn credentials(&self) -> &Arc<CredentialFile> {
+        &self.sources.credentials
+    }
+
     /// The embedded provider catalogue.
     pub(crate) const fn catalogue(&self) -> &Catalogue {
         &self.sources.catalogue
@@ -361,7 +368,11 @@ impl Settings {
     /// Begins to read the keys that are in the keyring, if there are any. The simulator needs none.
     fn read_keyring(&self) -> Option<Reading> {
         let state = self.state();
-        if state.simulator.is_some() { None } else { Keys::read_keyring(&state.config) }
+        if state.simulator.is_some() {
+            None
+        } else {
+            Keys::read_keyring(&state.config, &self.sources.credentials)
+        }
     }
 
     /// Reads the file; one with a mistake leaves the configuration from before in force.
@@ -536,6 +547,7 @@ mod tests {
                 prices: Arc::default(),
                 data: folder.path().to_owned(),
                 env: Arc::new(|_| None),
+                credentials: Arc::new(CredentialFile::new(folder.path(), None)),
             };
             let settings = Settings::load(sources, listen).unwrap();
             std::fs::write(&path, "listen = '127.0.0.1:4343'").unwrap();

@@ -142,6 +142,13 @@ fn without_key(own: &ProviderConfig, err: &CredentialError) -> Problem {
         (Some(CredentialSource::Keyring(_)), CredentialError::KeyringSilent) => {
             "unlock the keyring".to_owned()
         }
+        (
+            Some(CredentialSource::Keyring(_)),
+            CredentialError::FileLocked | CredentialError::WrongPassphrase,
+        ) => "unlock it with `tollgate providers unlock`".to_owned(),
+        (Some(CredentialSource::Keyring(name)), CredentialError::CredentialFile { path, .. }) => {
+            format!("mend `{path}`, or remove it and run `tollgate providers login {name}`")
+        }
         (Some(CredentialSource::Keyring(name)), _) => {
             format!("store it with `tollgate providers login {name}`")
         }

@@ -38,6 +38,7 @@ use crate::{
     capture::Capture,
     clock::SystemClock,
     config::ConfigError,
+    credentials::{self, CredentialError},
     descriptors,
     hub::{Event, Hub},
     keys::KeysError,
@@ -111,6 +112,9 @@ pub enum StartError {
     /// The local keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A passphrase that was to be read cannot be.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
     /// The ledger cannot be opened.
     #[error("open the ledger")]
     Ledger(#[from] LedgerError),
@@ -166,6 +170,7 @@ impl App {
         let Options { paths, listen, demo, env } = options;
         descriptors::raise();
         memory::keep_to_small_pages();
+        memory::keep_out_of_crash_reports();
         let admin_socket = paths.admin_socket();
         if server::is_answered(&admin_socket) {
             return Err(StartError::AlreadyRunning(admin_socket));
@@ -509,6 +514,7 @@ fn sources(paths: &Paths, env: Environment) -> Result<Sources, StartError> {
         catalogue: Catalogue::embedded()?,
         prices: Arc::new(PriceBook::embedded()?),
         data: paths.data.clone(),
+        credentials: credentials::file_of(paths, &*env)?,
         env,
     })
 }

@@ -263,16 +263,26 @@ pub(crate) enum ProvidersCommand {
         #[command(flatten)]
         json: Json,
     },
-    /// Store a credential in the OS keyring (read from standard input)
+    /// Store a credential in the OS keyring, or encrypted in a file where no keyring can be used
+    /// (read from standard input), and say where
     Login {
         /// The credential's name, usually the provider's id
         name: String,
     },
-    /// Remove a credential from the OS keyring
+    /// Remove a credential from where it is stored
     Logout {
         /// The credential's name
         name: String,
     },
+    /// Give the file of credentials a passphrase, or another one (read from standard input)
+    Passphrase {
+        /// Take it away: a key in a file beside it opens it then
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Open the file of credentials for the running gateway (the passphrase is read from standard
+    /// input)
+    Unlock,
 }
 
 #[derive(Subcommand)]

@@ -17,6 +17,7 @@ mod cache;
 mod calls;
 mod console;
 mod costs;
+mod credentials;
 mod env;
 mod flows;
 mod keys;
@@ -42,11 +43,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::On => runtime()?.block_on(status::switch(true))?,
         Command::Off => runtime()?.block_on(status::switch(false))?,
         Command::Doctor(json) => return runtime()?.block_on(status::doctor(json)),
-        Command::Calls(args) => runtime()?.block_on(calls::calls(args))?,
         Command::Console { new_token } => {
             let token = if new_token { console::Token::New } else { console::Token::Same };
             runtime()?.block_on(console::console(token))?;
         }
+        Command::Calls(args) => runtime()?.block_on(calls::calls(args))?,
         Command::Costs(args) => runtime()?.block_on(costs::costs(args))?,
         Command::Packets(args) => runtime()?.block_on(packets::packets(args))?,
         Command::Flows { command } => runtime()?.block_on(flows::flows(command))?,

@@ -3,13 +3,16 @@
 use std::{io, process::ExitCode};
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
+use zeroizing_alloc::ZeroAlloc;
 
 mod args;
 mod commands;
 mod output;
 
+/// Memory is wiped when it is given back: libraries copy keys into buffers that nobody else wipes.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
 
 fn main() -> ExitCode {
     let args = args::Args::parse();

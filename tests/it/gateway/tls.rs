@@ -22,7 +22,7 @@ use super::{
 
 /// A simulated provider behind TLS, its origin and the certificate to trust, which is for `localhost`
 /// and `provider.test`.
-pub(super) async fn provider(log: CallLog, alpn: &[&[u8]]) -> (String, CertificateDer<'static>) {
+pub(crate) async fn provider(log: CallLog, alpn: &[&[u8]]) -> (String, CertificateDer<'static>) {
     let names = ["localhost".to_owned(), "provider.test".to_owned()];
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
     let certificate = cert.der().clone();

@@ -260,6 +260,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/credentials/unlock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Opens the file of credentials for as long as the gateway runs, and reads the credentials in it.
+         * @description # Errors
+         *     When the passphrase is wrong, or the file cannot be read.
+         */
+        post: operations["unlock"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/doctor": {
         parameters: {
             query?: never;
@@ -2994,6 +3015,11 @@ export interface components {
             /** @description As a call's `cost_unknown`. */
             reason: string;
         };
+        /** @description What opens the file. */
+        UnlockView: {
+            /** @description Its passphrase. */
+            passphrase: string;
+        };
         /** @description Tokens by kind; see `tollgate_core::Usage`. */
         UsageView: {
             /**
@@ -3171,6 +3197,7 @@ export type TimingView = components['schemas']['TimingView'];
 export type TrialAsked = components['schemas']['TrialAsked'];
 export type TrialView = components['schemas']['TrialView'];
 export type UnknownCostView = components['schemas']['UnknownCostView'];
+export type UnlockView = components['schemas']['UnlockView'];
 export type UsageView = components['schemas']['UsageView'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -3397,6 +3424,25 @@ export interface operations {
             };
         };
     };
+    rotate_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsoleView"];
+                };
+            };
+        };
+    };
     get_costs: {
         parameters: {
             query?: {
@@ -3424,25 +3470,6 @@ export interface operations {
                     "application/json": components["schemas"]["CostsView"];
                 };
             };
-    rotate_token: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ConsoleView"];
-                };
-            };
-        };
-    };
         };
     };
     get_costs_csv: {
@@ -3471,6 +3498,27 @@ export interface operations {
                 content: {
                     "text/csv": string;
                 };
+            };
+        };
+    };
+    unlock: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnlockView"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -1,12 +1,8 @@
 //! `tollgate providers`: the catalogue and its credentials.
 
-use std::{
-    io::{self, BufRead as _, IsTerminal as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use tollgate_app::{
     alone::alone,
     api::providers::{self as api, FindingState, ProviderView, TrialAsked, TrialView},
@@ -15,10 +11,10 @@ use tollgate_app::{
         CredentialSource,
         edit::{NewProvider, add_provider},
     },
-    credentials,
 };
-use tollgate_core::{Secret, provider::Catalogue};
+use tollgate_core::provider::Catalogue;
 
+use super::credentials;
 use crate::{
     args::{AddProvider, Json, KeyPlace, ProvidersCommand},
     output,
@@ -30,64 +26,16 @@ pub(super) fn providers(command: ProvidersCommand) -> Result<ExitCode> {
         ProvidersCommand::Test { id, model, json } => return test(&id, model, json),
         ProvidersCommand::List(json) => list(json),
         ProvidersCommand::Add(asked) => add(*asked),
-        ProvidersCommand::Login { name } => {
-            let key = Secret::new(read_key(&name)?.trim().to_owned());
-            if key.expose().is_empty() {
-                bail!("no key was given");
-            }
-            credentials::store(&name, &key)?;
-            output::note(&format!(
-                "Stored in the keyring. The configuration refers to it by `api_key = {{ keyring = \"{name}\" }}`."
-            ));
-            tell_gateway()
-        }
-        ProvidersCommand::Logout { name } => {
-            credentials::remove(&name)?;
-            tell_gateway()
-        }
+        ProvidersCommand::Login { name } => credentials::login(&name),
+        ProvidersCommand::Logout { name } => credentials::logout(&name),
+        ProvidersCommand::Passphrase { remove } => credentials::passphrase(remove),
+        ProvidersCommand::Unlock => credentials::unlock(),
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a line from standard input; what is typed on a terminal is not shown.
-fn read_key(name: &str) -> Result<String> {
-    let stdin = io::stdin();
-    let mut key = String::new();
-    let hidden = if stdin.is_terminal() { Some(Hidden::begin(&stdin)?) } else { None };
-    if hidden.is_some() {
-        output::note(&format!("Paste the key of `{name}` (it is not shown), then press Enter:"));
-    }
-    stdin.lock().read_line(&mut key)?;
-    Ok(key)
-}
-
-/// A terminal that does not show what is typed, until this is dropped.
-struct Hidden<'a> {
-    terminal: &'a io::Stdin,
-    before: Termios,
-}
-
-impl<'a> Hidden<'a> {
-    fn begin(terminal: &'a io::Stdin) -> Result<Self> {
-        let before = termios::tcgetattr(terminal)?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        // The line's end is shown, so that what follows begins on a line of its own.
-        silent.local_modes.insert(LocalModes::ECHONL);
-        termios::tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-        Ok(Self { terminal, before })
-    }
-}
-
-impl Drop for Hidden<'_> {
-    fn drop(&mut self) {
-        // A terminal that is gone needs nothing back.
-        let _ = termios::tcsetattr(self.terminal, OptionalActions::Now, &self.before);
-    }
-}
-
 /// Lets a running gateway read its keys again.
-fn tell_gateway() -> Result<()> {
+pub(super) fn tell_gateway() -> Result<()> {
     let (client, _) = super::client()?;
     let told = super::runtime()?.block_on(client.post::<()>("/configuration/reload", &()));
     match told {
