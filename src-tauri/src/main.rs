@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use zeroizing_alloc::ZeroAlloc;
 
 mod commands;
+mod notifications;
 mod tray;
 mod window;
 
@@ -94,6 +95,7 @@ fn run(args: &Args) -> Result<()> {
                     tauri.manage(commands::Streams::default());
                     tauri.manage(Arc::clone(&app));
                     tray::build(&handle, &app)?;
+                    tauri::async_runtime::spawn(notifications::follow(Arc::clone(&app)));
                     if !hidden {
                         window::show(&handle);
                     }

@@ -14,6 +14,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -252,6 +253,22 @@ def show_every_page(page):
     print("ok: no page broke, and none broke the policy", flush=True)
 
 
+def show_news_of_a_budget(demo):
+    """What the desktop is asked to show when a budget has too little left; who would show it is not needed for that."""
+    match = "interface='org.freedesktop.Notifications',member='Notify'"
+    with subprocess.Popen(["dbus-monitor", "--session", match], stdout=subprocess.PIPE, text=True) as monitor:
+        configuration = demo / "config.toml"
+        budget = '[[budgets]]\nname = "next to nothing"\nusd_per_day = "0.000001"\non_limit = "warn"\n'
+        configuration.write_text(configuration.read_text() + budget)
+        timer = threading.Timer(PATIENCE_S, monitor.terminate)
+        timer.start()
+        shown = any("Budget next to nothing" in line for line in monitor.stdout)
+        timer.cancel()
+        monitor.terminate()
+    assert shown, "the desktop was not asked to tell of the budget"
+    print("ok: the desktop tells of a budget that has too little left", flush=True)
+
+
 def find_tab(name):
     return f"[...document.querySelectorAll('[role=tab]')].find((it) => it.textContent.startsWith('{name}'))"
 
@@ -273,6 +290,7 @@ def main(program, picture):
     address = now["listen"]
     wait_for("the port is open", lambda: is_open(address))
 
+    show_news_of_a_budget(demo)
     tray = Tray(dbus.SessionBus())
     wait_for("the tray says that the gateway is on", lambda: tray.is_checked("Gateway on"))
     wait_for("the tray counts calls", lambda: tray.find_item("Today: $"))
