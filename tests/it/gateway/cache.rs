@@ -14,16 +14,18 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use tollgate_app::config::Config;
 use tollgate_core::{
     Caller, Clock, LocalKey, PicoUsd, SocketCookie, UnixMs,
     call::Outcome,
     caller::{CallerSource, ProcessKey},
     key::{KeyHash, KeyScope},
+    provider::Catalogue,
     routing::CacheTrace,
 };
 use tollgate_gateway::{
     CacheBounds, CacheFilter, CacheScope, CacheSettings, Caching, CallerLookup, ClientSocket,
-    LocalKeys, Pace, Snapshot,
+    Keyless, LocalKeys, Pace, Snapshot,
 };
 use tollgate_simulator::Simulator;
 
@@ -646,6 +648,34 @@ async fn a_hit_needs_no_money() {
     }
     let other = shop.ask(post(CHAT_PATH, &CHAT.replace("hi there", "else"))).await;
     assert_eq!(other.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn rules_and_admission_have_their_say_before_the_cache() {
+    let shop = Shop::open(Caching::default()).await;
+    let origin = shop.simulator.base_url();
+    let again = |change: &dyn Fn(&mut Snapshot)| {
+        let cache = CacheSettings { usual: Some(Caching::default()), ..CacheSettings::default() };
+        let mut next = Snapshot { cache, ..snapshot(&origin) };
+        change(&mut next);
+        shop.door.gateway.replace(next).unwrap();
+    };
+    assert_eq!(shop.told(chat()).await.as_deref(), MISS);
+    assert_eq!(shop.told(chat()).await.as_deref(), HIT);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    let text = "[[rules]]\nname = 'closed'\nwhen = 'true'\ndeny = 'not now'";
+    std::fs::write(&path, text).unwrap();
+    let denies = Config::load(&path, &Catalogue::embedded().unwrap()).unwrap().rules;
+    again(&|it| it.rules = Arc::clone(&denies));
+    let denied = shop.ask(chat()).await;
+    assert_eq!((denied.status, told(&denied)), (StatusCode::FORBIDDEN, None), "{}", denied.text());
+    again(&|it| it.keyless = Keyless::Nobody);
+    let refused = shop.ask(chat()).await;
+    assert_eq!((refused.status, told(&refused)), (StatusCode::UNAUTHORIZED, None));
+    again(&|_| {});
+    assert_eq!(shop.told(chat()).await.as_deref(), HIT, "it was there all the time");
+    assert_eq!(shop.asked(), 1);
 }
 
 #[tokio::test]

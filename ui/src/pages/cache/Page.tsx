@@ -203,6 +203,7 @@ function Groups(props: {
               <Button
                 size="small"
                 disabled={props.busy}
+                title={it.route == null ? "Also what models of your own brought from there" : undefined}
                 aria-label={`Forget the answers of ${it.model ?? "this model"} by ${it.provider}`}
                 onClick={() => props.onClear({ model: it.model, route: it.route, provider: it.provider })}
               >
