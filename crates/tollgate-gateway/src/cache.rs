@@ -34,7 +34,7 @@ use tollgate_core::{CallId, Clock, UnixMs};
 use tollgate_wire::Report;
 
 pub(crate) use self::{
-    consult::{Consulted, Hit, consult},
+    consult::{Consulted, Hit, body_to_compare, consult},
     record::{Ended, Recorder},
     replay::Replay,
 };

@@ -11,7 +11,7 @@ use crate::{
     answer::Answer,
     attempts::attempt,
     budgets::reserve_unread,
-    cache::{Consulted, consult},
+    cache::{Consulted, body_to_compare, consult},
     call::OpenCall,
     error::Refusal,
     intake::Upload,
@@ -73,8 +73,11 @@ async fn forward(
     admit_request(call, &asked, &mut request, upload).await?;
     let ruled = govern(gateway, call, head, &mut asked, &mut request, upload).await?;
     let head = ruled.head.as_deref().unwrap_or(head);
+    // Whatever puts something in a text's place, to put it back in the answer, stands behind this.
+    let said = body_to_compare(call, &request);
     let mut edits = ruled.response_headers;
-    let recorder = match consult(gateway, call, head, &asked, &request, &mut edits).await {
+    let said = said.as_ref();
+    let recorder = match consult(gateway, call, head, &asked, &request, said, &mut edits).await {
         Consulted::Hit(hit) => return Ok((Answer::Cached(hit), edits)),
         Consulted::Goes(recorder) => recorder,
     };

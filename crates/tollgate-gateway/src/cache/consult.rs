@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, header, request};
 use tokio::time::timeout;
 use tollgate_core::{Operation, UnixMs, routing::CacheTrace};
@@ -51,6 +52,16 @@ struct Question<'a> {
 /// Why a call is kept from the cache.
 type Why = String;
 
+/// The body by which the call is told from others, where a cache may be for it. One that is changed
+/// behind this keeps the call from the cache: what was put in a text's place is put back in the answer,
+/// which is then of this call alone.
+pub(crate) fn body_to_compare(call: &OpenCall, request: &Request) -> Option<Bytes> {
+    match request {
+        Request::Whole(whole) if call.routes().cache.is_on() => whole.plain().cloned(),
+        Request::Whole(_) | Request::AsItComes(..) => None,
+    }
+}
+
 /// Looks whether the call can be answered from the cache, and says so in what the client's answer is to
 /// have beside its own headers. Waits for an equal call under way. Calls that no cache is for are not
 /// looked at.
@@ -60,6 +71,7 @@ pub(crate) async fn consult(
     head: &request::Parts,
     asked: &Asked,
     request: &Request,
+    said: Option<&Bytes>,
     headers: &mut Vec<HeaderEdit>,
 ) -> Consulted {
     let routes = call.routes();
@@ -67,7 +79,7 @@ pub(crate) async fn consult(
         return Consulted::Goes(None);
     }
     // Not to make every other call's future longer.
-    Box::pin(consult_for(gateway, call, head, asked, request, headers)).await
+    Box::pin(consult_for(gateway, call, head, asked, request, said, headers)).await
 }
 
 async fn consult_for(
@@ -76,6 +88,7 @@ async fn consult_for(
     head: &request::Parts,
     asked: &Asked,
     request: &Request,
+    said: Option<&Bytes>,
     headers: &mut Vec<HeaderEdit>,
 ) -> Consulted {
     let routes = call.routes();
@@ -93,7 +106,7 @@ async fn consult_for(
         return Consulted::Goes(None);
     }
     let cache = &gateway.cache;
-    let consulted = match question(call, head, asked, request, caching).await {
+    let consulted = match question(call, head, asked, request, said, caching).await {
         Ok(question) => cache.look(call, question).await,
         Err(why) => {
             cache.state().counts.bypassed += 1;
@@ -133,6 +146,7 @@ async fn question<'a>(
     head: &request::Parts,
     asked: &Asked,
     request: &Request,
+    said: Option<&Bytes>,
     caching: &'a Caching,
 ) -> Result<Question<'a>, Why> {
     let wish = Wish::of(&head.headers);
@@ -146,8 +160,11 @@ async fn question<'a>(
     let (Some(route), Request::Whole(whole)) = (&asked.route, request) else {
         return Err("the request passes unread".to_owned());
     };
-    let body = whole.plain().and_then(|it| canonical(it, &caching.ignored));
-    let body = body.ok_or("the request's body cannot be read")?;
+    let plain = whole.plain().ok_or("the request's body cannot be read")?;
+    if said != Some(plain) {
+        return Err("something in the request is put back in its answer alone".to_owned());
+    }
+    let body = canonical(plain, &caching.ignored).ok_or("the request's body cannot be read")?;
     if let Some(name) = body.stateful {
         return Err(format!("the provider keeps what `{name}` means"));
     }
