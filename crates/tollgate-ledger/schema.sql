@@ -79,6 +79,8 @@ CREATE TABLE calls (
     upstream_cookie INTEGER
 , service_tier TEXT, input_image_tokens INTEGER, output_image_tokens INTEGER, file_searches INTEGER, usage_counted INTEGER NOT NULL DEFAULT 0, cached INTEGER NOT NULL DEFAULT 0, saved_pico_usd INTEGER) STRICT;
 
+CREATE INDEX calls_by_caller ON calls (caller_id);
+
 CREATE INDEX calls_by_dimension ON calls (dimension_id, started_at_ms, id);
 
 CREATE INDEX calls_by_time ON calls (started_at_ms, id);
@@ -117,6 +119,43 @@ CREATE TABLE days (
     last_at_ms INTEGER NOT NULL, fee_not_told_calls INTEGER NOT NULL DEFAULT 0, counted_calls INTEGER NOT NULL DEFAULT 0, estimated_pico_usd INTEGER NOT NULL DEFAULT 0, input_image_tokens INTEGER NOT NULL DEFAULT 0, output_image_tokens INTEGER NOT NULL DEFAULT 0, file_searches INTEGER NOT NULL DEFAULT 0, cached_calls INTEGER NOT NULL DEFAULT 0, saved_pico_usd INTEGER NOT NULL DEFAULT 0, unknown_saved_calls INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (began_at_ms, dimension_id)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE deleted_quarters (
+    id INTEGER PRIMARY KEY,
+    began_at_ms INTEGER NOT NULL,
+    dimension_id INTEGER NOT NULL REFERENCES dimensions (id),
+    calls INTEGER NOT NULL,
+    failed_calls INTEGER NOT NULL,
+    cancelled_calls INTEGER NOT NULL,
+    no_price_calls INTEGER NOT NULL,
+    no_usage_calls INTEGER NOT NULL,
+    kind_not_priced_calls INTEGER NOT NULL,
+    tier_not_priced_calls INTEGER NOT NULL,
+    out_of_range_calls INTEGER NOT NULL,
+    fee_not_told_calls INTEGER NOT NULL,
+    unknown_usage_calls INTEGER NOT NULL,
+    cost_pico_usd INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_write_5m_tokens INTEGER NOT NULL,
+    cache_write_1h_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    input_audio_tokens INTEGER NOT NULL,
+    output_audio_tokens INTEGER NOT NULL,
+    web_searches INTEGER NOT NULL,
+    input_image_tokens INTEGER NOT NULL,
+    output_image_tokens INTEGER NOT NULL,
+    file_searches INTEGER NOT NULL,
+    counted_calls INTEGER NOT NULL,
+    estimated_pico_usd INTEGER NOT NULL,
+    cached_calls INTEGER NOT NULL,
+    saved_pico_usd INTEGER NOT NULL,
+    unknown_saved_calls INTEGER NOT NULL,
+    first_at_ms INTEGER NOT NULL,
+    last_at_ms INTEGER NOT NULL,
+    UNIQUE (began_at_ms, dimension_id)
+) STRICT;
 
 CREATE TABLE dimensions (
     id INTEGER PRIMARY KEY,
@@ -190,3 +229,15 @@ CREATE TABLE routings (
     call_seq INTEGER PRIMARY KEY REFERENCES calls (seq) ON DELETE CASCADE,
     routing TEXT NOT NULL
 ) STRICT;
+
+CREATE VIRTUAL TABLE said USING fts5(
+    text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+);
+
+CREATE TABLE 'said_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'said_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'said_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER);
+
+CREATE TABLE 'said_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;

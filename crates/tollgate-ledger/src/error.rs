@@ -114,6 +114,14 @@ pub enum LedgerError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// What was said in calls could not be added to the index; they are still to be read.
+    #[error("cannot index what was said in {calls} calls")]
+    Index {
+        /// How many calls.
+        calls: usize,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// More calls were to be changed than may be at once.
     #[error("cannot change {changes} calls at once, only {max}", max = crate::CHANGES_MAX)]
     TooManyChanges {

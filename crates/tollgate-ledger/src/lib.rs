@@ -30,6 +30,7 @@ mod migrate;
 mod query;
 mod reader;
 mod repair;
+mod search;
 mod tables;
 mod writer;
 
@@ -42,7 +43,7 @@ use std::{
 
 use bytes::Bytes;
 use rusqlite::InterruptHandle;
-use tollgate_core::{Call, Routing, UnixMs};
+use tollgate_core::{Call, CallId, Routing, UnixMs};
 
 pub use self::{
     error::LedgerError,
@@ -55,6 +56,7 @@ pub use self::{
         spent::{ByUser, Spender, Spent, SpentCost, SpentQuery},
     },
     repair::Recovery,
+    search::{Excerpt, ExcerptPiece, SEARCH_BYTES_MAX, Search, SearchTooLong, excerpts},
     writer::{Progress, Writer},
 };
 
@@ -104,6 +106,24 @@ impl Default for LedgerConfig {
             bodies_bytes_max: BODIES_BYTES_MAX,
         }
     }
+}
+
+/// A call whose words are not in the index of what was said yet.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// The call.
+    pub call: Call,
+    /// What was said in it; `None` when it cannot be unpacked.
+    pub bodies: Option<Bodies>,
+}
+
+/// What was said in a call, as text whose words are to be searched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaidText {
+    /// The call.
+    pub id: CallId,
+    /// The text, without control characters; empty when there is none.
+    pub text: String,
 }
 
 /// How much of what was said is kept, and for how long. What is no longer kept is overwritten on the

@@ -7,6 +7,8 @@ use tollgate_core::{
     caller::Project,
 };
 
+use crate::Search;
+
 /// Which calls, newest first.
 #[derive(Clone, Debug)]
 pub struct CallQuery {
@@ -51,6 +53,8 @@ pub struct CallFilter {
     /// A text in the program, project, provider, models, path, stop reason or error, in any ASCII
     /// case.
     pub text: Option<String>,
+    /// What was said in it, as far as that has been read; see [`crate::Reader::unread_calls`].
+    pub said: Option<Search>,
 }
 
 /// What to do with calls that the built-in simulator answered.
@@ -257,7 +261,8 @@ pub struct CostChange {
 pub enum Change {
     /// Its cost is another one.
     Cost(CostChange),
-    /// It is to be forgotten, with what was said in it.
+    /// It is to be forgotten, with what was said in it, and its caller with the last of its calls.
+    /// What it came to stays in the sums: the money is spent.
     Delete(CallId),
 }
 

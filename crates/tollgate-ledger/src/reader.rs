@@ -20,13 +20,13 @@ use self::{
 };
 use crate::{
     Bodies, CallQuery, CostKey, CostRow, LedgerError, ProgramRow, SeriesPoint, Simulated, Step,
-    SumQuery, Sums,
+    SumQuery, Sums, Unread,
     error::is_damage,
     migrate,
     tables::{
         STATEMENTS_MAX, answers, bodies, callers, calls,
         dimensions::Dimension,
-        routings,
+        routings, said,
         sums::{self, Table},
     },
 };
@@ -113,6 +113,52 @@ impl Reader {
             Some(seq) => bodies::get(connection, seq),
             None => Ok(None),
         })
+    }
+
+    /// The first calls whose words are not in the index of what was said yet, the oldest first: at
+    /// most so many, and after the first only while what was said in them has at most `bytes_max`
+    /// bytes.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn unread(&self, limit: usize, bytes_max: u64) -> Result<Vec<Unread>, LedgerError> {
+        self.ask(|connection| {
+            let view = connection.unchecked_transaction()?;
+            let mut unread = Vec::new();
+            let mut bytes = 0_u64;
+            for (seq, length) in said::unread(&view, limit)? {
+                bytes = bytes.saturating_add(length);
+                if bytes > bytes_max && !unread.is_empty() {
+                    break;
+                }
+                if let Some(call) = calls::get_row(&view, seq)? {
+                    let bodies = match bodies::get(&view, seq) {
+                        // Nothing in it can be found, and the next ones can.
+                        Err(LedgerError::Unpack(_)) => None,
+                        result => result?,
+                    };
+                    unread.push(Unread { call, bodies });
+                }
+            }
+            Ok(unread)
+        })
+    }
+
+    /// Bytes that all that was said takes in the ledger, compressed.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn bodies_bytes(&self) -> Result<u64, LedgerError> {
+        self.ask(|connection| Ok(bodies::stored_bytes(connection)?))
+    }
+
+    /// How many calls there are whose words are not in the index of what was said yet: a search does
+    /// not find them.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn unread_calls(&self) -> Result<u64, LedgerError> {
+        self.ask(|connection| Ok(said::unread_calls(connection)?))
     }
 
     /// How a call came to its provider; `None` when there was nothing to decide.

@@ -70,12 +70,13 @@ const BATCH_ROWS: u64 = 10_000;
 const STEP_MAX: i64 = 1 << 40;
 
 /// Tables whose rows have numbers, with the column of the number, each after those that it refers to.
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 6] = [
     ("callers", "id"),
     ("dimensions", "id"),
     ("calls", "seq"),
     ("bodies", "call_seq"),
     ("routings", "call_seq"),
+    ("deleted_quarters", "id"),
 ];
 
 /// Sets the ledger in `dir` aside and puts what can be read of it in its place. Nobody may be
@@ -189,11 +190,12 @@ fn save(old: &Path, new: &mut Connection) -> rusqlite::Result<Recovery> {
     sums::rebuild_all(&transaction)?;
     bodies::recount(&transaction)?;
     transaction.commit()?;
-    if let (Ok((calls, cost)), Ok((_, saved))) =
+    // Both count what was deleted.
+    if let (Ok((calls, cost)), Ok((saved, saved_cost))) =
         (sums::of_everything(&old), sums::of_everything(new))
     {
-        recovery.lost = Some(calls.saturating_sub(recovery.calls));
-        recovery.lost_cost = Some(PicoUsd(cost.0.saturating_sub(saved.0)));
+        recovery.lost = Some(calls.saturating_sub(saved));
+        recovery.lost_cost = Some(PicoUsd(cost.0.saturating_sub(saved_cost.0)));
     }
     Ok(recovery)
 }

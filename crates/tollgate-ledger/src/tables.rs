@@ -6,6 +6,7 @@ pub(crate) mod callers;
 pub(crate) mod calls;
 pub(crate) mod dimensions;
 pub(crate) mod routings;
+pub(crate) mod said;
 pub(crate) mod sums;
 
 use rusqlite::{

@@ -17,7 +17,7 @@ use tokio::{
 
 use self::store::Store;
 use crate::{
-    CHANGES_MAX, Change, LedgerConfig, LedgerError, Reader, Recovery, Retention, Settled,
+    CHANGES_MAX, Change, LedgerConfig, LedgerError, Reader, Recovery, Retention, SaidText, Settled,
     error::is_damage, migrate, repair,
 };
 
@@ -68,6 +68,7 @@ enum Message {
     Record(Box<Settled>, u32),
     Flush(oneshot::Sender<Result<(), LedgerError>>),
     Change(Changes),
+    Index(Texts),
     Keep(Retention),
     /// The file was looked through: what is wrong with it.
     Checked(Option<String>),
@@ -78,6 +79,12 @@ enum Message {
 struct Changes {
     changes: Vec<Change>,
     done: oneshot::Sender<Result<u64, LedgerError>>,
+}
+
+/// Texts for the index, and who waits for it.
+struct Texts {
+    texts: Vec<SaidText>,
+    done: oneshot::Sender<Result<(), LedgerError>>,
 }
 
 impl Writer {
@@ -144,6 +151,19 @@ impl Writer {
         wait.await.unwrap_or(Err(LedgerError::Closed))
     }
 
+    /// Adds texts to the index of what was said, after everything recorded so far is committed and
+    /// the words of deleted calls are out of it; the calls of these texts are then read. A call that
+    /// is gone is passed over. Calls wait for their commit meanwhile: give few texts at once.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written, or it is closed.
+    pub async fn index(&self, texts: Vec<SaidText>) -> Result<(), LedgerError> {
+        let (done, wait) = oneshot::channel();
+        let message = Message::Index(Texts { texts, done });
+        self.queue.send(message).map_err(|_| LedgerError::Closed)?;
+        wait.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
     /// Keeps so much of what was said from now on, and deletes the rest in small steps.
     pub fn keep(&self, retention: Retention) {
         // An error says that the ledger is closed.
@@ -180,6 +200,7 @@ impl Writer {
             // A channel gives back what it was given.
             Message::Flush(_)
             | Message::Change(_)
+            | Message::Index(_)
             | Message::Keep(_)
             | Message::Checked(_)
             | Message::Close => Ok(()),
@@ -222,6 +243,7 @@ pub(crate) fn start(
         weight: 0,
         waiting: Vec::new(),
         changes: Vec::new(),
+        texts: Vec::new(),
         damage: None,
         dir: dir.to_owned(),
         reader: reader.clone(),
@@ -247,6 +269,8 @@ struct Work {
     waiting: Vec<oneshot::Sender<Result<(), LedgerError>>>,
     /// To be made after the next commit.
     changes: Vec<Changes>,
+    /// To be added to the index once it has no words of deleted calls.
+    texts: Vec<Texts>,
     /// To be repaired after the next commit.
     damage: Option<String>,
     dir: PathBuf,
@@ -285,14 +309,23 @@ impl Work {
             {
                 tracing::warn!(%error, "the oldest bodies could not be deleted");
             }
+            if self.store.must_forget() {
+                if let Err(error) = self.store.forget() {
+                    tracing::warn!(%error, "words of deleted calls could not be deleted");
+                }
+            } else {
+                self.index();
+            }
             self.store.overwrite_log();
         }
     }
 
-    /// Takes calls until it is time to commit, or what is there when there is more to prune; `false`
-    /// when the ledger is to be closed.
+    /// Takes calls until it is time to commit, or what is there when there is more to delete or to
+    /// index; `false` when the ledger is to be closed.
     async fn collect(&mut self) -> bool {
-        let mut deadline = match (self.failing, self.store.must_prune()) {
+        let must_go_on =
+            self.store.must_prune() || self.store.must_forget() || !self.texts.is_empty();
+        let mut deadline = match (self.failing, must_go_on) {
             (true, _) => Some(Instant::now() + RETRY_EVERY),
             (false, true) => Some(Instant::now()),
             (false, false) => None,
@@ -322,6 +355,10 @@ impl Work {
                     self.changes.push(changes);
                     return true;
                 }
+                Some(Message::Index(texts)) => {
+                    self.texts.push(texts);
+                    return true;
+                }
                 Some(Message::Keep(retention)) => {
                     self.store.keep(retention);
                     return true;
@@ -348,7 +385,8 @@ impl Work {
                 Message::Record(settled, _) => self.batch.push(*settled),
                 Message::Flush(done) => self.waiting.push(done),
                 Message::Change(changes) => self.changes.push(changes),
-                Message::Keep(_) | Message::Checked(_) | Message::Close => {}
+                // They are read again after the next start.
+                Message::Index(_) | Message::Keep(_) | Message::Checked(_) | Message::Close => {}
             }
         }
     }
@@ -401,6 +439,21 @@ impl Work {
                     LedgerError::Change { calls, source }
                 }),
             };
+            // Whoever asked may have gone.
+            let _ = done.send(result);
+        }
+    }
+
+    /// Adds the texts that wait to the index.
+    fn index(&mut self) {
+        for Texts { texts, done } in self.texts.drain(..) {
+            let result = self.store.index(&texts).map_err(|source| {
+                let calls = texts.len();
+                if is_damage(&source) {
+                    self.damage = Some(source.to_string());
+                }
+                LedgerError::Index { calls, source }
+            });
             // Whoever asked may have gone.
             let _ = done.send(result);
         }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     LedgerError, Simulated,
-    tables::{calls, dimensions::Dimension},
+    tables::{calls, dimensions::Dimension, sums::Table},
 };
 
 /// Which calls are asked for.
@@ -42,7 +42,8 @@ pub struct Spender {
     pub project_root: Option<String>,
     /// The project's name.
     pub project_name: Option<String>,
-    /// The caller's user; `None` too where users are not told apart and the cost is known.
+    /// The caller's user; `None` too where users are not told apart and the cost is known, and of
+    /// deleted calls.
     pub user: Option<String>,
     /// The provider.
     pub provider: Option<String>,
@@ -90,9 +91,16 @@ impl Reader {
                 *sum = sum.plus(cost);
             };
             match query.by_user {
-                ByUser::Yes => calls::each_cost(&view, from, |dimension, user, cost| {
-                    add(dimension, user, cost);
-                })?,
+                ByUser::Yes => {
+                    calls::each_cost(&view, from, |dimension, user, cost| {
+                        add(dimension, user, cost);
+                    })?;
+                    // Whose deleted calls were is no longer known.
+                    let deleted = Table::DeletedQuarters;
+                    deleted.each(&view, from, until, |_, dimension, sums| {
+                        add(dimension, None, sums.cost);
+                    })?;
+                }
                 ByUser::No => {
                     for span in spans((from, until)) {
                         span.table.each(&view, span.from, span.until, |_, dimension, sums| {

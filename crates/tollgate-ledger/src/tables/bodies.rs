@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::UnixMs;
 use zstd::bulk::Compressor;
 
+use super::said;
 use crate::{BODY_BYTES_MAX, Bodies, LedgerError};
 
 /// zstd's level: bodies are packed while the gateway runs, so speed counts more than the last byte.
@@ -136,16 +137,18 @@ pub(crate) fn prune_some(
     let mut oldest = connection
         .prepare_cached("SELECT call_seq, stored_bytes FROM bodies ORDER BY call_seq LIMIT ?1")?;
     let mut rows = oldest.query([PRUNE_ROWS])?;
-    let (mut left, mut last) = (stored, None);
+    let (mut left, mut old) = (stored, Vec::new());
     while left > target && stored - left < PRUNE_BYTES {
         let Some(row) = rows.next()? else { break };
-        last = Some(row.get::<_, i64>(0)?);
+        old.push(row.get(0)?);
         left = left.saturating_sub(row.get(1)?);
     }
     drop(rows);
     // Without a row to delete there is nothing left, whatever was counted.
-    let Some(last) = last else { return Ok(0) };
-    connection.prepare_cached("DELETE FROM bodies WHERE call_seq <= ?1")?.execute([last])?;
+    if old.is_empty() {
+        return Ok(0);
+    }
+    delete(connection, &old)?;
     Ok(left)
 }
 
@@ -161,7 +164,7 @@ pub(crate) fn prune_older(
          FROM bodies b JOIN calls c ON c.seq = b.call_seq ORDER BY b.call_seq LIMIT ?1",
     )?;
     let mut rows = oldest.query([PRUNE_ROWS])?;
-    let (mut left, mut last, mut more) = (stored, None, true);
+    let (mut left, mut old, mut more) = (stored, Vec::new(), true);
     while stored - left < PRUNE_BYTES {
         let Some(row) = rows.next()? else { break };
         // Calls are stored as they end. One that took long may hide behind younger ones for a while.
@@ -169,13 +172,21 @@ pub(crate) fn prune_older(
             more = false;
             break;
         }
-        last = Some(row.get::<_, i64>(0)?);
+        old.push(row.get(0)?);
         left = left.saturating_sub(row.get(1)?);
     }
     drop(rows);
-    let Some(last) = last else { return Ok((left, false)) };
-    connection.prepare_cached("DELETE FROM bodies WHERE call_seq <= ?1")?.execute([last])?;
-    Ok((left, more))
+    delete(connection, &old)?;
+    Ok((left, more && !old.is_empty()))
+}
+
+/// Deletes the bodies of some calls, and their words.
+fn delete(connection: &Connection, call_seqs: &[i64]) -> rusqlite::Result<()> {
+    let mut delete = connection.prepare_cached("DELETE FROM bodies WHERE call_seq = ?1")?;
+    for seq in call_seqs {
+        delete.execute([seq])?;
+    }
+    said::delete(connection, call_seqs)
 }
 
 /// The bodies of a call.

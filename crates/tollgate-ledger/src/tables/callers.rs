@@ -77,6 +77,17 @@ pub(crate) fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Option<Cal
     }))
 }
 
+/// Deletes a caller that no call has any more.
+pub(crate) fn delete_if_unused(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "DELETE FROM callers WHERE id = ?1 \
+             AND NOT EXISTS (SELECT 1 FROM calls WHERE caller_id = ?1)",
+        )?
+        .execute([id])?;
+    Ok(())
+}
+
 /// The latest processes of a program: executable and pid, newest first, each pid once.
 pub(crate) fn latest(
     connection: &Connection,

@@ -1,12 +1,16 @@
 //! `calls`: one row for each call.
 
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value};
+mod list;
+
+pub(crate) use self::list::list;
+
+use rusqlite::{Connection, OptionalExtension, params};
 use tollgate_core::{Call, CallId, PicoUsd, SocketCookie, UnixMs, Usage, call::Timing};
 
 use super::{Columns, bits, callers, dimensions, name_of, size};
 use crate::{
-    CALLS_LIMIT_MAX, COUNT_MAX, CallFilter, CallQuery, CostChange,
-    query::{Counted, Simulated, Sums},
+    COUNT_MAX, CostChange,
+    query::{Counted, Sums},
 };
 
 const COLUMNS: &str = "c.id, c.started_at_ms, c.operation, c.method, c.path, c.streaming, \
@@ -126,6 +130,14 @@ pub(crate) fn get(connection: &Connection, id: CallId) -> rusqlite::Result<Optio
         .optional()
 }
 
+/// The call with this row number.
+pub(crate) fn get_row(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Call>> {
+    connection
+        .prepare_cached(&one("seq"))?
+        .query_row([seq], |row| read(&mut Columns::of(row)))
+        .optional()
+}
+
 /// The statement that finds a call by one of its columns.
 fn one(column: &str) -> String {
     format!(
@@ -151,80 +163,6 @@ pub(crate) fn keep_if_readable(connection: &Connection, seq: i64) -> rusqlite::R
     }
     delete(connection, seq)?;
     Ok(false)
-}
-
-/// Combinations of what calls are counted by that are looked through one by one; beyond that a page
-/// is found by walking all calls from the newest on.
-const DIMENSIONS_MAX: usize = 256;
-
-/// A page of calls, newest first.
-pub(crate) fn list(connection: &Connection, query: &CallQuery) -> rusqlite::Result<Vec<Call>> {
-    let limit = query.limit.min(CALLS_LIMIT_MAX);
-    let mut dimension = Conditions::default();
-    dimension.of_dimension(&query.filter);
-    let mut conditions = Conditions::default();
-    conditions.of_call(connection, query)?;
-    if dimension.selects_few {
-        let ids = dimension_ids(connection, &dimension)?;
-        if ids.len() <= DIMENSIONS_MAX {
-            return list_of_dimensions(connection, &ids, &conditions, limit);
-        }
-    }
-    conditions.parts.extend(dimension.parts);
-    conditions.values.extend(dimension.values);
-    let sql = format!(
-        "SELECT {COLUMNS}, {}, {} FROM {JOINS} {} ORDER BY c.started_at_ms DESC, c.id DESC \
-         LIMIT {limit}",
-        dimensions::COLUMNS,
-        callers::COLUMNS,
-        conditions.sql()
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement
-        .query_map(params_from_iter(conditions.values), |row| read(&mut Columns::of(row)))?;
-    rows.collect()
-}
-
-/// The dimensions that the conditions select: at most one more than are looked through one by one.
-fn dimension_ids(connection: &Connection, conditions: &Conditions) -> rusqlite::Result<Vec<i64>> {
-    let sql =
-        format!("SELECT d.id FROM dimensions d {} LIMIT {}", conditions.sql(), DIMENSIONS_MAX + 1);
-    let mut statement = connection.prepare_cached(&sql)?;
-    let rows = statement.query_map(params_from_iter(&conditions.values), |row| row.get(0))?;
-    rows.collect()
-}
-
-/// A page of the calls of some dimensions: the newest of each, merged.
-fn list_of_dimensions(
-    connection: &Connection,
-    ids: &[i64],
-    conditions: &Conditions,
-    limit: usize,
-) -> rusqlite::Result<Vec<Call>> {
-    let mut newest: Vec<(i64, [u8; 16])> = Vec::new();
-    for id in ids {
-        let mut conditions = conditions.clone();
-        conditions.and("c.dimension_id = ?", [Value::Integer(*id)]);
-        let joins = if conditions.needs_dimension {
-            "calls c CROSS JOIN dimensions d ON d.id = c.dimension_id"
-        } else {
-            "calls c"
-        };
-        let sql = format!(
-            "SELECT c.started_at_ms, c.id FROM {joins} {} \
-             ORDER BY c.started_at_ms DESC, c.id DESC LIMIT {limit}",
-            conditions.sql()
-        );
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut rows = statement.query(params_from_iter(conditions.values))?;
-        while let Some(row) = rows.next()? {
-            newest.push((row.get(0)?, row.get(1)?));
-        }
-    }
-    newest.sort_unstable_by(|a, b| b.cmp(a));
-    newest.truncate(limit);
-    let calls = newest.into_iter().map(|(_, id)| get(connection, CallId::from_bytes(id)));
-    calls.filter_map(Result::transpose).collect()
 }
 
 /// What of a call goes into its sums.
@@ -337,19 +275,34 @@ fn read_counted(columns: &mut Columns<'_, '_>) -> rusqlite::Result<(i64, Counted
     Ok((dimension, counted))
 }
 
-/// Where a call is counted: its row number, when it began, its dimension.
+/// What a call comes to.
+pub(crate) fn sums_of_one(connection: &Connection, seq: i64) -> rusqlite::Result<Sums> {
+    connection
+        .prepare_cached(&format!("SELECT {COUNTED} FROM calls WHERE seq = ?1"))?
+        .query_row([seq], |row| Ok(read_counted(&mut Columns::of(row))?.1.sums()))
+}
+
+/// Where a call is counted: its row number, when it began, its dimension; and its caller.
 pub(crate) struct Place {
     pub(crate) seq: i64,
     pub(crate) started_at_ms: i64,
     pub(crate) dimension_id: i64,
+    pub(crate) caller_id: Option<i64>,
 }
 
 /// Where a call is counted; `None` when it is not in the ledger.
 pub(crate) fn place_of(connection: &Connection, id: CallId) -> rusqlite::Result<Option<Place>> {
     connection
-        .prepare_cached("SELECT seq, started_at_ms, dimension_id FROM calls WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT seq, started_at_ms, dimension_id, caller_id FROM calls WHERE id = ?1",
+        )?
         .query_row([id.as_bytes()], |row| {
-            Ok(Place { seq: row.get(0)?, started_at_ms: row.get(1)?, dimension_id: row.get(2)? })
+            Ok(Place {
+                seq: row.get(0)?,
+                started_at_ms: row.get(1)?,
+                dimension_id: row.get(2)?,
+                caller_id: row.get(3)?,
+            })
         })
         .optional()
 }
@@ -377,114 +330,6 @@ pub(crate) fn set_cost(
 pub(crate) fn delete(connection: &Connection, seq: i64) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM calls WHERE seq = ?1")?.execute([seq])?;
     Ok(())
-}
-
-/// A `WHERE` clause and its values.
-#[derive(Clone, Default)]
-struct Conditions {
-    parts: Vec<&'static str>,
-    values: Vec<Value>,
-    /// Whether a condition on a call also looks at its dimension.
-    needs_dimension: bool,
-    /// Whether a condition on dimensions usually selects few of them.
-    selects_few: bool,
-}
-
-impl Conditions {
-    fn of_dimension(&mut self, filter: &CallFilter) {
-        let text = |value: &String| Value::Text(value.clone());
-        if let Some(program) = &filter.program {
-            self.and("d.program = ?", [text(program)]);
-        }
-        if let Some(project) = &filter.project {
-            let values = [text(project), text(project)];
-            self.and("(d.project_name = ? OR d.project_root = ?)", values);
-        }
-        if let Some(provider) = &filter.provider {
-            self.and("d.provider = ?", [text(provider)]);
-        }
-        if let Some(model) = &filter.model {
-            self.and("(d.model_asked = ? OR d.model_served = ?)", [text(model), text(model)]);
-        }
-        if let Some(key) = &filter.key {
-            self.and("d.key = ?", [text(key)]);
-        }
-        self.selects_few = !self.parts.is_empty();
-        match filter.simulated {
-            Simulated::Include => {}
-            Simulated::Exclude => self.and("d.simulated = ?", [Value::Integer(0)]),
-            Simulated::Only => self.and("d.simulated = ?", [Value::Integer(1)]),
-        }
-    }
-
-    fn of_call(&mut self, connection: &Connection, query: &CallQuery) -> rusqlite::Result<()> {
-        if let Some(since) = query.since {
-            self.and("c.started_at_ms >= ?", [since.0.into()]);
-        }
-        if let Some(until) = query.until {
-            self.and("c.started_at_ms < ?", [until.0.into()]);
-        }
-        if let Some(id) = query.before {
-            let began = began_at(connection, id)?;
-            let id = Value::Blob(id.as_bytes().to_vec());
-            self.and("(c.started_at_ms, c.id) < (?, ?)", [began.into(), id]);
-        }
-        if let Some(outcome) = &query.filter.outcome {
-            self.and("c.outcome = ?", [Value::Text(name_of(outcome)?)]);
-        }
-        if let Some(reason) = &query.filter.cost_unknown {
-            self.and(
-                "(c.cost_pico_usd IS NULL AND c.cost_unknown = ?)",
-                [Value::Text(name_of(reason)?)],
-            );
-        }
-        if let Some(wanted) = &query.filter.text {
-            self.needs_dimension = true;
-            self.and(
-                "(concat_ws(char(10), d.program, d.project_name, d.provider, d.model_asked, \
-                 d.model_served, c.path, c.stop_reason, c.error_code, c.error_message) \
-                 LIKE ? ESCAPE '\\')",
-                [Value::Text(like(wanted))],
-            );
-        }
-        Ok(())
-    }
-
-    fn and<const N: usize>(&mut self, condition: &'static str, values: [Value; N]) {
-        self.parts.push(condition);
-        self.values.extend(values);
-    }
-
-    fn sql(&self) -> String {
-        if self.parts.is_empty() {
-            String::new()
-        } else {
-            format!("WHERE {}", self.parts.join(" AND "))
-        }
-    }
-}
-
-/// A `LIKE` pattern for texts that contain `wanted`.
-fn like(wanted: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in wanted.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
-/// When the call began; for one that is not in the ledger, the time that its id carries.
-fn began_at(connection: &Connection, id: CallId) -> rusqlite::Result<i64> {
-    let known = connection
-        .prepare_cached("SELECT started_at_ms FROM calls WHERE id = ?1")?
-        .query_row([id.as_bytes()], |row| row.get(0))
-        .optional()?;
-    let [a, b, c, d, e, f, ..] = *id.as_bytes();
-    Ok(known.unwrap_or_else(|| i64::from_be_bytes([0, 0, a, b, c, d, e, f])))
 }
 
 fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {

@@ -1,5 +1,6 @@
 //! `quarters`, `days`, `quarters_of_all`: sums of calls, kept in the transaction that changes the
-//! calls. They can be built anew from the calls at any time.
+//! calls. They can be built anew at any time, from the calls and from `deleted_quarters`, which has
+//! what deleted calls came to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ pub(crate) enum Table {
     Days,
     /// By quarter of an hour and whether the calls were simulated (1) or not (0).
     QuartersOfAll,
+    /// By quarter of an hour and dimension, of calls that were deleted; the others have these too.
+    DeletedQuarters,
 }
 
 const COLUMNS: &str = "calls, failed_calls, cancelled_calls, no_price_calls, no_usage_calls, \
@@ -42,12 +45,13 @@ impl Table {
             Self::Quarters => "quarters",
             Self::Days => "days",
             Self::QuartersOfAll => "quarters_of_all",
+            Self::DeletedQuarters => "deleted_quarters",
         }
     }
 
     const fn key(self) -> &'static str {
         match self {
-            Self::Quarters | Self::Days => "dimension_id",
+            Self::Quarters | Self::Days | Self::DeletedQuarters => "dimension_id",
             Self::QuartersOfAll => "simulated",
         }
     }
@@ -55,7 +59,7 @@ impl Table {
     /// The beginning of the row that `at` is in.
     const fn begin_of(self, at: i64) -> i64 {
         let length = match self {
-            Self::Quarters | Self::QuartersOfAll => QUARTER_MS,
+            Self::Quarters | Self::QuartersOfAll | Self::DeletedQuarters => QUARTER_MS,
             Self::Days => DAY_MS,
         };
         at.div_euclid(length) * length
@@ -182,6 +186,17 @@ impl Pending {
     }
 }
 
+/// Notes what a call came to that is being deleted: the money is spent all the same.
+pub(crate) fn keep_of_deleted(
+    connection: &Connection,
+    at: i64,
+    dimension_id: i64,
+    sums: &Sums,
+) -> rusqlite::Result<()> {
+    let table = Table::DeletedQuarters;
+    table.add(connection, table.begin_of(at), dimension_id, sums)
+}
+
 /// Where calls were changed or deleted, so that their sums must be built anew: they are not
 /// subtracted, because a sum that had reached the end of its range cannot be taken apart again.
 #[derive(Default)]
@@ -201,9 +216,17 @@ impl Touched {
         let simulated = dimensions::simulated(connection)?;
         let mut days: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
         for (quarter, dimensions) in &self.quarters {
+            let mut deleted = BTreeMap::new();
+            Table::DeletedQuarters.each(connection, *quarter, quarter + 1, |_, it, sums| {
+                deleted.insert(it, *sums);
+            })?;
             for dimension in dimensions {
                 Table::Quarters.delete(connection, *quarter, *dimension)?;
-                let sums = calls::sum_of(connection, *dimension, *quarter, quarter + QUARTER_MS)?;
+                let mut sums =
+                    calls::sum_of(connection, *dimension, *quarter, quarter + QUARTER_MS)?;
+                if let Some(deleted) = deleted.get(dimension) {
+                    sums.add(deleted);
+                }
                 write(connection, Table::Quarters, *quarter, *dimension, &sums)?;
             }
             let mut of_all = [Sums::default(); 2];
@@ -251,7 +274,7 @@ pub(crate) fn are_stale(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(stale.is_some_and(|it| it != 0))
 }
 
-/// Builds all sums anew from the calls, a day at a time.
+/// Builds all sums anew from the calls, a day at a time, and from those of deleted calls.
 pub(crate) fn rebuild_all(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .execute_batch("DELETE FROM quarters; DELETE FROM days; DELETE FROM quarters_of_all")?;
@@ -266,6 +289,11 @@ pub(crate) fn rebuild_all(connection: &Connection) -> rusqlite::Result<()> {
         }
         pending.add(at, dimension, i64::from(simulated.contains(&dimension)), sums);
         Ok(())
+    })?;
+    pending.write(connection)?;
+    let table = Table::DeletedQuarters;
+    table.each(connection, i64::MIN, i64::MAX, |began, dimension, sums| {
+        pending.add(began, dimension, i64::from(simulated.contains(&dimension)), sums);
     })?;
     pending.write(connection)?;
     connection.prepare_cached("UPDATE counters SET value = 0 WHERE name = ?1")?.execute([STALE])?;

@@ -1,26 +1,35 @@
 //! One transaction for each batch of calls.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use tokio::time::Instant;
 use tollgate_core::{Caller, caller::ProcessKey};
 
 use crate::{
-    Change, LedgerError, Retention, Settled,
+    Change, LedgerError, Retention, SaidText, Settled,
     migrate::BUSY_TIMEOUT,
     query::{Counted, Sums},
     tables::{
         STATEMENTS_MAX, answers,
         bodies::{self, Packer},
-        callers, calls,
+        callers,
+        calls::{self, Place},
         dimensions::Dimension,
-        routings,
-        sums::{Pending, Touched},
+        routings, said,
+        sums::{self, Pending, Touched},
     },
 };
 
 /// Row ids that are remembered; beyond that the memory starts afresh.
 const REMEMBERED_MAX: usize = 4_096;
+
+/// How often the words of what grew too old are taken out of the index, which may have to be written
+/// anew for it; those of calls that somebody deletes are at once.
+const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
 pub(super) struct Store {
     connection: Connection,
@@ -33,6 +42,10 @@ pub(super) struct Store {
     shrinks: bool,
     /// Whether the write-ahead log may still hold what was deleted.
     must_overwrite: bool,
+    /// Whether words of what was deleted are being taken out of the index.
+    must_forget: bool,
+    /// When that was done last.
+    forgot_at: Option<Instant>,
 }
 
 /// Ids of rows that calls point to, so that most calls need not look for them.
@@ -56,9 +69,19 @@ impl Store {
         let packer = Packer::new().map_err(LedgerError::Start)?;
         let must_prune = bodies::stored_bytes(&connection)? > bodies_bytes_max;
         let retention = Retention { bodies_bytes_max, bodies_since: None };
-        let memory = Memory::default();
-        let (shrinks, must_overwrite) = (false, false);
-        Ok(Self { connection, memory, packer, retention, must_prune, shrinks, must_overwrite })
+        // A gateway that was stopped before it was done with it goes on.
+        let must_forget = said::are_left(&connection)?;
+        Ok(Self {
+            connection,
+            memory: Memory::default(),
+            packer,
+            retention,
+            must_prune,
+            shrinks: false,
+            must_overwrite: false,
+            must_forget,
+            forgot_at: None,
+        })
     }
 
     /// Lets go of the file; nothing can be written until the next one is opened.
@@ -85,7 +108,7 @@ impl Store {
 
     /// Overwrites what was deleted in the write-ahead log too, if nobody reads it just now.
     pub(super) fn overwrite_log(&mut self) {
-        if self.must_overwrite && !self.must_prune {
+        if self.must_overwrite && !self.must_prune && !self.must_forget {
             self.empty_log();
         }
     }
@@ -150,8 +173,8 @@ impl Store {
     pub(super) fn change(&mut self, changes: &[Change]) -> rusqlite::Result<u64> {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (mut touched, mut found, mut freed) = (Touched::default(), 0, 0_u64);
-        let deletes = changes.iter().any(|it| matches!(it, Change::Delete(_)));
+        let (mut touched, mut found) = (Touched::default(), 0);
+        let mut deleted = Deleted::default();
         for change in changes {
             let id = match change {
                 Change::Cost(it) => it.id,
@@ -162,20 +185,55 @@ impl Store {
             touched.add(place.started_at_ms, place.dimension_id);
             match change {
                 Change::Cost(it) => calls::set_cost(&transaction, place.seq, it)?,
-                Change::Delete(_) => {
-                    freed = freed.saturating_add(bodies::stored_bytes_of(&transaction, place.seq)?);
-                    calls::delete(&transaction, place.seq)?;
-                }
+                Change::Delete(_) => deleted.add(&transaction, &place)?,
             }
         }
         touched.rebuild(&transaction)?;
-        if freed > 0 {
-            let stored = bodies::stored_bytes(&transaction)?;
-            bodies::set_stored_bytes(&transaction, stored.saturating_sub(freed))?;
-        }
+        deleted.finish(&transaction)?;
         transaction.commit()?;
-        self.must_overwrite |= deletes;
+        if !deleted.seqs.is_empty() {
+            // Callers may be gone.
+            self.memory = Memory::default();
+            self.must_overwrite = true;
+            self.must_forget = said::are_left(&self.connection)?;
+        }
         Ok(found)
+    }
+
+    /// Adds texts to the index of what was said, all or none. One of a call that is gone is passed
+    /// over.
+    pub(super) fn index(&mut self, texts: &[SaidText]) -> rusqlite::Result<()> {
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut through = said::through(&transaction)?;
+        for SaidText { id, text } in texts {
+            let Some(seq) = calls::seq_of(&transaction, *id)? else { continue };
+            if !text.is_empty() {
+                said::insert(&transaction, seq, text)?;
+            }
+            through = through.max(seq);
+        }
+        said::set_through(&transaction, through)?;
+        transaction.commit()
+    }
+
+    /// Whether [`Self::forget`] has something to do.
+    pub(super) const fn must_forget(&self) -> bool {
+        self.must_forget
+    }
+
+    /// Takes some of the words of what was deleted out of the index, in a transaction of its own. One
+    /// that fails is tried again at the next start.
+    pub(super) fn forget(&mut self) -> rusqlite::Result<()> {
+        self.must_forget = false;
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let more = said::forget_some(&transaction)?;
+        transaction.commit()?;
+        self.must_forget = more;
+        self.must_overwrite = true;
+        self.forgot_at = Some(Instant::now());
+        Ok(())
     }
 
     /// Whether [`Self::prune`] has something to do.
@@ -206,7 +264,44 @@ impl Store {
         self.must_overwrite |= left < stored;
         self.shrinks = shrinks && left > target;
         self.must_prune = self.shrinks || more_are_old;
+        let is_time = self.forgot_at.is_none_or(|it| it.elapsed() >= FORGET_EVERY);
+        if !self.must_prune && is_time {
+            self.must_forget |= said::are_left(&self.connection)?;
+        }
         Ok(())
+    }
+}
+
+/// Calls that are deleted in one transaction.
+#[derive(Default)]
+struct Deleted {
+    seqs: Vec<i64>,
+    callers: BTreeSet<i64>,
+    bodies_bytes: u64,
+}
+
+impl Deleted {
+    fn add(&mut self, connection: &Connection, place: &Place) -> rusqlite::Result<()> {
+        let sums = calls::sums_of_one(connection, place.seq)?;
+        sums::keep_of_deleted(connection, place.started_at_ms, place.dimension_id, &sums)?;
+        let bytes = bodies::stored_bytes_of(connection, place.seq)?;
+        self.bodies_bytes = self.bodies_bytes.saturating_add(bytes);
+        self.seqs.push(place.seq);
+        self.callers.extend(place.caller_id);
+        calls::delete(connection, place.seq)
+    }
+
+    fn finish(&self, connection: &Connection) -> rusqlite::Result<()> {
+        if self.seqs.is_empty() {
+            return Ok(());
+        }
+        for caller in &self.callers {
+            callers::delete_if_unused(connection, *caller)?;
+        }
+        said::delete(connection, &self.seqs)?;
+        said::calls_were_deleted(connection)?;
+        let stored = bodies::stored_bytes(connection)?;
+        bodies::set_stored_bytes(connection, stored.saturating_sub(self.bodies_bytes))
     }
 }
 

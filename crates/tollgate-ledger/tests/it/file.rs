@@ -43,7 +43,7 @@ fn a_ledger_of_a_newer_version_is_refused_and_left_as_it_is() {
     let before = fs::read(file(dir.path())).unwrap();
 
     let error = Ledger::open(dir.path(), LedgerConfig::default()).unwrap_err();
-    assert!(matches!(error, LedgerError::Newer { found: 99, known: 9, .. }), "{error}");
+    assert!(matches!(error, LedgerError::Newer { found: 99, known: 10, .. }), "{error}");
     assert!(error.to_string().contains("use the newer program"), "{error}");
     let error = Reader::open(dir.path()).unwrap_err();
     assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
@@ -83,6 +83,7 @@ fn a_ledger_of_an_older_version_is_brought_to_this_version_with_all_it_holds() {
     upgrades(6, include_str!("../../fixtures/v6.sql"), &before_pictures);
     upgrades(7, include_str!("../../fixtures/v7.sql"), &before_counting);
     upgrades(8, include_str!("../../fixtures/v8.sql"), &before_counting);
+    upgrades(9, include_str!("../../fixtures/v9.sql"), &before_counting);
 }
 
 fn upgrades(version: u32, dump: &str, call: &Call) {
@@ -113,6 +114,10 @@ fn upgrades(version: u32, dump: &str, call: &Call) {
     let days = ledger.reader().costs(CostKey::Day, &SumQuery::default()).unwrap();
     let day = CostRow { key: Some("2026-11-23".to_owned()), sums: totals };
     assert_eq!(days, [day]);
+    // What was said before it could be searched is read like anything else.
+    let unread = ledger.reader().unread(10, u64::MAX).unwrap();
+    let unread: Vec<_> = unread.into_iter().map(|it| (it.call.id, it.bodies)).collect();
+    assert_eq!(unread, [(call.id, Some(said))]);
     ledger.writer().record(settled(bare(2))).unwrap();
     ledger.writer().flush_blocking().unwrap();
     assert_eq!(ledger.reader().totals(&SumQuery::default()).unwrap().calls, 3);

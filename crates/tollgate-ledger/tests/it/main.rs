@@ -7,6 +7,7 @@ mod crash;
 mod file;
 mod repair;
 mod retention;
+mod said;
 mod spent;
 mod sums;
 mod writing;
