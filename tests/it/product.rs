@@ -28,6 +28,7 @@ mod planted;
 mod prices;
 mod providers;
 mod rules;
+mod said;
 mod sdk_errors;
 mod sdks;
 mod secrets;

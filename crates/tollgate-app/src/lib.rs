@@ -31,6 +31,7 @@ pub mod procfs;
 pub mod providers;
 pub mod retention;
 pub mod sdk_env;
+mod search;
 pub mod server;
 mod settings;
 mod signing;

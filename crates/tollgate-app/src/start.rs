@@ -46,7 +46,7 @@ use crate::{
     paths::Paths,
     prices,
     providers::{Known, LastCalls, look_for_local},
-    retention,
+    retention, search,
     server::{self, Server},
     settings::{Problem, Settings, Severity, Sources},
     snapshot,
@@ -243,6 +243,7 @@ impl App {
         tokio::spawn(settings.follow(gateway, reading, app.stop.clone()));
         tokio::spawn(tell_local(Arc::clone(&app)));
         tokio::spawn(retention::follow(Arc::clone(&app), app.stop.clone()));
+        tokio::spawn(search::follow(Arc::clone(&app), app.stop.clone()));
         Ok(app)
     }
 

@@ -47,7 +47,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             let token = if new_token { console::Token::New } else { console::Token::Same };
             runtime()?.block_on(console::console(token))?;
         }
-        Command::Calls(args) => runtime()?.block_on(calls::calls(args))?,
+        Command::Calls(args) => runtime()?.block_on(calls::calls(*args))?,
         Command::Costs(args) => runtime()?.block_on(costs::costs(args))?,
         Command::Packets(args) => runtime()?.block_on(packets::packets(args))?,
         Command::Flows { command } => runtime()?.block_on(flows::flows(command))?,

@@ -1,6 +1,6 @@
 import createClient from "openapi-fetch";
 import type { Host } from "@/lib/host";
-import type { CacheFilterView, ErrorView, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
+import type { CacheFilterView, DeleteCalls, ErrorView, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
 
 /** An answer that is an error; `message` is written for people. */
 export class ApiError extends Error {
@@ -46,6 +46,7 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     calls: (query: CallQuery) => answered(client.GET("/calls", { params: { query } })),
     call: (id: string, signal: AbortSignal | null = null) =>
       answered(client.GET("/calls/{id}", { params: { path: { id } }, signal })),
+    deleteCalls: (body: DeleteCalls) => answered(client.POST("/calls/delete", { body })),
     callPackets: (id: string) => answered(client.GET("/calls/{id}/packets", { params: { path: { id } } })),
     packets: (query: PacketQuery) => answered(client.GET("/packets", { params: { query } })),
     // `openapi-fetch` reads a pair as a list of any length.

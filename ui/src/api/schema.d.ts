@@ -69,7 +69,7 @@ export interface paths {
         /**
          * Calls, newest first. The first page also has the calls under way.
          * @description # Errors
-         *     When `before` is not an id, or `unknown` no reason.
+         *     When `before` is not an id, `unknown` no reason, or `said` too long.
          */
         get: operations["list_calls"];
         put?: never;
@@ -116,6 +116,28 @@ export interface paths {
         get: operations["get_call_packets"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/calls/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deletes calls with what was said in them, or counts them. What they cost stays in all sums: the
+         *     money is spent. Calls under way are not among them.
+         * @description # Errors
+         *     When nothing says which, an id cannot be read, or the ledger cannot be written.
+         */
+        post: operations["delete_calls"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1228,6 +1250,12 @@ export interface components {
             calls: components["schemas"]["CallView"][];
             /** @description What to pass as `before` for the next page; `null` at the end. */
             next?: string | null;
+            /**
+             * Format: int64
+             * @description How many calls were not searched yet, whose words are still being read; `null` in a list that
+             *     was not searched.
+             */
+            unread?: number | null;
         };
         /**
          * @description Where a call stands.
@@ -1253,6 +1281,8 @@ export interface components {
             error_code?: string | null;
             /** @description The error's text. */
             error_message?: string | null;
+            /** @description Where what was looked for stands in what was said; only in a list that was searched. */
+            excerpt?: components["schemas"]["ExcerptPieceView"][] | null;
             /**
              * Format: int64
              * @description From the first byte of the request to the first byte of the answer.
@@ -1554,6 +1584,30 @@ export interface components {
              */
             until_ms: number;
         };
+        /** @description Which calls to delete: those with these ids, or those for which all of the rest holds. */
+        DeleteCalls: {
+            /**
+             * Format: int64
+             * @description Those that began before this time.
+             */
+            before_ms?: number | null;
+            /** @description Only count them. */
+            dry_run?: boolean;
+            /** @description Their ids. */
+            ids?: string[];
+            /** @description Those of this program. */
+            program?: string | null;
+        };
+        /** @description What was deleted. */
+        DeletedView: {
+            /**
+             * Format: int64
+             * @description How many calls.
+             */
+            calls: number;
+            /** @description Whether they are gone, or were only counted. */
+            deleted: boolean;
+        };
         /** @description An error of the admin API. */
         ErrorView: {
             /** @description What went wrong. */
@@ -1598,6 +1652,13 @@ export interface components {
             missed: number;
             /** @enum {string} */
             type: "lagged";
+        };
+        /** @description A piece of what was said, around what was looked for. */
+        ExcerptPieceView: {
+            /** @description Whether this is what was looked for. */
+            found: boolean;
+            /** @description The text. */
+            text: string;
         };
         /** @description A field of a decoded layer. */
         FieldView: {
@@ -3124,8 +3185,11 @@ export type CostRowView = components['schemas']['CostRowView'];
 export type CostStep = components['schemas']['CostStep'];
 export type CostStepView = components['schemas']['CostStepView'];
 export type CostsView = components['schemas']['CostsView'];
+export type DeleteCalls = components['schemas']['DeleteCalls'];
+export type DeletedView = components['schemas']['DeletedView'];
 export type ErrorView = components['schemas']['ErrorView'];
 export type EventView = components['schemas']['EventView'];
+export type ExcerptPieceView = components['schemas']['ExcerptPieceView'];
 export type FieldView = components['schemas']['FieldView'];
 export type FindingState = components['schemas']['FindingState'];
 export type FindingView = components['schemas']['FindingView'];
@@ -3279,6 +3343,12 @@ export interface operations {
                 project?: string;
                 /** @description Only calls to this provider. */
                 provider?: string;
+                /**
+                 * @description Only calls in which these words were said. Words in double quotes stand beside each other; a
+                 *     `*` behind a word stands for its other endings. A page has at most fifty calls then, each with an
+                 *     excerpt.
+                 */
+                said?: string;
                 /** @description Only calls that began at this time or later. */
                 since_ms?: number;
                 /** @description Only calls in this state. */
@@ -3342,6 +3412,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PacketPage"];
+                };
+            };
+        };
+    };
+    delete_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeleteCalls"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletedView"];
                 };
             };
         };

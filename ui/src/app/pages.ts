@@ -52,6 +52,7 @@ export const PAGES: readonly Page[] = [
 export const SHORTCUTS: readonly { keys: string; what: string }[] = [
   { keys: "ctrl-k", what: "Find a page or a command" },
   { keys: "/", what: "Filter what is listed" },
+  { keys: "?", what: "Search what was said in calls" },
   { keys: "↑ ↓", what: "Go through a list; esc closes what is open" },
   ...PAGES.map(({ key, name }) => ({ keys: `g ${key}`, what: `Go to ${name}` })),
 ];

@@ -1,17 +1,20 @@
-import { Filter, X } from "lucide-react";
+import { Filter, type LucideIcon, X } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { cn } from "@/lib/cn";
 
 const TYPING_MS = 250;
 
-/** A filter that applies while one types; `/` jumps to it, Escape empties it. */
+/** A filter that applies while one types; its key (`/`) jumps to it, Escape empties it. */
 export function FilterBox(props: {
   label: string;
   placeholder: string;
   value: string;
   problem: string | null;
   onChange: (text: string) => void;
+  icon?: LucideIcon;
+  jumpKey?: string;
 }) {
+  const { icon: Icon = Filter, jumpKey = "/" } = props;
   const [text, setText] = useState(props.value);
   const input = useRef<HTMLInputElement>(null);
   const problemId = useId();
@@ -32,16 +35,16 @@ export function FilterBox(props: {
   }, [text, onChange]);
   useEffect(() => {
     const jump = (event: KeyboardEvent) => {
-      if (event.key !== "/" || isTyping(event)) return;
+      if (event.key !== jumpKey || isTyping(event)) return;
       event.preventDefault();
       input.current?.focus();
     };
     window.addEventListener("keydown", jump);
     return () => window.removeEventListener("keydown", jump);
-  }, []);
+  }, [jumpKey]);
   return (
     <div className="relative flex min-w-0 max-w-2xl flex-1 items-center">
-      <Filter aria-hidden className="pointer-events-none absolute left-2 size-3.5 text-faint" />
+      <Icon aria-hidden className="pointer-events-none absolute left-2 size-3.5 text-faint" />
       <input
         ref={input}
         type="text"

@@ -22,6 +22,8 @@ export class CallBook extends Store {
   #again = false;
   /** Whether the first page has come. */
   loaded = false;
+  /** How many calls the search did not reach, because they are still being read. */
+  unread = 0;
   /** Why the last request failed. */
   error: Error | null = null;
 
@@ -69,6 +71,7 @@ export class CallBook extends Store {
       try {
         const page = await this.api.calls({ ...this.filter, limit: PAGE_CALLS });
         this.#merge(page, this.#meanwhile);
+        this.unread = page.unread ?? 0;
         this.loaded = true;
         this.error = null;
       } catch (error) {
@@ -107,6 +110,13 @@ export class CallBook extends Store {
     }
     this.#take(call);
     if (this.#arrived.size > CALLS_LISTED_MAX) this.beforeFrame();
+    this.changed();
+  }
+
+  /** A call was deleted. */
+  forget(id: string): void {
+    this.beforeFrame();
+    this.#rows = this.#rows.filter((it) => it.id !== id);
     this.changed();
   }
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { callCondition, parseCallFilter } from "./callFilter";
+import { callCondition, parseCallFilter, saidOf, withSaid } from "./callFilter";
 
 it.each([
   ["", {}],
@@ -8,6 +8,7 @@ it.each([
   ['program:"ingest.py (python3)" oops', { program: "ingest.py (python3)", text: "oops" }],
   ["unknown:no-price", { unknown: "no-price" }],
   ["http://x state:", { text: "http://x" }],
+  ['said:"brown fox"* oops said:dog said:', { text: "oops", said: '"brown fox"* dog' }],
 ])("reads %s", (input, filter) => {
   expect(parseCallFilter(input)).toEqual({ filter, problem: null });
 });
@@ -19,4 +20,11 @@ it("names the states there are", () => {
 it("writes a condition that it reads back", () => {
   const text = callCondition("program", "ingest.py (python3)");
   expect(parseCallFilter(text).filter).toEqual({ program: "ingest.py (python3)" });
+});
+
+it("puts what is looked for beside the other conditions", () => {
+  const filter = withSaid("program:claude said:old oops", '"brown fox" jum*');
+  expect(filter).toBe('program:claude oops said:"brown fox" said:jum*');
+  expect(saidOf(filter)).toBe('"brown fox" jum*');
+  expect(withSaid(filter, " ")).toBe("program:claude oops");
 });

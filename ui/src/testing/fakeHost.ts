@@ -116,6 +116,7 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
     return { capture: 1, packets: listed, newest: packets.at(-1)?.seq ?? null, kept: packets.length };
   };
   return {
+    "POST /api/calls/delete": { calls: 1, deleted: true },
     "GET /api/status": () => status,
     "POST /api/gateway": (_: URLSearchParams, body: { on: boolean }) => {
       status = { ...status, on: body.on, listen: body.on ? "127.0.0.1:4141" : null };

@@ -14,7 +14,7 @@ use tollgate_core::{
     price::{PriceBook, PriceRow},
 };
 use tollgate_gateway::LiveCall;
-use tollgate_ledger::{Bodies, CALLS_LIMIT_MAX, CallFilter, CallQuery};
+use tollgate_ledger::{Bodies, CALLS_LIMIT_MAX, CallFilter, CallQuery, Reader, Search, excerpts};
 use tollgate_wire::{coding, conversation};
 use utoipa::IntoParams;
 
@@ -27,11 +27,15 @@ use super::{
         CostLineView, PacketPage, PriceView, TimingView,
     },
 };
-use crate::App;
+use crate::{App, search};
+
+pub mod delete;
 
 /// Calls in a page unless asked otherwise, and at most: as many as the ledger gives at once.
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = CALLS_LIMIT_MAX;
+/// Calls at most in a page that was searched: what was said in each is read for its excerpt.
+const SEARCHED_PAGE_MAX: usize = 50;
 /// The longest body that is shown as text; the rest can be had from the ledger itself.
 const BODY_SHOWN_BYTES_MAX: usize = 4 << 20;
 
@@ -62,33 +66,57 @@ pub struct CallsQuery {
     pub unknown: Option<String>,
     /// Only calls with this text in their program, project, model, provider, path or error.
     pub text: Option<String>,
+    /// Only calls in which these words were said. Words in double quotes stand beside each other; a
+    /// `*` behind a word stands for its other endings. A page has at most fifty calls then, each with an
+    /// excerpt.
+    pub said: Option<String>,
 }
 
 /// Calls, newest first. The first page also has the calls under way.
 ///
 /// # Errors
-/// When `before` is not an id, or `unknown` no reason.
+/// When `before` is not an id, `unknown` no reason, or `said` too long.
 #[utoipa::path(get, path = "/calls", params(CallsQuery), responses((status = 200, body = CallPage)))]
 pub async fn list_calls(
     State(app): State<Arc<App>>,
     Query(query): Query<CallsQuery>,
 ) -> Result<Json<CallPage>, ApiError> {
     let before = query.before.as_deref().map(parse_call).transpose()?;
-    let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+    let search = query.said.as_deref().map(Search::read).transpose();
+    let search = search.map_err(|err| ApiError::Invalid(err.to_string()))?.flatten();
+    let page_max = if search.is_some() { SEARCHED_PAGE_MAX } else { PAGE_MAX };
+    let limit = query.limit.unwrap_or(PAGE_DEFAULT).clamp(1, page_max);
     let mut calls = if before.is_none() { live_calls(&app, &query) } else { Vec::new() };
-    if query.state != Some(CallState::Live) {
-        app.written().await;
-        let reader = app.reader();
-        let asked = ledger_query(&query, before, limit)?;
-        let settled = super::blocking(move || Ok(reader.calls(&asked)?)).await?;
-        let full = settled.len() == limit;
-        let next = settled.last().filter(|_| full).map(|it| it.id.to_string());
-        // A call that was settled meanwhile is in both: the ledger's word counts.
-        calls.retain(|live| !settled.iter().any(|it| it.id.to_string() == live.id));
-        calls.extend(settled.iter().map(CallView::from));
-        return Ok(Json(CallPage { calls, next }));
+    if query.state == Some(CallState::Live) {
+        return Ok(Json(CallPage { calls, next: None, unread: None }));
     }
-    Ok(Json(CallPage { calls, next: None }))
+    app.written().await;
+    let reader = app.reader();
+    let asked = CallQuery { limit, before, ..ledger_query(&query, search)? };
+    let (settled, unread) = super::blocking(move || page_of(&reader, &asked)).await?;
+    let full = settled.len() == limit;
+    let next = settled.last().filter(|_| full).map(|it| it.id.clone());
+    // A call that was settled meanwhile is in both: the ledger's word counts.
+    calls.retain(|live| !settled.iter().any(|it| it.id == live.id));
+    calls.extend(settled);
+    Ok(Json(CallPage { calls, next, unread }))
+}
+
+/// Calls of the ledger, with excerpts if something was looked for; and how many calls that did not
+/// reach.
+fn page_of(reader: &Reader, asked: &CallQuery) -> Result<(Vec<CallView>, Option<u64>), ApiError> {
+    let calls = reader.calls(asked)?;
+    let mut views: Vec<_> = calls.iter().map(CallView::from).collect();
+    let Some(search) = &asked.filter.said else { return Ok((views, None)) };
+    let mut texts = Vec::new();
+    for call in &calls {
+        let bodies = reader.bodies(call.id)?;
+        texts.push(bodies.map(|it| search::text_of(call, &it)).unwrap_or_default());
+    }
+    for (view, excerpt) in views.iter_mut().zip(excerpts(search, &texts)?) {
+        view.excerpt = excerpt.map(convert::excerpt);
+    }
+    Ok((views, Some(reader.unread_calls()?)))
 }
 
 fn live_calls(app: &App, query: &CallsQuery) -> Vec<CallView> {
@@ -124,8 +152,9 @@ fn is_wanted(call: &CallView, query: &CallsQuery) -> bool {
         ];
         places.into_iter().flatten().any(|it| it.to_lowercase().contains(&text))
     });
-    // The cost of a call under way is not unknown yet.
+    // The cost of a call under way is not unknown yet, and what is said in it not read.
     query.unknown.is_none()
+        && query.said.is_none()
         && query.state.is_none_or(|it| it == call.state)
         && query.since_ms.is_none_or(|it| call.started_at_ms >= it)
         && same(&query.program, caller.map(|it| &it.program))
@@ -135,17 +164,10 @@ fn is_wanted(call: &CallView, query: &CallsQuery) -> bool {
         && text
 }
 
-fn ledger_query(
-    query: &CallsQuery,
-    before: Option<CallId>,
-    limit: usize,
-) -> Result<CallQuery, ApiError> {
+fn ledger_query(query: &CallsQuery, said: Option<Search>) -> Result<CallQuery, ApiError> {
     use tollgate_core::call::Outcome;
     Ok(CallQuery {
         since: query.since_ms.map(UnixMs),
-        until: None,
-        before,
-        limit,
         filter: CallFilter {
             program: query.program.clone(),
             project: query.project.clone(),
@@ -160,8 +182,10 @@ fn ledger_query(
             cost_unknown: query.unknown.as_deref().map(parse_unknown).transpose()?,
             key: query.key.clone(),
             text: query.text.clone(),
+            said,
             ..CallFilter::default()
         },
+        ..CallQuery::default()
     })
 }
 

@@ -15,7 +15,7 @@ use tollgate_flows::{
     row::{EndRow, FlowRow, PacketRow, Toward},
 };
 use tollgate_gateway::LiveCall;
-use tollgate_ledger::{Sums, TokenSums, UnknownCosts};
+use tollgate_ledger::{Excerpt, Sums, TokenSums, UnknownCosts};
 use tollgate_wire::{
     conversation::{Conversation, Part, Role},
     error_name,
@@ -23,8 +23,8 @@ use tollgate_wire::{
 
 use super::view::{
     AncestorView, CallState, CallView, CallerDetail, CallerView, ConversationView, CostLineView,
-    CostRowView, FieldView, FlowView, LayerView, MessageView, PacketView, ParamView, PartView,
-    PriceView, TimingView, UnknownCostView, UsageView,
+    CostRowView, ExcerptPieceView, FieldView, FlowView, LayerView, MessageView, PacketView,
+    ParamView, PartView, PriceView, TimingView, UnknownCostView, UsageView,
 };
 
 /// Money as the API says it: whole pico-dollars.
@@ -187,8 +187,16 @@ impl From<&Call> for CallView {
             duration_us: it.timing.finished_us,
             request_bytes: it.request_bytes,
             response_bytes: Some(it.response_bytes),
+            excerpt: None,
         }
     }
+}
+
+/// Where what was looked for stands.
+pub(super) fn excerpt(it: Excerpt) -> Vec<ExcerptPieceView> {
+    let piece =
+        |it: tollgate_ledger::ExcerptPiece| ExcerptPieceView { text: it.text, found: it.found };
+    it.pieces.into_iter().map(piece).collect()
 }
 
 /// A call under way, as far as it is known at `now`.
@@ -226,6 +234,7 @@ pub fn live_call(it: &LiveCall, now: UnixMs) -> CallView {
         duration_us: so_far_ms.saturating_mul(1000),
         request_bytes: it.request_bytes,
         response_bytes: None,
+        excerpt: None,
     }
 }
 

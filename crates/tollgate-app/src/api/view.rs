@@ -132,6 +132,18 @@ pub struct CallView {
     pub request_bytes: u64,
     /// Bytes of the answer's body; `null` for a live call.
     pub response_bytes: Option<u64>,
+    /// Where what was looked for stands in what was said; only in a list that was searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Vec<ExcerptPieceView>>,
+}
+
+/// A piece of what was said, around what was looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExcerptPieceView {
+    /// The text.
+    pub text: String,
+    /// Whether this is what was looked for.
+    pub found: bool,
 }
 
 /// A page of calls, newest first.
@@ -141,6 +153,34 @@ pub struct CallPage {
     pub calls: Vec<CallView>,
     /// What to pass as `before` for the next page; `null` at the end.
     pub next: Option<String>,
+    /// How many calls were not searched yet, whose words are still being read; `null` in a list that
+    /// was not searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<u64>,
+}
+
+/// Which calls to delete: those with these ids, or those for which all of the rest holds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct DeleteCalls {
+    /// Their ids.
+    #[serde(default)]
+    pub ids: Vec<String>,
+    /// Those that began before this time.
+    pub before_ms: Option<i64>,
+    /// Those of this program.
+    pub program: Option<String>,
+    /// Only count them.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeletedView {
+    /// How many calls.
+    pub calls: u64,
+    /// Whether they are gone, or were only counted.
+    pub deleted: bool,
 }
 
 /// A process above the caller.

@@ -9,36 +9,55 @@ use tollgate_app::{
     client::Client,
 };
 
-use crate::{args::CallsArgs, output};
+use crate::{
+    args::{CallsArgs, CallsCommand},
+    output,
+};
 
+mod delete;
 mod filter;
 
 /// How much of an id is shown: the time to the millisecond and twelve random bits.
 const ID_SHOWN: usize = 18;
 
+/// How far back calls are listed unless something else is said.
+const SINCE_DEFAULT: &str = "24h";
+
+const HEADER: [&str; 10] =
+    ["time", "program", "provider", "model", "in", "out", "cost", "took", "status", "id"];
+
 /// Prints calls, or one call in full.
 pub(super) async fn calls(args: CallsArgs) -> Result<()> {
     let (client, _) = super::client()?;
+    if let Some(CallsCommand::Delete(args)) = &args.command {
+        return delete::delete(&client, args).await;
+    }
     if let Some(id) = &args.id {
         let id = resolve(&client, id).await?;
         let detail: CallDetail = client.get(&format!("/calls/{id}")).await?;
         return if args.json.json { output::json_pretty(&detail) } else { print_detail(&detail) };
     }
-    let filter = filter::query(args.filter.as_deref().unwrap_or_default())?;
+    let mut filter = filter::query(args.filter.as_deref().unwrap_or_default())?;
+    if let Some(text) = &args.search {
+        filter.push_str(&format!("&said={}", output::query(text)));
+    }
     // Begun first, so that nothing falls between the list and the stream.
     let mut events = match args.follow {
         true => Some(client.events("/events").await?),
         false => None,
     };
-    let calls = list(&client, &args, &filter).await?;
+    let Listed { calls, unread } = list(&client, &args, &filter).await?;
     if args.json.json {
         for call in calls.iter().rev() {
             output::json(call)?;
         }
+    } else if unread.is_some() {
+        print_found(&calls)?;
     } else {
-        let header =
-            ["time", "program", "provider", "model", "in", "out", "cost", "took", "status", "id"];
-        output::table(&header, calls.iter().rev().map(row))?;
+        output::table(&HEADER, calls.iter().rev().map(row))?;
+    }
+    if let Some(unread) = unread.filter(|it| *it > 0) {
+        output::note(&format!("{unread} calls are still being read and were not searched"));
     }
     let Some(events) = &mut events else { return Ok(()) };
     // What was settled between the two stands in the list and comes as an event.
@@ -65,15 +84,26 @@ pub(super) async fn calls(args: CallsArgs) -> Result<()> {
     Ok(())
 }
 
-/// The newest calls that are asked for, newest first: page by page, because one has its limit.
-async fn list(client: &Client, args: &CallsArgs, filter: &str) -> Result<Vec<CallView>> {
-    let since = super::since(&args.since)?;
-    let mut calls = Vec::new();
+/// Calls, newest first, and how many were not searched where something was looked for.
+struct Listed {
+    calls: Vec<CallView>,
+    unread: Option<u64>,
+}
+
+/// The newest calls that are asked for: page by page, because one has its limit.
+async fn list(client: &Client, args: &CallsArgs, filter: &str) -> Result<Listed> {
+    let since = match (&args.since, &args.search) {
+        (Some(since), _) => super::since(since)?,
+        (None, None) => super::since(SINCE_DEFAULT)?,
+        (None, Some(_)) => 0,
+    };
+    let (mut calls, mut unread) = (Vec::new(), None);
     let mut before = String::new();
     loop {
         let wanted = args.limit.saturating_sub(calls.len());
         let query = format!("limit={wanted}&since_ms={since}{filter}{before}");
         let page: CallPage = client.get(&format!("/calls?{query}")).await?;
+        unread = unread.or(page.unread);
         calls.extend(page.calls);
         match page.next {
             Some(next) if calls.len() < args.limit => before = format!("&before={next}"),
@@ -82,7 +112,19 @@ async fn list(client: &Client, args: &CallsArgs, filter: &str) -> Result<Vec<Cal
     }
     // Calls under way come on top of the first page.
     calls.truncate(args.limit);
-    Ok(calls)
+    Ok(Listed { calls, unread })
+}
+
+/// Each call with where what was looked for stands.
+fn print_found(calls: &[CallView]) -> Result<()> {
+    for call in calls.iter().rev() {
+        output::line(&row(call).join("  "))?;
+        let pieces = call.excerpt.iter().flatten();
+        let text =
+            pieces.map(|it| if it.found { format!("»{}«", it.text) } else { it.text.clone() });
+        output::line(&format!("    {}", text.collect::<String>()))?;
+    }
+    Ok(())
 }
 
 /// Whether a settled call passes the filter: by the word of whoever filters the list.

@@ -1,10 +1,11 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Waypoints, X } from "lucide-react";
+import { Trash2, Waypoints, X } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import type { CallDetail, CallView, RoutingView } from "@/api/schema";
 import { useApp } from "@/app/context";
 import { Badge } from "@/components/Badge";
 import { Button } from "@/components/Button";
+import { Dialog } from "@/components/Dialog";
 import { Prose } from "@/components/Prose";
 import { ErrorState, Skeleton } from "@/components/states";
 import { type Tab, Tabs } from "@/components/Tabs";
@@ -13,6 +14,7 @@ import { CallerTab } from "./CallerTab";
 import { ConversationTab } from "./ConversationTab";
 import { CostTab } from "./CostTab";
 import { CallCost, StateDot, wentWrong } from "./columns";
+import { DeleteCall } from "./DeleteCall";
 import { PacketsTab } from "./PacketsTab";
 import { RoutingTab } from "./RoutingTab";
 import { routingNotes } from "./routing";
@@ -29,7 +31,8 @@ const FIRST_TAB = "conversation";
 let lastTab = FIRST_TAB;
 
 /** One call in full. */
-export function CallDetailPanel({ id, onClose }: { id: string; onClose: () => void }) {
+export function CallDetailPanel(props: { id: string; onClose: () => void; onDeleted: () => void }) {
+  const { id, onClose, onDeleted } = props;
   const { api } = useApp();
   const detail = useQuery({
     queryKey: ["call", id],
@@ -64,20 +67,26 @@ export function CallDetailPanel({ id, onClose }: { id: string; onClose: () => vo
         </>
       )}
       {detail.data && !detail.error && (
-        <Parts detail={detail.data} tab={tab} onTab={choose} onClose={onClose} />
+        <Parts detail={detail.data} tab={tab} onTab={choose} onClose={onClose} onDeleted={onDeleted} />
       )}
     </section>
   );
 }
 
-function Parts(props: { detail: CallDetail; tab: string; onTab: (id: string) => void; onClose: () => void }) {
-  const { detail, onTab, onClose } = props;
+function Parts(props: {
+  detail: CallDetail;
+  tab: string;
+  onTab: (id: string) => void;
+  onClose: () => void;
+  onDeleted: () => void;
+}) {
+  const { detail, onTab, onClose, onDeleted } = props;
   const parts = tabs(detail);
   // The tab that was open last may be one that this call does not have.
   const tab = parts.some((it) => it.id === props.tab) ? props.tab : FIRST_TAB;
   return (
     <>
-      <Head detail={detail} onRouting={() => onTab("routing")} onClose={onClose} />
+      <Head detail={detail} onRouting={() => onTab("routing")} onClose={onClose} onDeleted={onDeleted} />
       <Tabs label="Parts of the call" tabs={parts} value={tab} onChange={onTab} />
     </>
   );
@@ -119,8 +128,14 @@ function routingTab(routing: RoutingView): Tab {
   return { id: "routing", label: "Routing", note, content: () => <RoutingTab routing={routing} /> };
 }
 
-function Head(props: { detail: CallDetail; onRouting: () => void; onClose: () => void }) {
-  const { onRouting, onClose } = props;
+function Head(props: {
+  detail: CallDetail;
+  onRouting: () => void;
+  onClose: () => void;
+  onDeleted: () => void;
+}) {
+  const { onRouting, onClose, onDeleted } = props;
+  const [asked, setAsked] = useState(false);
   const { call, routing } = props.detail;
   const error = call.error_message ?? call.error_code;
   const prompt =
@@ -134,15 +149,19 @@ function Head(props: { detail: CallDetail; onRouting: () => void; onClose: () =>
         </h2>
         {call.simulated && <Badge tone="warn">simulated</Badge>}
         {call.status != null && <Badge tone={wentWrong(call) ? "bad" : "ok"}>{call.status}</Badge>}
-        <Button
-          look="quiet"
-          size="icon"
-          className="-mr-2 ml-auto"
-          aria-label="Close the call"
-          onClick={onClose}
-        >
-          <X className="size-4" />
-        </Button>
+        <span className="-mr-2 ml-auto flex">
+          {call.state !== "live" && (
+            <Button look="quiet" size="icon" aria-label="Delete the call" onClick={() => setAsked(true)}>
+              <Trash2 className="size-4" />
+            </Button>
+          )}
+          <Button look="quiet" size="icon" aria-label="Close the call" onClick={onClose}>
+            <X className="size-4" />
+          </Button>
+        </span>
+        <Dialog title="Delete this call?" open={asked} onClose={() => setAsked(false)}>
+          <DeleteCall id={call.id} onCancel={() => setAsked(false)} onDeleted={onDeleted} />
+        </Dialog>
       </div>
       <p className="truncate text-sm text-muted" title={fullTime(call.started_at_ms)}>
         {call.caller?.program ?? (call.state === "live" ? "…" : "unknown caller")}

@@ -63,6 +63,43 @@ it("sends the filter to the gateway, word by word", async () => {
   await waitFor(async () => expect(await rows()).toHaveLength(3));
 });
 
+it("looks for words in what was said, beside the other conditions", async () => {
+  const excerpt = [
+    { text: "the brown ", found: false },
+    { text: "fox", found: true },
+  ];
+  const { host, user, container } = show("#/calls?filter=program%3Aclaude", {
+    "GET /api/calls": (query: URLSearchParams) =>
+      query.get("said") === null
+        ? { calls: [aCall(2), aCall(1)], next: null }
+        : { calls: [aCall(2, { excerpt })], next: null, unread: 7 },
+  });
+  await rows();
+  await user.type(screen.getByRole("textbox", { name: "Search what was said" }), 'fox "brown dog');
+  await waitFor(() =>
+    expect(host.asked.at(-1)).toBe("GET /api/calls?program=claude&said=fox%20%22brown%20dog&limit=200"),
+  );
+  const [found] = await rows();
+  expect(found).toHaveTextContent("the brown fox");
+  expect(within(found as HTMLElement).getByText("fox")).toBeVisible();
+  expect(screen.getByRole("status")).toHaveTextContent("7 calls still being read");
+  await expectAccessible(container);
+});
+
+it("deletes a call once that is said twice", async () => {
+  const { host, user } = show(`#/calls/${callId(2)}`, {
+    "POST /api/calls/delete": { calls: 1, deleted: true },
+  });
+  const panel = await screen.findByRole("region", { name: "Call" });
+  await user.click(await within(panel).findByRole("button", { name: "Delete the call" }));
+  const dialog = await screen.findByRole("dialog", { name: "Delete this call?" });
+  expect(dialog).toHaveTextContent("What it cost stays in all sums");
+  await user.click(within(dialog).getByRole("button", { name: "Delete" }));
+  await waitFor(async () => expect(await rows()).toHaveLength(2));
+  expect(host.asked).toContain(`POST /api/calls/delete {"ids":["${callId(2)}"]}`);
+  expect(screen.queryByRole("region", { name: "Call" })).toBeNull();
+});
+
 it("says what is wrong with a filter", async () => {
   const { user } = show("#/calls");
   await rows();

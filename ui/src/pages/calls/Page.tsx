@@ -1,17 +1,17 @@
-import { Radio, SearchX } from "lucide-react";
-import { useCallback, useEffect, useMemo } from "react";
+import { Radio, Search, SearchX } from "lucide-react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import { useApp } from "@/app/context";
 import { FilterBox } from "@/components/FilterBox";
 import { Split } from "@/components/Split";
 import { EmptyState, ErrorState, Skeleton, StaleNote } from "@/components/states";
 import { VirtualTable } from "@/components/VirtualTable";
 import { CallBook } from "@/lib/callBook";
-import { parseCallFilter } from "@/lib/callFilter";
-import { count } from "@/lib/format";
+import { parseCallFilter, saidOf, withSaid } from "@/lib/callFilter";
+import { count, plural } from "@/lib/format";
 import { go, useRoute } from "@/lib/route";
 import { useStore } from "@/lib/store";
 import { CallDetailPanel } from "./CallDetailPanel";
-import { callColumns } from "./columns";
+import { callColumns, foundColumns } from "./columns";
 import { FirstCall } from "./FirstCall";
 
 const ROW_HEIGHT = 30;
@@ -21,7 +21,11 @@ export function CallsPage() {
   const { item, filter } = useRoute();
   const { problem } = parseCallFilter(filter);
   const book = useCallBook(problem === null ? filter : "");
-  const columns = useMemo(() => callColumns((id) => book.beganAt(id)), [book]);
+  const searched = saidOf(filter) !== "";
+  const columns = useMemo(
+    () => (searched ? foundColumns() : callColumns((id) => book.beganAt(id))),
+    [book, searched],
+  );
   const onFilter = useCallback((text: string) => go({ page: "calls", item, filter: text }, true), [item]);
   const open = (id: string | null) => go({ page: "calls", item: id, filter }, item !== null && id !== null);
   const list = (
@@ -34,11 +38,17 @@ export function CallsPage() {
           problem={problem}
           onChange={onFilter}
         />
+        <SearchBox filter={filter} onFilter={onFilter} />
         <span className="ml-auto text-xs whitespace-nowrap text-faint">
           {book.loaded && `${count(book.length)}${book.more ? "+" : ""} listed`}
         </span>
       </div>
       {book.loaded && book.error && <StaleNote error={book.error} />}
+      {searched && book.unread > 0 && (
+        <p role="status" className="border-b bg-warn-fill px-3 py-1 text-sm text-warn">
+          {plural(book.unread, "call")} still being read, and not searched yet
+        </p>
+      )}
       {!book.loaded && book.error && (
         <ErrorState
           title="The calls could not be read"
@@ -69,7 +79,45 @@ export function CallsPage() {
       id="calls"
       list={list}
       onClose={() => open(null)}
-      detail={item === null ? null : <CallDetailPanel key={item} id={item} onClose={() => open(null)} />}
+      detail={
+        item === null ? null : (
+          <CallDetailPanel
+            key={item}
+            id={item}
+            onClose={() => open(null)}
+            onDeleted={() => {
+              book.forget(item);
+              open(null);
+            }}
+          />
+        )
+      }
+    />
+  );
+}
+
+/** Looks for words in what was said: a part of the filter with a box of its own. */
+function SearchBox({ filter, onFilter }: { filter: string; onFilter: (text: string) => void }) {
+  const [typed, setTyped] = useState("");
+  const said = saidOf(filter);
+  // What is being typed stays as it is, blanks at its end too.
+  const isTyped = saidOf(withSaid("", typed)) === said;
+  const onChange = useCallback(
+    (text: string) => {
+      setTyped(text);
+      onFilter(withSaid(filter, text));
+    },
+    [filter, onFilter],
+  );
+  return (
+    <FilterBox
+      label="Search what was said"
+      placeholder='words "side by side" begin*'
+      value={isTyped ? typed : said}
+      problem={null}
+      onChange={onChange}
+      icon={Search}
+      jumpKey="?"
     />
   );
 }

@@ -45,6 +45,39 @@ export function callColumns(beganAt: (id: string) => number | undefined): Column
   ];
 }
 
+/** The columns of a list that was searched. */
+export function foundColumns(): Column<CallView>[] {
+  const said: Column<CallView> = {
+    id: "said",
+    header: "What was said",
+    width: 240,
+    grow: 4,
+    drop: 0,
+    cell: (it) => <Excerpt call={it} />,
+  };
+  const kept = ["state", "time", "caller", "model", "cost"];
+  const columns = callColumns(() => undefined).filter((it) => kept.includes(it.id));
+  return [...columns.slice(0, 3), said, ...columns.slice(3)];
+}
+
+function Excerpt({ call }: { call: CallView }) {
+  const pieces = call.excerpt ?? [];
+  return (
+    <span title={pieces.map((it) => it.text).join("")}>
+      {pieces.map((it, at) =>
+        it.found ? (
+          // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no other name, and never change.
+          <mark key={at} className="rounded-sm bg-warn-fill px-0.5 text-text">
+            {it.text}
+          </mark>
+        ) : (
+          it.text
+        ),
+      )}
+    </span>
+  );
+}
+
 function tokens(
   id: string,
   header: string,

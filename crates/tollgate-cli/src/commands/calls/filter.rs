@@ -9,15 +9,17 @@ const KEYS: [&str; 7] = ["program", "project", "provider", "model", "key", "stat
 const STATES: [&str; 4] = ["live", "finished", "failed", "cancelled"];
 
 /// The filter as parameters of `GET /calls`, each with its `&`. A value with blanks stands in double
-/// quotes; what has no known word is free text.
+/// quotes; what has no known word is free text. All that stands behind `said:` is looked for together,
+/// where quotes keep words beside each other.
 ///
 /// # Errors
 /// For a state that there is not.
 pub(super) fn query(text: &str) -> Result<String> {
     let mut query = String::new();
-    let mut free = Vec::new();
+    let (mut free, mut said) = (Vec::new(), Vec::new());
     for word in words(text) {
         match word.split_once(':') {
+            Some(("said", value)) => said.push(value),
             Some((key, value)) if KEYS.contains(&key) => {
                 let value = value.replace('"', "");
                 if key == "state" && !STATES.contains(&value.as_str()) {
@@ -27,6 +29,9 @@ pub(super) fn query(text: &str) -> Result<String> {
             }
             Some(_) | None => free.push(word.replace('"', "")),
         }
+    }
+    if !said.is_empty() {
+        query.push_str(&format!("&said={}", output::query(&said.join(" "))));
     }
     if !free.is_empty() {
         query.push_str(&format!("&text={}", output::query(&free.join(" "))));
@@ -59,6 +64,7 @@ mod tests {
         );
         check("unknown:no-price", "&unknown=no-price");
         check("rate limit", "&text=rate%20limit");
+        check(r#"said:"brown fox"* said:dog"#, "&said=%22brown%20fox%22%2A%20dog");
         check("http://h state:failed", "&state=failed&text=http%3A%2F%2Fh");
         let wrong = query("state:broken").unwrap_err().to_string();
         assert!(wrong.contains("`broken`") && wrong.contains("cancelled"), "{wrong}");

@@ -1,0 +1,121 @@
+//! What was said is found by its words, deleted for good, and calls leave as files.
+
+use std::{fs, path::Path};
+
+use ::bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+use tollgate_tests::{Home, Product, send};
+
+use super::using::{KEY, simulator};
+
+/// A word that stands nowhere else.
+const SECRET: &str = "zq8vxk2lpt0wry5n";
+
+/// A chat in which this is said.
+fn chat(said: &str) -> Request<Bytes> {
+    let message = serde_json::json!({ "role": "user", "content": said });
+    let body = serde_json::json!({ "model": "gpt-5-mini", "messages": [message] });
+    Request::post("/v1/chat/completions")
+        .header("authorization", format!("Bearer {KEY}"))
+        .header("content-type", "application/json")
+        .body(body.to_string().into())
+        .unwrap()
+}
+
+/// A product in which each of these was said and can be found.
+async fn talked(home: &std::sync::Arc<Home>, said: &[&str]) -> Product {
+    let product = home.serve().await;
+    for it in said {
+        assert_eq!(send(product.listen, chat(it)).await.status(), 200);
+    }
+    product.calls(said.len()).await;
+    read(&product).await;
+    product
+}
+
+/// Waits until every call can be searched.
+async fn read(product: &Product) {
+    loop {
+        let page: Value = product.admin().get("/calls?said=anything").await.unwrap();
+        if page["unread"] == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn calls_are_found_by_what_was_said_and_shown_with_an_excerpt() {
+    let simulator = simulator().await;
+    let home = Home::simulated(&simulator);
+    let product =
+        talked(&home, &["the brown FÓX jumps", "a brown dog", "what does a fox say?"]).await;
+    let found = product.run(&["calls", "--search", "fox", "--json"]).await;
+    let found: Vec<Value> =
+        found.expect().lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    let marked = |call: &Value| {
+        let pieces = call["excerpt"].as_array().unwrap();
+        let found = pieces.iter().filter(|it| it["found"] == true);
+        found.map(|it| it["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(marked(&found[0]), ["FÓX"], "the oldest first");
+    let shown = product.run(&["calls", "--search", "\"brown dog\""]).await;
+    assert!(shown.expect().contains("a »brown dog«"), "{}", shown.shown());
+    let both = product.run(&["calls", "--filter", "said:brown said:jum* model:gpt-5-mini"]).await;
+    assert_eq!(both.expect().lines().count(), 2, "{}", both.shown());
+    // Nothing that is typed is an error.
+    for odd in ["\"", "AND (", "a:b^*", "NEAR(", "--"] {
+        product.run(&["calls", &format!("--search={odd}")]).await.expect();
+    }
+    let long = product.run(&["calls", "--search", &"a ".repeat(600)]).await;
+    assert_eq!(long.code(), 1);
+    assert!(long.stderr().contains("at most 64 words"), "{}", long.stderr());
+    product.stop().await;
+}
+
+fn is_anywhere(dir: &Path, what: &str) -> bool {
+    let files = fs::read_dir(dir).unwrap().map(|it| it.unwrap().path());
+    let mut bytes = files.filter(|it| it.is_file()).map(|it| fs::read(it).unwrap());
+    bytes.any(|bytes| bytes.windows(what.len()).any(|it| it == what.as_bytes()))
+}
+
+#[tokio::test]
+async fn deleted_calls_are_gone_from_the_disk_and_their_cost_stays() {
+    let simulator = simulator().await;
+    let home = Home::simulated(&simulator);
+    let product = talked(&home, &["hello", SECRET, "goodbye"]).await;
+    assert!(is_anywhere(&home.data(), SECRET));
+    let before = product.run(&["costs", "--json"]).await.json();
+    let id = product.run(&["calls", "--search", SECRET, "--json"]).await;
+    let id = serde_json::from_str::<Value>(id.expect()).unwrap()["id"].clone();
+    let id = id.as_str().unwrap();
+
+    let counted = product.run(&["calls", "delete", id]).await;
+    assert!(counted.expect().starts_with("1 call would be deleted"), "{}", counted.shown());
+    assert!(product.run(&["calls", id]).await.expect().contains(id));
+    let deleted = product.run(&["calls", "delete", id, "--yes"]).await;
+    assert!(deleted.expect().starts_with("1 call deleted"), "{}", deleted.shown());
+    assert_eq!(product.run(&["calls", id]).await.code(), 1);
+    while is_anywhere(&home.data(), SECRET) {
+        tokio::task::yield_now().await;
+    }
+    let after = product.run(&["costs", "--json"]).await.json();
+    assert_eq!(after["total"], before["total"]);
+
+    // Everything else by age, which nothing says and nobody meant without it.
+    assert_eq!(product.run(&["calls", "delete"]).await.code(), 2);
+    assert_eq!(product.run(&["calls", "delete", id, "--before", "1h"]).await.code(), 2);
+    let none = product.run(&["calls", "delete", "--before", "1h", "--json"]).await.json();
+    assert_eq!(none, serde_json::json!({ "calls": 0, "deleted": false }));
+    let all = product.run(&["calls", "delete", "--before", "0m", "--yes", "--json"]).await.json();
+    assert_eq!(all, serde_json::json!({ "calls": 2, "deleted": true }));
+    assert_eq!(product.run(&["calls", "--search", "hello"]).await.stdout(), "");
+    product.stop().await;
+    // Nothing of it is made anew from what is left.
+    let product = home.serve().await;
+    let after = product.run(&["costs", "--json"]).await.json();
+    assert_eq!(after["total"], before["total"]);
+    product.stop().await;
+}
