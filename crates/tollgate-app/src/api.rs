@@ -57,6 +57,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(calls::list_calls))
         .routes(routes!(calls::get_call))
         .routes(routes!(calls::delete::delete_calls))
+        .routes(routes!(calls::export::export_calls))
         .routes(routes!(calls::get_call_packets))
         .routes(routes!(packets::list_packets))
         .routes(routes!(packets::get_packet))

@@ -36,6 +36,9 @@ pub enum ClientError {
         /// What the gateway said.
         message: String,
     },
+    /// What the gateway sent cannot be written.
+    #[error("write what the gateway sent")]
+    Save(#[source] std::io::Error),
     /// The answer is not what this version expects.
     #[error("read the gateway's answer: {0}")]
     Answer(String),
@@ -69,6 +72,28 @@ impl Client {
     /// When no gateway runs or it refuses.
     pub async fn get_bytes(&self, path: &str) -> Result<Bytes, ClientError> {
         read_whole(self.send(Method::GET, path, Bytes::new()).await?).await
+    }
+
+    /// Writes `path` into `out` as it comes, however long it is, and gives its length.
+    ///
+    /// # Errors
+    /// When no gateway runs, it refuses or breaks off, or `out` cannot be written.
+    pub async fn save(
+        &self,
+        path: &str,
+        out: &mut impl std::io::Write,
+    ) -> Result<u64, ClientError> {
+        let mut body = self.send(Method::GET, path, Bytes::new()).await?;
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(ClientError::Connection)?;
+            if let Ok(data) = frame.into_data() {
+                out.write_all(&data).map_err(ClientError::Save)?;
+                bytes += u64::try_from(data.len()).unwrap_or(u64::MAX);
+            }
+        }
+        out.flush().map_err(ClientError::Save)?;
+        Ok(bytes)
     }
 
     /// Posts `body` to `path` below `/api`.

@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod demo;
 pub mod descriptors;
 pub mod doctor;
+pub mod export;
 pub mod guard;
 pub mod helper;
 pub mod hub;

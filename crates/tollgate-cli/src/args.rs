@@ -3,6 +3,7 @@
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tollgate_app::export::ExportFormat;
 use tollgate_core::price::list::PriceList;
 
 /// A local AI gateway: see, for every LLM call on this machine, which program made it, what it
@@ -106,6 +107,11 @@ pub(crate) enum Command {
         file: Option<PathBuf>,
         #[command(flatten)]
         json: Json,
+    },
+    /// Write calls into a file for other programs
+    Export {
+        #[command(subcommand)]
+        command: ExportCommand,
     },
     /// Print a completion script
     Completions {
@@ -528,6 +534,28 @@ pub(crate) struct DeleteArgs {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ExportCommand {
+    /// One row for each call, without what was said; the newest first
+    Calls(ExportArgs),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ExportArgs {
+    /// What the file is: csv, jsonl or parquet
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: ExportFormat,
+    /// Since when, such as 24h, 30d; all of the ledger without it
+    #[arg(long, value_name = "AGE")]
+    pub(crate) since: Option<String>,
+    /// Until when
+    #[arg(long, value_name = "AGE")]
+    pub(crate) until: Option<String>,
+    /// The file, which must not be there yet; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(clap::Args)]

@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use tollgate_app::{Environment, client::Client, paths::Paths};
 
 use crate::{
-    args::{Args, BudgetsCommand, Command, ModelsCommand},
+    args::{Args, BudgetsCommand, Command, ExportCommand, ModelsCommand},
     output,
 };
 
@@ -19,6 +19,7 @@ mod console;
 mod costs;
 mod credentials;
 mod env;
+mod export;
 mod flows;
 mod keys;
 mod models;
@@ -66,6 +67,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::Providers { command } => return providers::providers(command),
         Command::Prices { command } => prices::prices(command)?,
         Command::Backup { file, json } => runtime()?.block_on(backup::backup(file, json))?,
+        Command::Export { command: ExportCommand::Calls(args) } => {
+            runtime()?.block_on(export::calls(&args))?;
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut script);

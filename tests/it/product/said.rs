@@ -119,3 +119,44 @@ async fn deleted_calls_are_gone_from_the_disk_and_their_cost_stays() {
     assert_eq!(after["total"], before["total"]);
     product.stop().await;
 }
+
+#[tokio::test]
+async fn calls_are_exported_from_a_running_gateway_and_from_a_stopped_one() {
+    let simulator = simulator().await;
+    let home = Home::simulated(&simulator);
+    let product = talked(&home, &["one", "two"]).await;
+    let files = tempfile::tempdir().unwrap();
+    let at = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let export = |format: &'static str, file: String| {
+        let home = std::sync::Arc::clone(&home);
+        async move { home.run(&["export", "calls", "--format", format, "-o", &file]).await }
+    };
+    for format in ["csv", "jsonl", "parquet"] {
+        export(format, at(&format!("running.{format}"))).await.expect();
+    }
+    let again = export("csv", at("running.csv")).await;
+    assert_eq!(again.code(), 1);
+    assert!(again.stderr().contains("File exists"), "{}", again.stderr());
+    let none =
+        product.run(&["export", "calls", "--format", "jsonl", "--until", "1h", "-o", "-"]).await;
+    assert_eq!(none.expect(), "");
+    let wrong = product.run(&["export", "calls", "--format", "xml", "-o", "-"]).await;
+    assert_eq!(wrong.code(), 2);
+    assert!(wrong.stderr().contains("use csv, jsonl or parquet"), "{}", wrong.stderr());
+    let total = product.run(&["costs", "--json"]).await.json()["total"].clone();
+    product.stop().await;
+    for format in ["csv", "jsonl", "parquet"] {
+        export(format, at(&format!("stopped.{format}"))).await.expect();
+        let read = |when: &str| fs::read(at(&format!("{when}.{format}"))).unwrap();
+        assert_eq!(read("running"), read("stopped"), "{format}");
+    }
+    let rows = fs::read_to_string(at("running.jsonl")).unwrap();
+    let rows: Vec<Value> = rows.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(rows.len(), 2);
+    let cost: i64 = rows.iter().map(|it| it["cost_pico_usd"].as_i64().unwrap()).sum();
+    assert_eq!(total["cost_pico_usd"], cost.to_string());
+    assert!(
+        cost > 0 && rows[0]["cache_read_tokens"].is_u64() | rows[0]["cache_read_tokens"].is_null()
+    );
+    assert!(fs::read(at("running.parquet")).unwrap().starts_with(b"PAR1"));
+}

@@ -144,6 +144,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/calls/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All calls of the ledger as a file, the newest first: one row for each, without what was said. It is
+         *     sent while it is made; one that cannot be finished breaks off.
+         * @description # Errors
+         *     When there is no such format.
+         */
+        get: operations["export_calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/capture": {
         parameters: {
             query?: never;
@@ -3435,6 +3457,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeletedView"];
+                };
+            };
+        };
+    };
+    export_calls: {
+        parameters: {
+            query: {
+                /** @description What the file is. */
+                format: "csv" | "jsonl" | "parquet";
+                /** @description Only calls that began at this time or later. */
+                since_ms?: number;
+                /** @description Only calls that began before this time. */
+                until_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
                 };
             };
         };

@@ -30,6 +30,7 @@ use super::{
 use crate::{App, search};
 
 pub mod delete;
+pub mod export;
 
 /// Calls in a page unless asked otherwise, and at most: as many as the ledger gives at once.
 const PAGE_DEFAULT: usize = 100;
