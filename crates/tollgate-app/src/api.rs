@@ -31,6 +31,7 @@ pub mod events;
 mod frame;
 pub mod keys;
 pub mod ledger;
+pub mod metrics;
 pub mod models;
 pub mod packets;
 pub mod prices;
@@ -82,6 +83,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::revoke_key))
         .routes(routes!(ledger::back_up))
         .routes(routes!(credentials::unlock))
+        .routes(routes!(metrics::get_metrics))
         .routes(routes!(budgets::list_budgets))
         .routes(routes!(cache::get_cache))
         .routes(routes!(cache::clear_cache))

@@ -13,6 +13,7 @@ use crate::{
         view::{CallView, StatusView},
     },
     capture::Capture,
+    metrics::Metrics,
     providers::LastCalls,
 };
 
@@ -42,6 +43,7 @@ pub struct Hub {
     clock: Arc<dyn Clock>,
     capture: OnceLock<Arc<Capture>>,
     last_calls: LastCalls,
+    metrics: Metrics,
     budget_news: broadcast::Sender<Arc<BudgetNewsView>>,
 }
 
@@ -54,6 +56,7 @@ impl Hub {
             clock,
             capture: OnceLock::new(),
             last_calls: LastCalls::default(),
+            metrics: Metrics::default(),
             budget_news: broadcast::Sender::new(NEWS_MAX),
         }
     }
@@ -93,6 +96,12 @@ impl Hub {
         &self.last_calls
     }
 
+    /// What is counted of calls for whoever scrapes it.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     fn now(&self) -> UnixMs {
         self.clock.now()
     }
@@ -105,6 +114,7 @@ impl Observer for Hub {
         }
         if let GatewayEvent::CallSettled(call) = &event {
             self.last_calls.settled(call);
+            self.metrics.settled(call);
         }
         if let GatewayEvent::BudgetNews(news) = &event {
             let news = Arc::new(BudgetNewsView::from(news.as_ref()));

@@ -23,6 +23,7 @@ pub mod helper;
 pub mod hub;
 pub mod keys;
 mod memory;
+pub mod metrics;
 pub mod money;
 mod on_budget;
 pub mod paths;

@@ -7,7 +7,7 @@ use http::Request;
 use serde_json::Value;
 use tollgate_tests::{Home, Product, send};
 
-use super::using::{KEY, simulator};
+use super::using::{KEY, admin, get, simulator};
 
 /// A word that stands nowhere else.
 const SECRET: &str = "zq8vxk2lpt0wry5n";
@@ -159,4 +159,21 @@ async fn calls_are_exported_from_a_running_gateway_and_from_a_stopped_one() {
         cost > 0 && rows[0]["cache_read_tokens"].is_u64() | rows[0]["cache_read_tokens"].is_null()
     );
     assert!(fs::read(at("running.parquet")).unwrap().starts_with(b"PAR1"));
+}
+
+#[tokio::test]
+async fn metrics_are_for_whoever_has_the_token() {
+    let simulator = simulator().await;
+    let home = Home::simulated(&simulator);
+    let product = talked(&home, &["one", "two"]).await;
+    assert_eq!(send(product.listen, get("/api/metrics")).await.status(), 401);
+    let answer = send(product.listen, admin("/api/metrics", &product.token())).await;
+    assert_eq!(answer.status(), 200);
+    let kind = answer.headers()["content-type"].to_str().unwrap();
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+    let text = String::from_utf8(answer.into_body().to_vec()).unwrap();
+    let calls = "tollgate_calls_total{provider=\"openai\",model=\"gpt-5-mini\"";
+    let line = text.lines().find(|it| it.starts_with(calls)).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.ends_with(" 2"), "{line}");
+    product.stop().await;
 }
