@@ -81,6 +81,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::rotate_key))
         .routes(routes!(keys::revoke_key))
+        .routes(routes!(ledger::get_ledger))
+        .routes(routes!(ledger::set_keeping))
         .routes(routes!(ledger::back_up))
         .routes(routes!(credentials::unlock))
         .routes(routes!(metrics::get_metrics))

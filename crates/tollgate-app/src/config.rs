@@ -8,6 +8,7 @@ mod cache;
 mod credential;
 pub mod edit;
 mod endpoints;
+pub mod keep;
 mod ledger;
 mod models;
 mod prices;

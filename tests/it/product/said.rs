@@ -177,3 +177,34 @@ async fn metrics_are_for_whoever_has_the_token() {
     assert!(line.ends_with(" 2"), "{line}");
     product.stop().await;
 }
+
+#[tokio::test]
+async fn what_is_kept_is_written_into_the_configuration_and_followed() {
+    let simulator = simulator().await;
+    let home = Home::simulated(&simulator);
+    let product = talked(&home, &["one"]).await;
+    let admin = product.admin();
+    let kept: Value = admin.get("/ledger").await.unwrap();
+    assert_eq!(kept["keeping"]["bodies_days"], Value::Null);
+    assert!(kept["bodies_bytes"].as_u64().unwrap() > 0, "{kept}");
+    let mut wanted = serde_json::json!({ "keep_bodies": false, "bodies_days": 0, "bodies_mib": 9 });
+    let refused = admin.post::<()>("/ledger/keeping", &wanted).await.unwrap_err();
+    assert!(refused.to_string().contains("use 1 to 36500 days"), "{refused}");
+    wanted["bodies_days"] = 30.into();
+    admin.post::<()>("/ledger/keeping", &wanted).await.unwrap();
+    let written = fs::read_to_string(home.config()).unwrap();
+    assert!(written.contains("[ledger]") && written.contains("bodies_days = 30"), "{written}");
+    loop {
+        let kept: Value = admin.get("/ledger").await.unwrap();
+        if kept["keeping"] == wanted {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    send(product.listen, chat("not kept")).await;
+    let calls = product.calls(2).await;
+    let newest = calls.iter().max_by(|a, b| a.id.cmp(&b.id)).unwrap();
+    let detail: Value = admin.get(&format!("/calls/{}", newest.id)).await.unwrap();
+    assert_eq!(detail["request"], Value::Null);
+    product.stop().await;
+}

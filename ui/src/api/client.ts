@@ -1,6 +1,6 @@
 import createClient from "openapi-fetch";
 import type { Host } from "@/lib/host";
-import type { CacheFilterView, DeleteCalls, ErrorView, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
+import type { CacheFilterView, DeleteCalls, ErrorView, Keeping, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
 
 /** An answer that is an error; `message` is written for people. */
 export class ApiError extends Error {
@@ -73,6 +73,8 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
       answered(client.POST("/rules/test", { body, signal })),
     prices: (query: PriceQuery) => answered(client.GET("/prices", { params: { query } })),
     rotateToken: () => answered(client.POST("/console/rotate")),
+    ledger: () => answered(client.GET("/ledger")),
+    setKeeping: (body: Keeping) => answered(client.POST("/ledger/keeping", { body })),
     doctor: () => answered(client.GET("/doctor")),
   };
 }

@@ -492,6 +492,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The ledger, and what is kept in it.
+         * @description # Errors
+         *     When the ledger cannot be read.
+         */
+        get: operations["get_ledger"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ledger/backup": {
         parameters: {
             query?: never;
@@ -507,6 +528,28 @@ export interface paths {
          *     When the path is not absolute, there is such a file already, or it cannot be written.
          */
         post: operations["back_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ledger/keeping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Writes into the configuration file what is to be kept of what was said; the gateway follows it soon
+         *     after. What is no longer to be kept is deleted within a minute.
+         * @description # Errors
+         *     When that, or the file as it stands, is not acceptable; then nothing is written.
+         */
+        post: operations["set_keeping"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1897,6 +1940,21 @@ export interface components {
             /** @description Its version. */
             version?: string | null;
         };
+        /** @description What is kept of what was said, as the configuration has it. */
+        Keeping: {
+            /**
+             * Format: int64
+             * @description For how many days; `null`: while there is room.
+             */
+            bodies_days?: number | null;
+            /**
+             * Format: int64
+             * @description How much all of them may take, compressed, in MiB; the oldest go first.
+             */
+            bodies_mib: number;
+            /** @description Whether requests and answers are kept at all, from now on. */
+            keep_bodies: boolean;
+        };
         /**
          * @description What a key may do. An empty list of providers or operations allows all of them; `models` and `routes`
          *     together say what may be asked for: all, where both are empty, else what they name.
@@ -2010,6 +2068,25 @@ export interface components {
             name: string;
             /** @description One line. */
             summary: string;
+        };
+        /** @description The ledger, and what is kept in it. */
+        LedgerView: {
+            /**
+             * Format: int64
+             * @description Bytes that what was said takes, compressed.
+             */
+            bodies_bytes: number;
+            /** @description The configuration file. */
+            configuration: string;
+            /** @description The folder that it is in. */
+            folder: string;
+            /** @description What is kept of what was said, by the configuration in force. */
+            keeping: components["schemas"]["Keeping"];
+            /**
+             * Format: int64
+             * @description How many calls cannot be searched yet, whose words are still being read.
+             */
+            unread: number;
         };
         /** @description A server on this machine. */
         LocalView: {
@@ -3240,12 +3317,14 @@ export type GatewaySwitch = components['schemas']['GatewaySwitch'];
 export type HeaderChangeView = components['schemas']['HeaderChangeView'];
 export type HelperState = components['schemas']['HelperState'];
 export type HelperView = components['schemas']['HelperView'];
+export type Keeping = components['schemas']['Keeping'];
 export type KeyScopeView = components['schemas']['KeyScopeView'];
 export type KeySecretView = components['schemas']['KeySecretView'];
 export type KeyState = components['schemas']['KeyState'];
 export type KeysView = components['schemas']['KeysView'];
 export type KeyView = components['schemas']['KeyView'];
 export type LayerView = components['schemas']['LayerView'];
+export type LedgerView = components['schemas']['LedgerView'];
 export type LocalView = components['schemas']['LocalView'];
 export type LossView = components['schemas']['LossView'];
 export type McpView = components['schemas']['McpView'];
@@ -3882,6 +3961,25 @@ export interface operations {
             };
         };
     };
+    get_ledger: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LedgerView"];
+                };
+            };
+        };
+    };
     back_up: {
         parameters: {
             query?: never;
@@ -3902,6 +4000,27 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["BackupView"];
                 };
+            };
+        };
+    };
+    set_keeping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Keeping"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

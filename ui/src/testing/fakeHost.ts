@@ -3,7 +3,16 @@ import type { EventOptions, EventSink, Host, HostResponse } from "@/lib/host";
 import { BUDGETS } from "./budgets";
 import { CACHE } from "./cache";
 import { someCalls, somePackets } from "./crowd";
-import { aCallDetail, aPacketDetail, aProgram, aStatus, aStream, CHECKS, someCosts } from "./fixtures";
+import {
+  aCallDetail,
+  aLedger,
+  aPacketDetail,
+  aProgram,
+  aStatus,
+  aStream,
+  CHECKS,
+  someCosts,
+} from "./fixtures";
 import { aKey, KEYS } from "./keys";
 import { aRouting, aTrial, MODELS, PROVIDERS } from "./routed";
 import { PRICES, RULES, RULES_TEXT, testRules } from "./rules";
@@ -116,6 +125,8 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
     return { capture: 1, packets: listed, newest: packets.at(-1)?.seq ?? null, kept: packets.length };
   };
   return {
+    "GET /api/ledger": aLedger(),
+    "POST /api/ledger/keeping": null,
     "POST /api/calls/delete": { calls: 1, deleted: true },
     "GET /api/status": () => status,
     "POST /api/gateway": (_: URLSearchParams, body: { on: boolean }) => {

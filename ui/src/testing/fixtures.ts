@@ -5,6 +5,7 @@ import type {
   CostRowView,
   CostsView,
   FlowView,
+  LedgerView,
   PacketDetail,
   PacketView,
   ProgramView,
@@ -18,6 +19,18 @@ export const NOON_MS = Date.UTC(2026, 10, 23, 12);
 /** An id like those of the ledger: later calls have greater ones. */
 export function callId(at: number): string {
   return `0193579e-${String(at).padStart(4, "0")}-7000-8000-000000000000`;
+}
+
+/** A ledger with something in it. */
+export function aLedger(over: Partial<LedgerView> = {}): LedgerView {
+  return {
+    folder: "/home/ada/.local/share/tollgate",
+    configuration: "/home/ada/.config/tollgate/config.toml",
+    keeping: { keep_bodies: true, bodies_days: null, bodies_mib: 2048 },
+    bodies_bytes: 123_456_789,
+    unread: 0,
+    ...over,
+  };
 }
 
 /** A status with everything at work. */

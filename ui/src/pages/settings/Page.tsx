@@ -3,9 +3,11 @@ import { useStatus } from "@/app/context";
 import { SHORTCUTS } from "@/app/pages";
 import { setTheme, useTheme } from "@/app/theme";
 import { CopyLine } from "@/components/CopyLine";
+import { SaveFile } from "@/components/SaveFile";
 import { Segments } from "@/components/Segments";
 import { SDKS } from "@/lib/sdks";
 import { ConsoleAccess } from "./ConsoleAccess";
+import { Kept } from "./Kept";
 
 const THEMES = [
   { id: "system", label: "System" },
@@ -13,7 +15,14 @@ const THEMES = [
   { id: "dark", label: "Dark" },
 ] as const;
 
-/** How to connect programs, how it looks, and its keys. */
+const EXPORTS = ["csv", "jsonl", "parquet"].map((format) => ({
+  label: format === "parquet" ? "Parquet" : format.toUpperCase(),
+  path: `/api/calls/export?format=${format}`,
+  name: `tollgate-calls.${format}`,
+  hint: `All calls as ${format}`,
+}));
+
+/** How to connect programs, what is kept, exports, how it looks, and its keys. */
 export function SettingsPage() {
   const status = useStatus();
   const theme = useTheme();
@@ -35,6 +44,18 @@ export function SettingsPage() {
               <CopyLine label={`the lines for ${sdk.label}`} text={sdk.lines(address)} />
             </div>
           ))}
+        </Part>
+        <Part title="What is kept" note="Calls and what they cost stay; what was said in them can go.">
+          <Kept />
+        </Part>
+        <Part title="Exports" note="Calls as a file for other programs, without what was said.">
+          <div className="flex flex-wrap items-center gap-2">
+            <SaveFile of={EXPORTS} />
+          </div>
+          <p className="text-sm text-muted">
+            Prometheus scrapes <span className="font-mono">http://{address}/api/metrics</span> with the admin
+            token.
+          </p>
         </Part>
         <Part
           title="Web console"
