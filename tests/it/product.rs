@@ -24,6 +24,7 @@ mod estimates;
 mod events;
 mod keyring;
 mod keys;
+mod otlp;
 mod planted;
 mod prices;
 mod providers;

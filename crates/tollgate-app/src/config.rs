@@ -8,6 +8,7 @@ mod cache;
 mod credential;
 pub mod edit;
 mod endpoints;
+mod export;
 pub mod keep;
 mod ledger;
 mod models;
@@ -36,13 +37,14 @@ pub(crate) use self::rules::{RuleMistake, rules_of, rules_text};
 use self::{
     budgets::{RawBudget, RawOnBudget, valid_budgets, valid_on_budget},
     cache::{RawCache, valid_cache},
+    export::{RawExport, valid_export},
     ledger::{RawLedger, valid_ledger},
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
     refresh::{RawRefresh, valid_refresh},
     rules::{RawRule, valid_rules},
 };
-pub use self::{ledger::LedgerKeeping, refresh::RefreshConfig};
+pub use self::{export::OtlpConfig, ledger::LedgerKeeping, refresh::RefreshConfig};
 
 /// Where the gateway listens unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -100,6 +102,8 @@ pub struct Config {
     pub on_budget: Option<http::Uri>,
     /// Which answers are cached.
     pub cache: CacheSettings,
+    /// Which collector is told of calls.
+    pub otlp: Option<OtlpConfig>,
 }
 
 impl Default for Config {
@@ -116,6 +120,7 @@ impl Default for Config {
             budgets: BudgetSet::default(),
             on_budget: None,
             cache: CacheSettings::default(),
+            otlp: None,
         }
     }
 }
@@ -200,6 +205,7 @@ impl Config {
         let rules = Arc::new(valid_rules(&raw.rules, text)?);
         let budgets = valid_budgets(&raw.budgets)?;
         let on_budget = valid_on_budget(raw.on_budget)?;
+        let otlp = valid_export(raw.export)?;
         Ok(Self {
             listen,
             require_keys,
@@ -212,6 +218,7 @@ impl Config {
             budgets,
             on_budget,
             cache,
+            otlp,
         })
     }
 }
@@ -239,6 +246,8 @@ struct Raw {
     on_budget: RawOnBudget,
     #[serde(default)]
     cache: RawCache,
+    #[serde(default)]
+    export: RawExport,
 }
 
 #[derive(Deserialize)]
@@ -854,6 +863,9 @@ mod tests {
         assert_eq!(told(&definitions["rule"]), known("[[rules]]\nwrong = 1"));
         assert_eq!(told(&definitions["budget"]), known("[[budgets]]\nwrong = 1"));
         assert_eq!(told(&schema["properties"]["on_budget"]), known("[on_budget]\nwrong = 1"));
+        let export = &schema["properties"]["export"];
+        assert_eq!(told(export), known("[export]\nwrong = 1"));
+        assert_eq!(told(&export["properties"]["otlp"]), known("[export.otlp]\nwrong = 1"));
         assert_eq!(schema["properties"]["budgets"]["maxItems"], BUDGETS_MAX);
         let formats = Format::ALL.map(|it| it.to_string()).into();
         assert_eq!(texts(&provider["properties"]["format"]["items"]["enum"]), formats);

@@ -182,7 +182,8 @@ impl Keys {
 }
 
 fn sources(config: &Config) -> impl Iterator<Item = &CredentialSource> {
-    config.providers.iter().filter_map(|it| it.credential.as_ref())
+    let headers = config.otlp.iter().flat_map(|it| it.headers.iter().map(|(_, source)| source));
+    config.providers.iter().filter_map(|it| it.credential.as_ref()).chain(headers)
 }
 
 fn variable(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, CredentialError> {

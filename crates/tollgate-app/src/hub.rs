@@ -14,6 +14,7 @@ use crate::{
     },
     capture::Capture,
     metrics::Metrics,
+    otlp::Queue,
     providers::LastCalls,
 };
 
@@ -44,6 +45,7 @@ pub struct Hub {
     capture: OnceLock<Arc<Capture>>,
     last_calls: LastCalls,
     metrics: Metrics,
+    otlp: Queue,
     budget_news: broadcast::Sender<Arc<BudgetNewsView>>,
 }
 
@@ -57,6 +59,7 @@ impl Hub {
             capture: OnceLock::new(),
             last_calls: LastCalls::default(),
             metrics: Metrics::default(),
+            otlp: Queue::default(),
             budget_news: broadcast::Sender::new(NEWS_MAX),
         }
     }
@@ -102,6 +105,12 @@ impl Hub {
         &self.metrics
     }
 
+    /// What waits to be told to a collector.
+    #[must_use]
+    pub const fn otlp(&self) -> &Queue {
+        &self.otlp
+    }
+
     fn now(&self) -> UnixMs {
         self.clock.now()
     }
@@ -112,6 +121,7 @@ impl Observer for Hub {
         if let Some(capture) = self.capture.get() {
             capture.call_event(&event);
         }
+        self.otlp.event(&event);
         if let GatewayEvent::CallSettled(call) = &event {
             self.last_calls.settled(call);
             self.metrics.settled(call);

@@ -26,6 +26,7 @@ mod memory;
 pub mod metrics;
 pub mod money;
 mod on_budget;
+pub mod otlp;
 pub mod paths;
 pub mod prices;
 mod private_file;

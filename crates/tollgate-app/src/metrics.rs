@@ -172,6 +172,8 @@ pub struct Moment<'a> {
     pub ledger: &'a Progress,
     /// Calls that could not be written to the ledger.
     pub lost_calls: u64,
+    /// Calls that the collector of `[export.otlp]` was not told of.
+    pub otlp_lost_calls: u64,
     /// The budgets.
     pub budgets: &'a [BudgetStatus],
 }
@@ -188,9 +190,15 @@ impl Moment<'_> {
         to.register("live_calls", "Calls under way", whole(live));
         let help = "Calls that wait because the ledger cannot be written";
         to.register("ledger_waiting_calls", help, whole(self.ledger.waiting));
-        let lost: Counter = Counter::default();
-        lost.inc_by(self.lost_calls);
-        to.register("ledger_lost_calls", "Calls that could not be recorded", lost);
+        let counter = |value| {
+            let counter: Counter = Counter::default();
+            counter.inc_by(value);
+            counter
+        };
+        let help = "Calls that could not be recorded";
+        to.register("ledger_lost_calls", help, counter(self.lost_calls));
+        let help = "Calls that the OTLP collector was not told of, or did not take";
+        to.register("otlp_lost_calls", help, counter(self.otlp_lost_calls));
         let left = Family::<Labels, Gauge<i64>>::default();
         let amount = Family::<Labels, Gauge<i64>>::default();
         for (labels, purse) in self.purses().take(ACCOUNTS_TOLD_MAX) {
@@ -312,7 +320,13 @@ mod tests {
 
     fn text(metrics: &Metrics) -> String {
         let ledger = Progress::default();
-        let now = Moment { live_calls: 3, ledger: &ledger, lost_calls: 0, budgets: &[] };
+        let now = Moment {
+            live_calls: 3,
+            ledger: &ledger,
+            lost_calls: 0,
+            otlp_lost_calls: 0,
+            budgets: &[],
+        };
         metrics.text(&now)
     }
 

@@ -27,6 +27,7 @@ use crate::{
     config::{Config, LedgerKeeping, RefreshConfig},
     credentials::{CredentialFile, Keys},
     keys::KeyFile,
+    otlp::Collector,
     prices,
     providers::Known,
     snapshot,
@@ -262,6 +263,16 @@ impl Settings {
     /// Where the news of budgets are posted.
     pub(crate) fn on_budget(&self) -> Option<http::Uri> {
         self.state().config.on_budget.clone()
+    }
+
+    /// Which collector is told of calls, with the values of its headers.
+    pub(crate) fn collector(&self) -> Option<Collector> {
+        let state = self.state();
+        let otlp = state.config.otlp.as_ref()?;
+        let headers = otlp.headers.iter();
+        let headers =
+            headers.map(|(name, source)| Some((name.clone(), state.keys.get(source).ok()?)));
+        Some(Collector { url: otlp.url.clone(), headers: headers.collect() })
     }
 
     /// The environment.

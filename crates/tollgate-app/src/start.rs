@@ -42,7 +42,7 @@ use crate::{
     descriptors,
     hub::{Event, Hub},
     keys::KeysError,
-    memory, on_budget,
+    memory, on_budget, otlp,
     paths::Paths,
     prices,
     providers::{Known, LastCalls, look_for_local},
@@ -243,7 +243,6 @@ impl App {
         tokio::spawn(settings.follow(gateway, reading, app.stop.clone()));
         tokio::spawn(tell_local(Arc::clone(&app)));
         tokio::spawn(retention::follow(Arc::clone(&app), app.stop.clone()));
-        tokio::spawn(search::follow(Arc::clone(&app), app.stop.clone()));
         Ok(app)
     }
 
@@ -264,6 +263,8 @@ impl App {
         tokio::spawn(tell_status(Arc::clone(self)));
         tokio::spawn(prices::keep_fresh(Arc::clone(self), self.stop.clone()));
         tokio::spawn(on_budget::follow(Arc::clone(self), self.stop.clone()));
+        tokio::spawn(search::follow(Arc::clone(self), self.stop.clone()));
+        tokio::spawn(otlp::follow(Arc::clone(self), self.stop.clone()));
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use tollgate_core::{
 use tollgate_wire::{End, Report, RequestFacts, Tap, TapConfig, TapEvent};
 
 use crate::{
-    Connection, Gateway, GatewayEvent, LiveCall,
+    Connection, Gateway, GatewayEvent, LiveCall, TraceParent,
     budgets::Ticket,
     cache::{Ended, Entry},
     connection::Owner,
@@ -94,6 +94,7 @@ impl OpenCall {
             error_code: None,
             request_bytes: 0,
             headers_us: None,
+            trace_parent: TraceParent::of(&request.headers),
             client_cookie: connection.cookie,
             upstream_cookie: None,
         };

@@ -1,10 +1,10 @@
 //! Documents that somebody asked for, such as a price list, and news that somebody wants to be told: by
 //! the client that calls providers, so that there is one way out.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Either, Full, LengthLimitError, Limited};
 
 use crate::{
@@ -41,24 +41,67 @@ pub enum TellError {
     Timeout,
 }
 
-/// Posts JSON to `url`, through the proxy that `proxies` has for it. Sends nothing but that and who
-/// tells it. Any status of success will do; a redirection is not followed.
+/// The longest answer to a post that is read.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// Posts to somebody who wants to be told, over connections that are kept.
+pub struct Outbox(Upstream);
+
+impl fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbox").finish_non_exhaustive()
+    }
+}
+
+impl Outbox {
+    /// One that goes through the proxies that `proxies` has.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn new(proxies: Proxies) -> Result<Self, TellError> {
+        Ok(Self(Upstream::new(Vec::new(), proxies, &Limits::default())?))
+    }
+
+    /// Posts `body` to `url`. Sends nothing but that, the headers and who tells it. Any status of
+    /// success will do; a redirection is not followed. Gives the answer's body, of which only the
+    /// beginning is read if it is long.
+    ///
+    /// # Errors
+    /// See [`TellError`].
+    pub async fn post(
+        &self,
+        url: &Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Bytes, TellError> {
+        let mut request = Request::post(url.clone())
+            .body(Either::Left(Full::new(body)))
+            .map_err(|_| TellError::Address)?;
+        *request.headers_mut() = headers;
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+        let answered = async {
+            let answer =
+                self.0.send(request).await.map_err(|it| TellError::Unreachable(reason(it)))?;
+            if !answer.status().is_success() {
+                return Err(TellError::Status(answer.status()));
+            }
+            // What is told is told, whatever becomes of the answer.
+            let whole = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+            Ok(whole.map(http_body_util::Collected::to_bytes).unwrap_or_default())
+        };
+        tokio::time::timeout(TELL_PATIENCE, answered).await.unwrap_or(Err(TellError::Timeout))
+    }
+}
+
+/// Posts JSON to `url` once, as an [`Outbox`] does.
 ///
 /// # Errors
 /// See [`TellError`].
 pub async fn tell(url: &Uri, json: Bytes, proxies: Proxies) -> Result<(), TellError> {
-    let upstream = Upstream::new(Vec::new(), proxies, &Limits::default())?;
-    let request = Request::post(url.clone())
-        .header(header::USER_AGENT, AGENT)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Either::Left(Full::new(json)))
-        .map_err(|_| TellError::Address)?;
-    match tokio::time::timeout(TELL_PATIENCE, upstream.send(request)).await {
-        Err(_) => Err(TellError::Timeout),
-        Ok(Err(err)) => Err(TellError::Unreachable(reason(err))),
-        Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
-        Ok(Ok(answer)) => Err(TellError::Status(answer.status())),
-    }
+    let kind = HeaderValue::from_static("application/json");
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]);
+    Outbox::new(proxies)?.post(url, headers, json).await?;
+    Ok(())
 }
 
 /// Why a document was not fetched.

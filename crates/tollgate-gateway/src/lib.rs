@@ -51,6 +51,7 @@ mod slots;
 mod snapshot;
 mod stream;
 mod token_count;
+mod trace_parent;
 mod upstream;
 
 pub use budgets::{
@@ -63,7 +64,7 @@ pub use cache::{
 pub use capabilities::capabilities;
 pub use connection::{CallerLookup, ClientSocket, Connection, NoLookup, Owner};
 pub use error::GatewayError;
-pub use fetch::{FETCH_PATIENCE, FetchError, TELL_PATIENCE, TellError, fetch, tell};
+pub use fetch::{FETCH_PATIENCE, FetchError, Outbox, TELL_PATIENCE, TellError, fetch, tell};
 pub use gateway::{Gateway, GatewayConfig};
 pub use health::Condition;
 pub use history::{History, LedgerHistory, Said};
@@ -89,4 +90,5 @@ pub use sign::{
 pub use sink::{KeptBodies, LedgerSink, Settled, Sink};
 pub use snapshot::{Model, ModelPatience, ProviderSetup, Snapshot, Target};
 pub use stream::{BodyError, ResponseBody};
+pub use trace_parent::TraceParent;
 pub use upstream::Proxies;

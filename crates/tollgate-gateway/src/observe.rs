@@ -6,7 +6,7 @@ use tollgate_core::{
     Call, CallId, Caller, Format, Operation, SocketCookie, UnixMs, call::ErrorCode,
 };
 
-use crate::BudgetNews;
+use crate::{BudgetNews, TraceParent};
 
 /// Watches calls as they happen.
 pub trait Observer: Send + Sync {
@@ -66,6 +66,8 @@ pub struct LiveCall {
     pub request_bytes: u64,
     /// From the first byte of the request to the first byte of the answer.
     pub headers_us: Option<u64>,
+    /// Where it stands in a trace of the client's.
+    pub trace_parent: Option<TraceParent>,
     /// The socket to the client, on the gateway's side.
     pub client_cookie: Option<SocketCookie>,
     /// The socket to the provider, on the gateway's side.

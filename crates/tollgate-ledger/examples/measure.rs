@@ -18,7 +18,8 @@ use tollgate_core::{
     caller::{CallerSource, ProcessKey, Project},
 };
 use tollgate_ledger::{
-    Bodies, CallFilter, CallQuery, CostKey, Ledger, LedgerConfig, Settled, Step, SumQuery,
+    Bodies, CallFilter, CallQuery, Change, CostKey, Ledger, LedgerConfig, SaidText, Search,
+    Settled, Step, SumQuery,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -103,6 +104,45 @@ fn said(number: u64) -> Bodies {
     Bodies { request: Bytes::from(request), response: Bytes::from(response), ..Bodies::default() }
 }
 
+/// A text of a thousand words (6 kB), of which few are common and most are rare.
+fn text(number: u64) -> String {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut words = String::from("w0 ");
+    for _ in 0..1_000 {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // One over an even number: what words in a language are like, about.
+        let share = (state >> 11) % 20_000 + 1;
+        words.push_str(&format!("w{} ", 20_000 / share));
+        words.push_str(&format!("w{} ", share - 1));
+    }
+    words
+}
+
+/// Adds texts for all that was said to the index.
+fn index(ledger: &Ledger, runtime: &tokio::runtime::Runtime) {
+    let (began, cpu) = (Instant::now(), cpu_ms());
+    let (mut calls, mut bytes) = (0_u64, 0);
+    loop {
+        let unread = ledger.reader().unread(32, 8 << 20).unwrap();
+        if unread.is_empty() {
+            break;
+        }
+        let texts = unread.iter().map(|it| {
+            calls += 1;
+            let text = text(calls);
+            bytes += text.len();
+            SaidText { id: it.call.id, text }
+        });
+        let texts = texts.collect();
+        runtime.block_on(ledger.writer().index(texts)).unwrap();
+    }
+    let each = (cpu_ms() - cpu) as f64 / calls as f64;
+    let took = began.elapsed();
+    println!("{calls} texts of {} MB indexed: {took:.1?}, {each:.2} ms CPU each", bytes >> 20);
+}
+
 /// The thread's or process's user and system time in milliseconds, from `/proc`.
 fn cpu_ms() -> u64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
@@ -131,6 +171,7 @@ fn main() {
         let each = (cpu_ms() - cpu) as f64 * 1_000.0 / share as f64;
         println!("{share} {what}: {:.1?}, {each:.1} µs CPU each", began.elapsed());
     }
+    index(&ledger, &runtime);
     let reader = ledger.reader();
     let measure = |what: &str, ask: &dyn Fn() -> usize| {
         let mut times: Vec<_> = (0..9)
@@ -172,11 +213,31 @@ fn main() {
         let filter = CallFilter { text: Some("nowhere".to_owned()), ..CallFilter::default() };
         reader.calls(&CallQuery { filter, ..CallQuery::default() }).unwrap().len()
     });
+    for (what, words) in [
+        ("a word of every text", "w0"),
+        ("a word of a hundredth of them", "w99"),
+        ("a rare word", "w19999"),
+        ("a phrase", "\"w0 w1\""),
+        ("beginnings of a word", "w199*"),
+        ("a word of none", "nowhere"),
+    ] {
+        measure(&format!("search: {what}"), &|| {
+            let said = Search::read(words).unwrap();
+            let filter = CallFilter { said, ..CallFilter::default() };
+            reader.calls(&CallQuery { filter, limit: 50, ..CallQuery::default() }).unwrap().len()
+        });
+    }
     let latest = reader.calls(&CallQuery { limit: 1, ..CallQuery::default() }).unwrap();
     measure("one call", &|| usize::from(reader.call(latest[0].id).unwrap().is_some()));
     measure("its bodies", &|| usize::from(reader.bodies(latest[0].id).unwrap().is_some()));
-    let size = fs::metadata(dir.join("ledger.db")).unwrap().len();
-    println!("file: {} MB", size >> 20);
+    let size = || fs::metadata(dir.join("ledger.db")).unwrap().len();
+    println!("file: {} MB", size() >> 20);
+    let began = Instant::now();
+    runtime.block_on(writer.change(vec![Change::Delete(latest[0].id)])).unwrap();
+    println!("one call deleted: {:.1?}", began.elapsed());
+    // Texts wait until the words of deleted calls are out of the index.
+    runtime.block_on(writer.index(Vec::new())).unwrap();
+    println!("its words: {:.1?}", began.elapsed());
     ledger.close().unwrap();
     let began = Instant::now();
     drop(Ledger::open(&dir, LedgerConfig::default()).unwrap());

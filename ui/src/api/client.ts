@@ -1,6 +1,15 @@
 import createClient from "openapi-fetch";
 import type { Host } from "@/lib/host";
-import type { CacheFilterView, DeleteCalls, ErrorView, Keeping, NewKeyView, PacketDetail, paths, RuleTest } from "./schema";
+import type {
+  CacheFilterView,
+  DeleteCalls,
+  ErrorView,
+  Keeping,
+  NewKeyView,
+  PacketDetail,
+  paths,
+  RuleTest,
+} from "./schema";
 
 /** An answer that is an error; `message` is written for people. */
 export class ApiError extends Error {

@@ -23,6 +23,7 @@ pub async fn get_metrics(State(app): State<Arc<App>>) -> Response {
         live_calls: app.gateway().live().len(),
         ledger: &ledger,
         lost_calls: app.ledger_lost(),
+        otlp_lost_calls: app.hub().otlp().lost(),
         budgets: &budgets,
     };
     ([(header::CONTENT_TYPE, MEDIA_TYPE)], app.hub().metrics().text(&now)).into_response()

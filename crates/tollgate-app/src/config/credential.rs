@@ -170,7 +170,7 @@ fn valid_auth(text: &Spanned<String>) -> Result<Auth, Mistake> {
 }
 
 /// A text is refused without being repeated: it is most likely a key.
-fn valid_source(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistake> {
+pub(super) fn valid_source(value: &Spanned<toml::Value>) -> Result<CredentialSource, Mistake> {
     let wrong = "a key never stands in this file: use `{ keyring = \"NAME\" }` or \
                  `{ env = \"VARIABLE\" }` (or `aws_profile`, `aws_env`, `aws`, `google`, \
                  `entra_env`, `entra_managed`, `entra_cli`), or \
