@@ -55,6 +55,8 @@ pub struct Metrics {
     tokens: Counters,
     cost: Counters,
     unknown_cost: Counters,
+    cached: Counters,
+    saved: Counters,
     duration: Histograms,
     first_token: Histograms,
 }
@@ -71,6 +73,8 @@ impl Default for Metrics {
             tokens: Counters::default(),
             cost: Counters::default(),
             unknown_cost: Counters::default(),
+            cached: Counters::default(),
+            saved: Counters::default(),
             duration: Family::new_with_constructor(histogram),
             first_token: Family::new_with_constructor(histogram),
         };
@@ -100,6 +104,9 @@ impl Metrics {
         to.register("cost_pico_usd", help, self.cost.clone());
         let help = "Calls whose cost is not known";
         to.register("unknown_cost_calls", help, self.unknown_cost.clone());
+        to.register("cached_calls", "Calls that the cache answered", self.cached.clone());
+        let help = "What those would have cost in pico-dollars, as far as it is known";
+        to.register("saved_pico_usd", help, self.saved.clone());
         let help = "From a request's first byte to the end of the call";
         to.register_with_unit("call_duration", help, Unit::Seconds, self.duration.clone());
         let help = "From a request's first byte to the first generated token, in streams";
@@ -132,6 +139,12 @@ impl Metrics {
             self.cost.get_or_create(&of_model).inc_by(cost);
         } else if call.cost_unknown.is_some() {
             self.unknown_cost.get_or_create(&of_model).inc();
+        }
+        if call.cached {
+            self.cached.get_or_create(&of_model).inc();
+        }
+        if let Some(saved) = call.saved.and_then(|it| u64::try_from(it.0).ok()) {
+            self.saved.get_or_create(&of_model).inc_by(saved);
         }
         let seconds = |us| Duration::from_micros(us).as_secs_f64();
         self.duration.get_or_create(&of_model).observe(seconds(call.timing.finished_us));
@@ -305,6 +318,8 @@ mod tests {
             cost: Some(PicoUsd(1_500_000)),
             cost_unknown: None,
             price_id: None,
+            cached: false,
+            saved: None,
             timing: Timing {
                 first_token_us: Some(200_000),
                 finished_us: 1_500_000,

@@ -43,7 +43,7 @@ macro_rules! columns {
 }
 
 /// All of them. Whatever is added goes to the end: programs may read the others by their place.
-pub(super) const COLUMNS: [Column; 45] = columns! {
+pub(super) const COLUMNS: [Column; 47] = columns! {
     id Text: |it| text(&it.id.to_string()),
     started_at_ms Time: |it| Cell::Time(it.started_at_ms.0),
     program Text: |it| of_caller(it, |it| Some(it.program.clone())),
@@ -89,6 +89,8 @@ pub(super) const COLUMNS: [Column; 45] = columns! {
     request_bytes Number: |it| count(Some(it.request_bytes)),
     response_bytes Number: |it| count(Some(it.response_bytes)),
     retries Number: |it| Cell::Number(Some(i64::from(it.retries))),
+    cached Flag: |it| Cell::Flag(it.cached),
+    saved_pico_usd Number: |it| Cell::Number(it.saved.map(|it| it.0)),
 };
 
 fn text(text: &str) -> Cell {

@@ -45,6 +45,8 @@ fn call(number: u32) -> Call {
         cost: None,
         cost_unknown: Some(CostUnknown::NoUsage),
         price_id: None,
+        cached: false,
+        saved: None,
         timing: Timing { finished_us: 17, ..Timing::default() },
         request_bytes: 18,
         response_bytes: 19,
