@@ -18,7 +18,7 @@ use tollgate_core::{
     caller::{CallerSource, ProcessKey, Project},
 };
 use tollgate_ledger::{
-    Bodies, CallFilter, CallQuery, Change, CostKey, Ledger, LedgerConfig, SaidText, Search,
+    Bodies, CallFilter, CallQuery, Change, CostKey, Ledger, LedgerConfig, Reader, SaidText, Search,
     Settled, Step, SumQuery,
 };
 
@@ -150,6 +150,37 @@ fn cpu_ms() -> u64 {
     (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
 }
 
+/// Prints how long something took, asked for several times.
+type Measure<'a> = dyn Fn(&str, &dyn Fn() -> usize) + 'a;
+
+/// Looks for words in what was said.
+fn search(reader: &Reader, measure: &Measure<'_>) {
+    for (what, words) in [
+        ("a word of every text", "w0"),
+        ("a word of a hundredth of them", "w99"),
+        ("a rare word", "w19999"),
+        ("a phrase", "\"w0 w1\""),
+        ("beginnings of a word", "w199*"),
+        ("a word of none", "nowhere"),
+    ] {
+        measure(&format!("search: {what}"), &|| {
+            let said = Search::read(words).unwrap();
+            let filter = CallFilter { said, ..CallFilter::default() };
+            reader.calls(&CallQuery { filter, limit: 50, ..CallQuery::default() }).unwrap().len()
+        });
+    }
+}
+
+/// Deletes a call, and waits until its words are out of the index.
+fn delete(ledger: &Ledger, runtime: &tokio::runtime::Runtime, id: CallId) {
+    let (writer, began) = (ledger.writer(), Instant::now());
+    runtime.block_on(writer.change(vec![Change::Delete(id)])).unwrap();
+    println!("one call deleted: {:.1?}", began.elapsed());
+    // Texts wait until the words of deleted calls are out of the index.
+    runtime.block_on(writer.index(Vec::new())).unwrap();
+    println!("its words: {:.1?}", began.elapsed());
+}
+
 fn main() {
     let mut arguments = env::args().skip(1);
     let calls: u64 = arguments.next().map_or(200_000, |it| it.parse().unwrap());
@@ -213,31 +244,12 @@ fn main() {
         let filter = CallFilter { text: Some("nowhere".to_owned()), ..CallFilter::default() };
         reader.calls(&CallQuery { filter, ..CallQuery::default() }).unwrap().len()
     });
-    for (what, words) in [
-        ("a word of every text", "w0"),
-        ("a word of a hundredth of them", "w99"),
-        ("a rare word", "w19999"),
-        ("a phrase", "\"w0 w1\""),
-        ("beginnings of a word", "w199*"),
-        ("a word of none", "nowhere"),
-    ] {
-        measure(&format!("search: {what}"), &|| {
-            let said = Search::read(words).unwrap();
-            let filter = CallFilter { said, ..CallFilter::default() };
-            reader.calls(&CallQuery { filter, limit: 50, ..CallQuery::default() }).unwrap().len()
-        });
-    }
+    search(&reader, &measure);
     let latest = reader.calls(&CallQuery { limit: 1, ..CallQuery::default() }).unwrap();
     measure("one call", &|| usize::from(reader.call(latest[0].id).unwrap().is_some()));
     measure("its bodies", &|| usize::from(reader.bodies(latest[0].id).unwrap().is_some()));
-    let size = || fs::metadata(dir.join("ledger.db")).unwrap().len();
-    println!("file: {} MB", size() >> 20);
-    let began = Instant::now();
-    runtime.block_on(writer.change(vec![Change::Delete(latest[0].id)])).unwrap();
-    println!("one call deleted: {:.1?}", began.elapsed());
-    // Texts wait until the words of deleted calls are out of the index.
-    runtime.block_on(writer.index(Vec::new())).unwrap();
-    println!("its words: {:.1?}", began.elapsed());
+    println!("file: {} MB", fs::metadata(dir.join("ledger.db")).unwrap().len() >> 20);
+    delete(&ledger, &runtime, latest[0].id);
     ledger.close().unwrap();
     let began = Instant::now();
     drop(Ledger::open(&dir, LedgerConfig::default()).unwrap());
