@@ -6,6 +6,7 @@
 //! command line waits as long as the person in front of it.
 
 mod file;
+pub mod import;
 mod passphrase;
 
 use std::{

@@ -280,6 +280,16 @@ pub(crate) enum ProvidersCommand {
         /// The credential's name
         name: String,
     },
+    /// Take over keys that are in the environment or in the settings of other tools, which are shown
+    /// first and asked about
+    Import {
+        /// Only show what was found
+        #[arg(long)]
+        dry_run: bool,
+        /// Ask nothing
+        #[arg(long, conflicts_with = "dry_run")]
+        yes: bool,
+    },
     /// Give the file of credentials a passphrase, or another one (read from standard input)
     Passphrase {
         /// Take it away: a key in a file beside it opens it then

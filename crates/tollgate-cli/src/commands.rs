@@ -21,6 +21,7 @@ mod credentials;
 mod env;
 mod export;
 mod flows;
+mod import;
 mod keys;
 mod models;
 mod packets;

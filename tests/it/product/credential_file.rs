@@ -182,3 +182,51 @@ async fn a_passphrase_that_is_handed_over_opens_the_file_at_the_start() {
     files_with(home.path(), PASSPHRASE, &mut found);
     assert!(found.is_empty(), "{found:?}");
 }
+
+#[tokio::test]
+async fn keys_of_the_environment_and_of_tools_are_shown_asked_about_and_then_used() {
+    let simulator = simulator().await;
+    let home = Home::new();
+    let origin = simulator.base_url();
+    // What is configured already stays as it is.
+    home.configure(&format!("[[providers]]\nid = \"anthropic\"\nbase_url = \"{origin}/v1\"\n"));
+    fs::create_dir(home.path().join(".codex")).unwrap();
+    let codex = format!("{{\"OPENAI_API_KEY\": \"{STORED}\"}}");
+    fs::write(home.path().join(".codex/auth.json"), codex).unwrap();
+    let import = async |args: &[&str], input: &str| {
+        let args = [&["providers", "import"], args].concat();
+        let set = |it: &mut Command| {
+            it.env("ANTHROPIC_API_KEY", SECOND);
+        };
+        let ran = home.run_with(&args, input, set).await;
+        assert_eq!(ran.code(), 0, "{}", ran.stderr());
+        for key in [STORED, SECOND] {
+            assert!(!ran.stdout().contains(key) && !ran.stderr().contains(key), "{}", ran.shown());
+        }
+        (ran.stdout().to_owned(), ran.stderr().to_owned())
+    };
+    let before = fs::read_to_string(home.config()).unwrap();
+    let (shown, _) = import(&["--dry-run"], "").await;
+    for part in ["…file", "Codex (`", "$ANTHROPIC_API_KEY", "the configuration has this provider"]
+    {
+        assert!(shown.contains(part), "{shown}");
+    }
+    for no in ["", "n\n", "maybe\n"] {
+        assert!(import(&[], no).await.1.contains("Nothing was stored"));
+    }
+    assert_eq!(fs::read_to_string(home.config()).unwrap(), before);
+    assert!(!home.data().join("credentials.json").exists());
+
+    let (_, told) = import(&[], "y\n").await;
+    assert!(told.contains("credentials.json"), "{told}");
+    let after = fs::read_to_string(home.config()).unwrap();
+    assert!(after.starts_with(&before) && after.contains("keyring = \"openai\""), "{after}");
+    let (again, _) = import(&["--yes"], "").await;
+    assert!(!again.contains("to be stored"), "{again}");
+    // The catalogue's address is the real provider's: the simulator takes its place.
+    let entry = format!("id = \"openai\"\nbase_url = \"{origin}/v1\"");
+    home.configure(&after.replace("id = \"openai\"", &entry));
+    let product = home.serve().await;
+    serves_with(&product, &simulator, STORED).await;
+    product.stop().await;
+}

@@ -89,7 +89,7 @@ pub(super) fn unlock() -> Result<()> {
 }
 
 /// Says where a credential was stored, and what that is worth.
-fn tell_place(file: &CredentialFile, place: &Place) {
+pub(super) fn tell_place(file: &CredentialFile, place: &Place) {
     let (path, key) = (file.path(), file.key_path());
     let (path, key) = (path.display(), key.display());
     match place {
@@ -110,8 +110,16 @@ fn tell_place(file: &CredentialFile, place: &Place) {
     }
 }
 
+/// A question that only `y` or `yes` on standard input agrees to.
+pub(super) fn agreed(question: &str) -> Result<bool> {
+    output::note(&format!("{question} [y/N]"));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}
+
 /// Does what may need the file's passphrase, which is asked for then.
-fn unlocked<T>(
+pub(super) fn unlocked<T>(
     file: &CredentialFile,
     work: impl Fn(&CredentialFile) -> Result<T, CredentialError>,
 ) -> Result<T> {
@@ -140,7 +148,7 @@ fn hand_over(passphrase: &Secret) -> Result<()> {
     }
 }
 
-fn file() -> Result<Arc<CredentialFile>> {
+pub(super) fn file() -> Result<Arc<CredentialFile>> {
     Ok(credentials::file_of(&super::paths()?, &*super::environment())?)
 }
 

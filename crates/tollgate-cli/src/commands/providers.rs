@@ -14,7 +14,10 @@ use tollgate_app::{
 };
 use tollgate_core::provider::Catalogue;
 
-use super::credentials;
+use super::{
+    credentials,
+    import::{self, Consent},
+};
 use crate::{
     args::{AddProvider, Json, KeyPlace, ProvidersCommand},
     output,
@@ -28,6 +31,9 @@ pub(super) fn providers(command: ProvidersCommand) -> Result<ExitCode> {
         ProvidersCommand::Add(asked) => add(*asked),
         ProvidersCommand::Login { name } => credentials::login(&name),
         ProvidersCommand::Logout { name } => credentials::logout(&name),
+        ProvidersCommand::Import { dry_run: true, yes: _ } => import::import(Consent::Withheld),
+        ProvidersCommand::Import { yes: true, .. } => import::import(Consent::Given),
+        ProvidersCommand::Import { .. } => import::import(Consent::Asked),
         ProvidersCommand::Passphrase { remove } => credentials::passphrase(remove),
         ProvidersCommand::Unlock => credentials::unlock(),
     }?;
