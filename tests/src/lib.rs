@@ -19,9 +19,11 @@ mod exchange;
 pub mod fuzz;
 mod home;
 pub mod kernel;
+pub mod load;
 mod memory;
 mod product;
 mod sdk;
+pub mod storm;
 
 use std::time::Duration;
 

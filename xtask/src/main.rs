@@ -1,4 +1,4 @@
-//! Automation: `cargo xtask setup | run | test | ci | bpf | bindings | prices | bench | icons | dist`.
+//! Automation: `cargo xtask setup | run | test | ci | bpf | bindings | prices | bench | soak | icons | dist`.
 //!
 //! Two commands are all a newcomer needs. `cargo xtask run` installs what is missing, builds everything and starts it;
 //! `cargo xtask test` does the same and runs every test. Both are cheap the second time: packages are asked for only
@@ -21,6 +21,7 @@ mod icons;
 mod prices;
 mod run;
 mod setup;
+mod soak;
 mod test;
 #[cfg(test)]
 mod tidy;
@@ -110,6 +111,17 @@ enum Task {
         #[arg(long)]
         large: bool,
     },
+    /// What takes too long for `ci`: a thousand kills under load, or half an hour of it.
+    Soak {
+        /// Install what is missing without asking.
+        #[arg(long)]
+        yes: bool,
+        /// The cargo profile of the programs (`dev` is built quickly and runs slowly).
+        #[arg(long, default_value = "dist")]
+        profile: String,
+        #[command(subcommand)]
+        what: soak::Soak,
+    },
     /// Draws the icons again after their sources changed.
     Icons,
 }
@@ -167,6 +179,10 @@ fn dispatch(task: Task) -> Result<ExitCode> {
         Task::Bench { yes, large } => {
             let calls: &[_] = if large { &bench::CALLS_LARGE } else { &bench::CALLS };
             bench::run(&mut workspace, Consent::from_flag(yes), calls)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Soak { yes, profile, what } => {
+            soak::run(&mut workspace, Consent::from_flag(yes), &profile, &what)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Icons => {

@@ -5,10 +5,15 @@ use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 use tollgate_app::api::view::{CallState, EventView};
 use tollgate_ledger::{CallQuery, Reader};
-use tollgate_tests::{Home, PATIENCE, Product, send};
+use tollgate_tests::{
+    Home, PATIENCE, Product, send,
+    storm::{StormConfig, storm},
+};
 
 use super::using::{CHAT, CHAT_STREAM, chat, simulator};
 
+/// How often the gateway is killed in a storm.
+const KILLS: u32 = 24;
 /// Calls before each of the two ends.
 const CALLS: usize = 40;
 
@@ -61,6 +66,16 @@ async fn a_killed_gateway_has_every_finished_call_once() {
     let status = product.run(&["status", "--json"]).await.json();
     assert_eq!(status["today_calls"], u64::try_from(CALLS + 1).unwrap());
     product.stop().await;
+}
+
+/// A few dozen of what `cargo xtask soak kills` does a thousand times, without its bound on time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_kills_loses_nothing_that_was_read_and_doubles_nothing() {
+    let figures = storm(StormConfig { kills: KILLS, calls_max: 100, seed: 0x5eed }, |_| {}).await;
+    assert!(figures.finished > 100, "{figures:?}");
+    assert_eq!((figures.unread_again, figures.doubled), (0, 0), "{figures:?}");
+    assert_eq!(figures.rows, figures.summed, "{figures:?}");
+    assert!(figures.finished - figures.lost <= figures.rows, "{figures:?}");
 }
 
 #[tokio::test]
