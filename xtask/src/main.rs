@@ -19,6 +19,8 @@ mod command;
 mod dist;
 mod icons;
 mod prices;
+#[cfg(test)]
+mod promises;
 mod run;
 mod setup;
 mod soak;
