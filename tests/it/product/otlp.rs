@@ -1,6 +1,6 @@
 //! A collector is told of each call by the semantic conventions, and never of what was said.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, fs, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -18,6 +18,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 use tokio::{net::TcpListener, sync::watch};
+use tollgate_simulator::Simulator;
 use tollgate_tests::{Home, send};
 
 use super::using::{KEY, simulator};
@@ -104,6 +105,14 @@ fn chat(said: &str, parent: Option<&str>) -> Request<Bytes> {
     request.body(body.to_string().into()).unwrap()
 }
 
+/// A home with more in its configuration.
+fn told(simulator: &Simulator, more: &str) -> Arc<Home> {
+    let home = Home::simulated(simulator);
+    let text = fs::read_to_string(home.config()).unwrap();
+    home.configure(&(text + more));
+    home
+}
+
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
@@ -112,7 +121,7 @@ async fn a_collector_is_told_of_each_call_and_of_nothing_that_was_said() {
     let simulator = simulator().await;
     // It is asked again after it was busy.
     let (addr, mut received) = collector(1).await;
-    let home = Home::keyed(
+    let home = told(
         &simulator,
         &format!(
             "[export.otlp]\nurl = \"http://{addr}/otel\"\nheaders = {{ x-api-key = {{ env = \"OTLP_KEY\" }} }}\n"
@@ -175,7 +184,7 @@ async fn a_collector_is_told_of_each_call_and_of_nothing_that_was_said() {
 async fn a_collector_that_is_not_there_costs_no_call_and_is_counted() {
     let simulator = simulator().await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let home = Home::keyed(&simulator, &format!("[export.otlp]\nurl = \"http://{gone}\"\n"));
+    let home = told(&simulator, &format!("[export.otlp]\nurl = \"http://{gone}\"\n"));
     let product = home.serve().await;
     assert_eq!(send(product.listen, chat("hello", None)).await.status(), 200);
     product.says("a collector was not told of calls").await;
