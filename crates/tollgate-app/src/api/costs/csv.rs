@@ -193,6 +193,6 @@ mod tests {
         check(&costs, ["0,0.00,0", "2,0.25,0", "2,0.000000000001,0"]);
         let day = text(By::Day, &costs);
         assert_eq!(day.lines().next(), Some(format!("day,{HEADER}").as_str()));
-        assert!(day.ends_with(",?,0.00,2,0,0\r\n"), "{day}");
+        assert!(day.ends_with(",?,0.00,2,0,0,0,0.00,0\r\n"), "{day}");
     }
 }
