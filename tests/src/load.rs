@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -101,6 +101,18 @@ impl Client {
         let (status, body) = self.send(kind.request(controls)).await?;
         ensure!(status == StatusCode::OK, "an answer with {status}");
         ensure!(body.ends_with(kind.ending()), "an answer of {kind:?} is not whole");
+        Ok(())
+    }
+
+    /// Sends a request and leaves as soon as a piece of the answer has come.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub async fn leave(mut self, mut request: Request<Bytes>) -> Result<()> {
+        request.headers_mut().insert("host", self.addr.to_string().parse()?);
+        self.sender.ready().await?;
+        let mut answer = self.sender.send_request(request.map(Full::new)).await?;
+        answer.body_mut().frame().await.context("an answer without a piece")??;
         Ok(())
     }
 
