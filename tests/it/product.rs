@@ -10,6 +10,7 @@ mod admin_token;
 mod agents;
 mod attackers;
 mod aws_keys;
+mod blocks;
 mod books;
 mod budgets;
 mod cache;

@@ -18,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{App, StartError};
 
+pub mod blocks;
 pub mod budgets;
 pub mod cache;
 pub mod calls;
@@ -84,6 +85,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ledger::get_ledger))
         .routes(routes!(ledger::set_keeping))
         .routes(routes!(ledger::back_up))
+        .routes(routes!(blocks::list_blocks, blocks::set_block))
         .routes(routes!(credentials::unlock))
         .routes(routes!(metrics::get_metrics))
         .routes(routes!(budgets::list_budgets))
@@ -140,6 +142,9 @@ pub enum ApiError {
     /// Local keys cannot be made or stored.
     #[error(transparent)]
     Keys(crate::keys::KeysError),
+    /// What is blocked cannot be stored.
+    #[error(transparent)]
+    Blocks(crate::blocks::BlocksError),
     /// A new admin token cannot be stored.
     #[error("store a new admin token")]
     Token(#[source] std::io::Error),
@@ -158,7 +163,7 @@ impl axum::response::IntoResponse for ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Start(_) => StatusCode::CONFLICT,
             Self::Prices(_) => StatusCode::BAD_GATEWAY,
-            Self::Ledger(_) | Self::Keys(_) | Self::Token(_) | Self::Broken => {
+            Self::Ledger(_) | Self::Keys(_) | Self::Token(_) | Self::Blocks(_) | Self::Broken => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tollgate_core::provider::Catalogue;
+use tollgate_gateway::Blocks;
 use tollgate_ledger::{Progress, SumQuery};
 
 use crate::{
@@ -25,6 +26,7 @@ pub async fn checks(app: &Arc<App>) -> Vec<CheckView> {
     checks.extend(open_files(descriptors::connections_max()));
     checks.extend(helper(app));
     checks.extend(credential_file(app.settings().credentials()));
+    checks.extend(blocks(&app.settings().blocks().get()));
     checks.extend(app.problems().into_iter().map(problem));
     if app.is_simulated() {
         let found = "the built-in simulator answers instead of the providers; nobody is billed";
@@ -106,6 +108,21 @@ fn credential_file(file: &CredentialFile) -> Option<CheckView> {
             check("credentials", "error", err.to_string(), Some(remedy))
         }
     })
+}
+
+/// Whose calls are refused: that is easily forgotten.
+fn blocks(blocks: &Blocks) -> Option<CheckView> {
+    let programs = blocks.programs.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>();
+    let (found, remedy) = match (blocks.all, programs.as_slice()) {
+        (true, _) => ("all calls are refused".to_owned(), "`tollgate unblock --all`"),
+        (false, []) => return None,
+        (false, _) => {
+            let found = format!("calls of {} are refused", programs.join(", "));
+            (found, "`tollgate unblock --program NAME`")
+        }
+    };
+    let remedy = format!("{remedy} lets them through again");
+    Some(check("blocks", "warning", found, Some(remedy)))
 }
 
 fn problem(it: Problem) -> CheckView {

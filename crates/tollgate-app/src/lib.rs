@@ -7,6 +7,7 @@
 
 pub mod alone;
 pub mod api;
+pub mod blocks;
 pub mod callers;
 pub mod capture;
 pub mod client;

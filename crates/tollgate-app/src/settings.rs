@@ -24,6 +24,7 @@ use tollgate_core::{price::PriceBook, provider::Catalogue};
 use tollgate_gateway::{CacheSettings, Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
 
 use crate::{
+    blocks::BlockFile,
     config::{Config, LedgerKeeping, RefreshConfig},
     credentials::{CredentialFile, Keys},
     keys::KeyFile,
@@ -65,6 +66,8 @@ pub(crate) struct Settings {
     state: Mutex<State>,
     /// The local keys.
     keys: KeyFile,
+    /// Whose calls are refused.
+    blocks: BlockFile,
     /// Held from when a snapshot is made until it is in force: a later one must not be undone by an
     /// earlier one, which may still have a key that was revoked.
     serving: Mutex<()>,
@@ -166,11 +169,13 @@ impl Settings {
             refused: None,
         };
         let keys = KeyFile::load(&sources.data)?;
+        let blocks = BlockFile::load(&sources.data)?;
         let settings = Self {
             sources,
             keep_bodies,
             state: Mutex::new(state),
             keys,
+            blocks,
             serving: Mutex::default(),
             again: Notify::new(),
         };
@@ -293,6 +298,11 @@ impl Settings {
     /// The local keys. After a change [`Self::serve`] brings it into force.
     pub(crate) const fn keys(&self) -> &KeyFile {
         &self.keys
+    }
+
+    /// Whose calls are refused. After a change [`Self::serve`] brings it into force.
+    pub(crate) const fn blocks(&self) -> &BlockFile {
+        &self.blocks
     }
 
     /// Whether a local key is needed for every call.
@@ -449,7 +459,7 @@ impl Settings {
             own => Arc::new(PriceBook::clone(&state.listed).with_overrides(own.to_vec())),
         };
         let State { config, keys, simulator, prices, .. } = &*state;
-        let (snapshot, unfollowed) = snapshot::make(
+        let (mut snapshot, unfollowed) = snapshot::make(
             config,
             catalogue,
             Arc::clone(prices),
@@ -458,6 +468,7 @@ impl Settings {
             env,
             local_keys,
         );
+        snapshot.blocks = self.blocks.get();
         state.unfollowed = unfollowed;
         snapshot
     }

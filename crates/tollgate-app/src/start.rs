@@ -34,6 +34,7 @@ use tollgate_simulator::{
 
 use crate::{
     api::{self, view::StatusView},
+    blocks::BlocksError,
     callers::Callers,
     capture::Capture,
     clock::SystemClock,
@@ -112,6 +113,9 @@ pub enum StartError {
     /// The local keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// What is blocked cannot be read.
+    #[error(transparent)]
+    Blocks(#[from] BlocksError),
     /// A passphrase that was to be read cannot be.
     #[error(transparent)]
     Credentials(#[from] CredentialError),

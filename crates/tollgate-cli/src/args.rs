@@ -42,6 +42,24 @@ pub(crate) enum Command {
     On,
     /// Turn the gateway off: its port is closed
     Off,
+    /// Refuse the calls of a program, or all, from now on; without either list whose are refused
+    Block {
+        #[command(flatten)]
+        whose: Whose,
+        /// End its calls under way too
+        #[arg(long)]
+        cut: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Let the calls of a program, or all, through again
+    #[command(group(clap::ArgGroup::new("one").required(true).args(["program", "all"])))]
+    Unblock {
+        #[command(flatten)]
+        whose: Whose,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Check what works here and what to do about the rest
     Doctor(Json),
     /// Print the web console's address, which holds the admin token
@@ -144,6 +162,16 @@ pub(crate) enum Command {
         #[arg(long)]
         calls: Option<u32>,
     },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Whose {
+    /// The program's name, as `tollgate programs` has it
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    pub(crate) program: Option<String>,
+    /// All calls
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Subcommand)]

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod backup;
+mod block;
 mod budgets;
 mod cache;
 mod calls;
@@ -45,6 +46,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Command::On => runtime()?.block_on(status::switch(true))?,
         Command::Off => runtime()?.block_on(status::switch(false))?,
         Command::Doctor(json) => return runtime()?.block_on(status::doctor(json)),
+        Command::Block { whose, cut, json } => {
+            runtime()?.block_on(block::block(whose, cut, json))?;
+        }
+        Command::Unblock { whose, json } => runtime()?.block_on(block::unblock(whose, json))?,
         Command::Console { new_token } => {
             let token = if new_token { console::Token::New } else { console::Token::Same };
             runtime()?.block_on(console::console(token))?;

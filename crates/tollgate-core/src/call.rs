@@ -57,6 +57,8 @@ pub enum ErrorCode {
     KeyRefused,
     /// The local key may not do what is asked.
     OutOfScope,
+    /// The user has blocked the program's calls, or all.
+    Blocked,
     /// A rule of the configuration denies the call.
     DeniedByRule,
     /// Too little is left of a budget of the configuration.

@@ -344,6 +344,7 @@ impl Verdict {
                 | ErrorCode::Forbidden
                 | ErrorCode::KeyRefused
                 | ErrorCode::OutOfScope
+                | ErrorCode::Blocked
                 | ErrorCode::DeniedByRule
                 // Another provider may have money left, or be cheaper.
                 | ErrorCode::OverBudget

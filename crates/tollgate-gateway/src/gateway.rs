@@ -214,6 +214,15 @@ impl Gateway {
         self.desk.live.stop_all();
     }
 
+    /// Ends the calls under way that are blocked, and says how many they are. A call whose caller is not
+    /// known yet is only ended where all are blocked.
+    pub fn cut_blocked(&self) -> usize {
+        let routes = self.routes.load();
+        self.desk
+            .live
+            .cut(|it| routes.blocks.stop(it.caller.as_ref().map(|it| it.program.as_str())))
+    }
+
     /// Waits until every call is settled and handed to the ledger, at most `bound`; says whether
     /// that was reached. To stop: stop accepting, wait here, [`Self::cancel_all`], wait here again,
     /// then close the ledger.

@@ -14,6 +14,7 @@ mod aim;
 mod answer;
 mod attempts;
 mod auth;
+mod blocks;
 mod budgets;
 mod cache;
 mod call;
@@ -54,6 +55,7 @@ mod token_count;
 mod trace_parent;
 mod upstream;
 
+pub use blocks::Blocks;
 pub use budgets::{
     AccountStatus, BudgetNews, BudgetStatus, LedgerPast, NewsKind, Past, PurseStatus,
 };

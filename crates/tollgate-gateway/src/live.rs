@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll, Waker},
 };
@@ -14,12 +14,20 @@ use std::{
 use futures_util::task::AtomicWaker;
 use tollgate_core::CallId;
 
-use crate::LiveCall;
+use crate::{LiveCall, blocks, error::Refusal};
+
+/// Why a call has to end.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    Stopping = 1,
+    Cut = 2,
+}
 
 /// A call under way, as [`Live`] and the call itself share it.
 #[derive(Debug, Default)]
 pub(crate) struct Handle {
-    stopped: AtomicBool,
+    /// The first [`Stop`] that came, or 0.
+    stopped: AtomicU8,
     waker: AtomicWaker,
 }
 
@@ -35,11 +43,21 @@ impl Handle {
 
     /// Whether the call has to end now.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        self.stopped.load(Ordering::Acquire) != 0
     }
 
-    fn stop(&self) -> Option<Waker> {
-        self.stopped.store(true, Ordering::Release);
+    /// What a call that has to end answers with.
+    pub(crate) fn refusal(&self) -> Refusal {
+        if self.stopped.load(Ordering::Acquire) == Stop::Cut as u8 {
+            blocks::cut()
+        } else {
+            Refusal::stopping()
+        }
+    }
+
+    fn stop(&self, why: Stop) -> Option<Waker> {
+        let first = (Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.stopped.compare_exchange(0, why as u8, first.0, first.1);
         self.waker.take()
     }
 }
@@ -86,8 +104,20 @@ impl Live {
     /// Tells all of them to end.
     pub(crate) fn stop_all(&self) {
         let wakers: Vec<Waker> =
-            self.calls().values().filter_map(|entry| entry.handle.stop()).collect();
+            self.calls().values().filter_map(|entry| entry.handle.stop(Stop::Stopping)).collect();
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Tells those to end that are blocked, and says how many they are.
+    pub(crate) fn cut(&self, is_blocked: impl Fn(&LiveCall) -> bool) -> usize {
+        let calls = self.calls();
+        let blocked: Vec<_> = calls.values().filter(|it| is_blocked(&it.call)).collect();
+        let count = blocked.len();
+        let wakers: Vec<Waker> =
+            blocked.into_iter().filter_map(|it| it.handle.stop(Stop::Cut)).collect();
+        drop(calls);
+        wakers.into_iter().for_each(Waker::wake);
+        count
     }
 
     /// The map stays whole if a holder panics: each change is one call on it.

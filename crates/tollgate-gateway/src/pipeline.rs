@@ -10,6 +10,7 @@ use crate::{
     admission::{admit_request, identify, may_ask},
     answer::Answer,
     attempts::attempt,
+    blocks::unless_blocked,
     budgets::reserve_unread,
     cache::{Consulted, body_to_compare, consult},
     call::OpenCall,
@@ -34,7 +35,7 @@ pub(crate) async fn run(
     let mut call = OpenCall::begin(gateway, connection, &head);
     let handle = call.handle();
     let forwarded = unless_stopped(&handle, forward(gateway, &mut call, &head, &mut upload)).await;
-    let (relayed, edits) = match forwarded.unwrap_or_else(|| Err(Refusal::stopping())) {
+    let (relayed, edits) = match forwarded.unwrap_or_else(|| Err(handle.refusal())) {
         Ok((answer, edits)) => (relay(call, answer).await, edits),
         Err(refusal) => (Err((call, refusal)), Vec::new()),
     };
@@ -67,6 +68,7 @@ async fn forward(
     }
     // Who may not ask is told nothing of what there is.
     let shown = identify(call, head)?;
+    unless_blocked(call).await?;
     let (head, mut asked) = (shown.as_deref().unwrap_or(head), asked?);
     may_ask(call.key(), &asked)?;
     let mut request = take(call, head, &asked, upload, &gateway.room).await?;

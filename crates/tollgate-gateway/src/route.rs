@@ -9,7 +9,7 @@ use tollgate_core::{Format, call::ErrorCode, price::PriceBook};
 use tollgate_wire::{Inbound, Route, detect, detect_suffix, format_row, text};
 
 use crate::{
-    CacheSettings, GatewayError, Keyless, LocalKeys, RuleSet, Snapshot,
+    Blocks, CacheSettings, GatewayError, Keyless, LocalKeys, RuleSet, Snapshot,
     destination::{Destination, Way},
     error::Refusal,
     model::{Healths, ServedModel, ServedTarget},
@@ -39,6 +39,8 @@ pub(crate) struct Routes {
     pub(crate) keys: Arc<LocalKeys>,
     /// Who is served without one.
     pub(crate) keyless: Keyless,
+    /// Whose calls are refused at once.
+    pub(crate) blocks: Blocks,
     /// Which answers are cached.
     pub(crate) cache: CacheSettings,
 }
@@ -117,6 +119,7 @@ impl Routes {
             rules,
             keys: snapshot.keys,
             keyless: snapshot.keyless,
+            blocks: snapshot.blocks,
             cache: snapshot.cache,
         };
         let known = earlier.map(|it| it.healths.clone()).unwrap_or_default();

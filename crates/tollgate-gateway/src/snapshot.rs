@@ -7,7 +7,7 @@ use tollgate_core::{
 };
 use tollgate_wire::format_row;
 
-use crate::{CacheSettings, Keyless, LocalKeys, RuleSet, Signing, Timeouts};
+use crate::{Blocks, CacheSettings, Keyless, LocalKeys, RuleSet, Signing, Timeouts};
 
 /// A provider as this gateway uses it.
 #[derive(Clone, Debug)]
@@ -101,6 +101,8 @@ pub struct Snapshot {
     pub keys: Arc<LocalKeys>,
     /// Who is served without one.
     pub keyless: Keyless,
+    /// Whose calls are refused at once.
+    pub blocks: Blocks,
     /// How much certain calls may come to.
     pub budgets: BudgetSet,
     /// Which answers are cached.

@@ -464,7 +464,7 @@ impl Relay {
             BodyError::Late => {
                 Refusal::late(self.call.model().unwrap_or_default(), self.call.started().elapsed())
             }
-            BodyError::Stopped => Refusal::stopping(),
+            BodyError::Stopped => self.call.handle().refusal(),
         }
     }
 }

@@ -28,7 +28,10 @@ pub const fn error_status(code: ErrorCode) -> u16 {
     match code {
         ErrorCode::MalformedBody | ErrorCode::NotTranslatable => 400,
         ErrorCode::NoCredential | ErrorCode::KeyRefused => 401,
-        ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => 403,
+        ErrorCode::Forbidden
+        | ErrorCode::Blocked
+        | ErrorCode::DeniedByRule
+        | ErrorCode::OutOfScope => 403,
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
         ErrorCode::SlowUpload => 408,
         ErrorCode::BodyTooLarge => 413,
@@ -52,6 +55,7 @@ pub const fn error_name(code: ErrorCode) -> &'static str {
         ErrorCode::Forbidden => "forbidden",
         ErrorCode::KeyRefused => "key-refused",
         ErrorCode::OutOfScope => "out-of-scope",
+        ErrorCode::Blocked => "blocked",
         ErrorCode::DeniedByRule => "denied-by-rule",
         ErrorCode::OverBudget => "over-budget",
         ErrorCode::ProviderUnreachable => "provider-unreachable",
@@ -171,9 +175,10 @@ impl<'a> OpenaiError<'a> {
     const fn new(code: ErrorCode, message: &'a str) -> Self {
         let r#type = match code {
             ErrorCode::NoCredential | ErrorCode::KeyRefused => "authentication_error",
-            ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
-                "permission_error"
-            }
+            ErrorCode::Forbidden
+            | ErrorCode::Blocked
+            | ErrorCode::DeniedByRule
+            | ErrorCode::OutOfScope => "permission_error",
             ErrorCode::OverBudget => "rate_limit_error",
             ErrorCode::MalformedBody
             | ErrorCode::BodyTooLarge
@@ -222,9 +227,10 @@ impl<'a> AnthropicEnvelope<'a> {
                 "invalid_request_error"
             }
             ErrorCode::NoCredential | ErrorCode::KeyRefused => "authentication_error",
-            ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
-                "permission_error"
-            }
+            ErrorCode::Forbidden
+            | ErrorCode::Blocked
+            | ErrorCode::DeniedByRule
+            | ErrorCode::OutOfScope => "permission_error",
             ErrorCode::OverBudget => "rate_limit_error",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
             ErrorCode::BodyTooLarge => "request_too_large",
@@ -267,9 +273,10 @@ impl<'a> GoogleError<'a> {
                 "INVALID_ARGUMENT"
             }
             ErrorCode::NoCredential | ErrorCode::KeyRefused => "UNAUTHENTICATED",
-            ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
-                "PERMISSION_DENIED"
-            }
+            ErrorCode::Forbidden
+            | ErrorCode::Blocked
+            | ErrorCode::DeniedByRule
+            | ErrorCode::OutOfScope => "PERMISSION_DENIED",
             ErrorCode::OverBudget => "RESOURCE_EXHAUSTED",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",
             ErrorCode::ProviderUnreachable
@@ -314,9 +321,10 @@ const fn amazon_exception(code: ErrorCode) -> &'static str {
         | ErrorCode::NotSupported
         | ErrorCode::NotTranslatable => "ValidationException",
         ErrorCode::NoCredential | ErrorCode::KeyRefused => "UnrecognizedClientException",
-        ErrorCode::Forbidden | ErrorCode::DeniedByRule | ErrorCode::OutOfScope => {
-            "AccessDeniedException"
-        }
+        ErrorCode::Forbidden
+        | ErrorCode::Blocked
+        | ErrorCode::DeniedByRule
+        | ErrorCode::OutOfScope => "AccessDeniedException",
         ErrorCode::OverBudget => "ThrottlingException",
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "ResourceNotFoundException",
         ErrorCode::Timeout | ErrorCode::SlowUpload => "ModelTimeoutException",

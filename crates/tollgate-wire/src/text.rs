@@ -114,6 +114,26 @@ pub fn denied_by_rule(rule: &str, reason: &str) -> String {
     format!("Tollgate's rule `{rule}` denies this call: {reason}")
 }
 
+/// The user has blocked the calls of `program`, or, without one, all.
+#[must_use]
+pub fn blocked(program: Option<&str>) -> String {
+    match program {
+        Some(program) => format!(
+            "Tollgate's user has blocked the calls of `{program}`. On the page Programs, or with \
+             `tollgate unblock --program`, they are let through again."
+        ),
+        None => "Tollgate's user has blocked all calls. On the page Programs, or with \
+                 `tollgate unblock --all`, they are let through again."
+            .to_owned(),
+    }
+}
+
+/// The user has blocked a call that was under way.
+#[must_use]
+pub fn cut() -> String {
+    "Tollgate's user has blocked this call.".to_owned()
+}
+
 /// A budget of the configuration has too little left; `why` says of what, in a sentence.
 #[must_use]
 pub fn over_budget(budget: &str, value: Option<&str>, why: &str) -> String {

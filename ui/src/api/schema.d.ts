@@ -4,6 +4,29 @@
  */
 
 export interface paths {
+    "/blocks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whose calls are refused. */
+        get: operations["list_blocks"];
+        put?: never;
+        /**
+         * Blocks a program's calls, or all, or lets them through again: calls that begin after the answer go
+         *     by it, also after a restart.
+         * @description # Errors
+         *     When the program's name is none, or that cannot be stored.
+         */
+        post: operations["set_block"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/budgets": {
         parameters: {
             query?: never;
@@ -952,6 +975,27 @@ export interface components {
         BackupWanted: {
             /** @description The absolute path of a file that is not there yet. */
             to: string;
+        };
+        /** @description Whose calls are refused. */
+        BlocksView: {
+            /** @description Everybody's. */
+            all: boolean;
+            /**
+             * Format: int64
+             * @description How many calls under way the change has cut.
+             */
+            cut: number;
+            /** @description Those of these programs. */
+            programs: string[];
+        };
+        /** @description What to block, or to let through again. */
+        BlockView: {
+            /** @description Whether its calls are refused from now on. */
+            blocked: boolean;
+            /** @description Whether its calls under way end too. */
+            cut?: boolean;
+            /** @description The program's name, as its calls have it; `null`: all calls. */
+            program?: string | null;
         };
         /** @description A body as text. */
         BodyView: {
@@ -3274,6 +3318,8 @@ export type AncestorView = components['schemas']['AncestorView'];
 export type AttemptView = components['schemas']['AttemptView'];
 export type BackupView = components['schemas']['BackupView'];
 export type BackupWanted = components['schemas']['BackupWanted'];
+export type BlocksView = components['schemas']['BlocksView'];
+export type BlockView = components['schemas']['BlockView'];
 export type BodyView = components['schemas']['BodyView'];
 export type BTreeMap = components['schemas']['BTreeMap'];
 export type BudgetAccountView = components['schemas']['BudgetAccountView'];
@@ -3386,6 +3432,48 @@ export type UnlockView = components['schemas']['UnlockView'];
 export type UsageView = components['schemas']['UsageView'];
 export type $defs = Record<string, never>;
 export interface operations {
+    list_blocks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BlocksView"];
+                };
+            };
+        };
+    };
+    set_block: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BlockView"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BlocksView"];
+                };
+            };
+        };
+    };
     list_budgets: {
         parameters: {
             query?: never;

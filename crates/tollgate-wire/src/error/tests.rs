@@ -10,7 +10,7 @@ use crate::{
     text,
 };
 
-const CODES: [ErrorCode; 19] = [
+const CODES: [ErrorCode; 20] = [
     ErrorCode::MalformedBody,
     ErrorCode::BodyTooLarge,
     ErrorCode::UnknownPath,
@@ -19,6 +19,7 @@ const CODES: [ErrorCode; 19] = [
     ErrorCode::Forbidden,
     ErrorCode::KeyRefused,
     ErrorCode::OutOfScope,
+    ErrorCode::Blocked,
     ErrorCode::DeniedByRule,
     ErrorCode::OverBudget,
     ErrorCode::ProviderUnreachable,
