@@ -11,6 +11,7 @@ pub mod clock;
 pub mod cost;
 pub mod credential;
 pub mod format;
+pub mod guardrail;
 pub mod id;
 pub mod key;
 pub mod money;

@@ -139,6 +139,11 @@ impl SseReader {
         self.let_go > 0 || !matches!(self.held.as_slice(), [] | b"\n")
     }
 
+    /// Whether the stream ends, as far as it came, with the LF of the CRLF whose CR ended the last event.
+    pub(crate) fn ends_with_lf(&self) -> bool {
+        self.let_go == 0 && self.held == b"\n"
+    }
+
     /// Ends the stream. What follows the last blank line is handed to `found` too: the standard
     /// drops such an event, but servers forget the blank line after the last one.
     pub fn finish(mut self, mut found: impl FnMut(SseItem<'_>)) {
