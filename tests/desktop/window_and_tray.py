@@ -38,6 +38,7 @@ PAGES = {
     " && document.querySelector('[aria-label=\"Costs by model\"] td a') !== null",
     "Budgets": "document.querySelector('[aria-label=\"No budgets\"]') !== null",
     "Cache": "document.querySelector('[aria-label=\"No cache\"]') !== null",
+    "Guardrails": "document.querySelector('[aria-label=\"No guardrails\"]') !== null",
     "Doctor": "document.querySelector('main li h3') !== null",
     "Settings": "document.querySelector('main').innerText.includes('OPENAI_BASE_URL')",
 }

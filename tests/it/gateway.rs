@@ -17,6 +17,7 @@ mod credentials;
 mod endings;
 mod exact;
 mod faults;
+mod guardrails;
 mod harness;
 mod ledger;
 mod many;

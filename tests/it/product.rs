@@ -23,6 +23,7 @@ mod demo;
 mod engine;
 mod estimates;
 mod events;
+mod guardrails;
 mod keyring;
 mod keys;
 mod otlp;

@@ -21,7 +21,20 @@ const { origin, hash } = new URL(address);
 const token = hash.replace("#token=", "");
 /** The whole run; the browser goes with this program. */
 const RUN_MS = 240_000;
-const PAGES = ["Calls", "Packets", "Programs", "Routing", "Providers", "Keys", "Costs", "Budgets", "Cache", "Doctor", "Settings"];
+const PAGES = [
+  "Calls",
+  "Packets",
+  "Programs",
+  "Routing",
+  "Providers",
+  "Keys",
+  "Costs",
+  "Budgets",
+  "Cache",
+  "Guardrails",
+  "Doctor",
+  "Settings",
+];
 /** One that no program of the demonstration asks for. */
 const MODEL = "gpt-5";
 const MODEL_NAME = /gpt-5(?!-mini)/;

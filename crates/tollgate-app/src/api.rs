@@ -30,6 +30,7 @@ pub mod credentials;
 pub mod doctor;
 pub mod events;
 mod frame;
+pub mod guardrails;
 pub mod keys;
 pub mod ledger;
 pub mod metrics;
@@ -91,6 +92,11 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(budgets::list_budgets))
         .routes(routes!(cache::get_cache))
         .routes(routes!(cache::clear_cache))
+        .routes(routes!(guardrails::list_guardrails))
+        .routes(routes!(guardrails::list_hits))
+        .routes(routes!(guardrails::test_guardrails))
+        .routes(routes!(guardrails::list_exceptions, guardrails::make_exception))
+        .routes(routes!(guardrails::end_exception))
         .routes(routes!(doctor::get_doctor))
         .routes(routes!(configuration::reload))
         .routes(routes!(console::get_console))
@@ -148,6 +154,9 @@ pub enum ApiError {
     /// A new admin token cannot be stored.
     #[error("store a new admin token")]
     Token(#[source] std::io::Error),
+    /// Exceptions of guardrails cannot be stored.
+    #[error(transparent)]
+    Exceptions(crate::exceptions::ExceptionsError),
     /// The gateway cannot be turned on.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -163,9 +172,12 @@ impl axum::response::IntoResponse for ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Start(_) => StatusCode::CONFLICT,
             Self::Prices(_) => StatusCode::BAD_GATEWAY,
-            Self::Ledger(_) | Self::Keys(_) | Self::Token(_) | Self::Blocks(_) | Self::Broken => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Ledger(_)
+            | Self::Keys(_)
+            | Self::Token(_)
+            | Self::Blocks(_)
+            | Self::Exceptions(_)
+            | Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         };
         // The whole chain: the last cause is what a person can act on.
         let mut message = self.to_string();

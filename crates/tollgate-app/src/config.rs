@@ -9,6 +9,7 @@ mod credential;
 pub mod edit;
 mod endpoints;
 mod export;
+mod guardrails;
 pub mod keep;
 mod ledger;
 mod models;
@@ -28,7 +29,7 @@ use tollgate_core::{
     provider::{Auth, Catalogue, Endpoint, Provider},
     quirks::Quirks,
 };
-use tollgate_gateway::{CacheSettings, Model, RuleSet};
+use tollgate_gateway::{CacheSettings, Model, RuleSet, guardrails::Guardrail};
 use toml::Spanned;
 
 pub use self::budgets::{BUDGET_NAME_BYTES_MAX, BUDGETS_MAX};
@@ -38,6 +39,7 @@ use self::{
     budgets::{RawBudget, RawOnBudget, valid_budgets, valid_on_budget},
     cache::{RawCache, valid_cache},
     export::{RawExport, valid_export},
+    guardrails::{RawGuardrail, valid_guardrails},
     ledger::{RawLedger, valid_ledger},
     models::{RawModel, valid_models},
     prices::{RawPrice, valid_price},
@@ -96,6 +98,8 @@ pub struct Config {
     pub price_refresh: RefreshConfig,
     /// The user's rules.
     pub rules: Arc<RuleSet>,
+    /// What is looked for in certain calls.
+    pub guardrails: Vec<Arc<Guardrail>>,
     /// What certain calls may come to.
     pub budgets: BudgetSet,
     /// Where the news of budgets are posted.
@@ -117,6 +121,7 @@ impl Default for Config {
             prices: Vec::new(),
             price_refresh: RefreshConfig::default(),
             rules: Arc::default(),
+            guardrails: Vec::new(),
             budgets: BudgetSet::default(),
             on_budget: None,
             cache: CacheSettings::default(),
@@ -203,6 +208,7 @@ impl Config {
         let prices = prices.collect::<Result<_, _>>()?;
         let price_refresh = valid_refresh(raw.price_refresh)?;
         let rules = Arc::new(valid_rules(&raw.rules, text)?);
+        let guardrails = valid_guardrails(&raw.guardrails)?;
         let budgets = valid_budgets(&raw.budgets)?;
         let on_budget = valid_on_budget(raw.on_budget)?;
         let otlp = valid_export(raw.export)?;
@@ -215,6 +221,7 @@ impl Config {
             prices,
             price_refresh,
             rules,
+            guardrails,
             budgets,
             on_budget,
             cache,
@@ -240,6 +247,8 @@ struct Raw {
     price_refresh: RawRefresh,
     #[serde(default)]
     rules: Vec<RawRule>,
+    #[serde(default)]
+    guardrails: Vec<RawGuardrail>,
     #[serde(default)]
     budgets: Vec<RawBudget>,
     #[serde(default)]

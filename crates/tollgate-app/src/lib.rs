@@ -18,6 +18,7 @@ pub mod credentials;
 pub mod demo;
 pub mod descriptors;
 pub mod doctor;
+pub mod exceptions;
 pub mod export;
 pub mod guard;
 pub mod helper;

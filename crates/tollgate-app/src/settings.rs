@@ -21,12 +21,15 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tollgate_core::{price::PriceBook, provider::Catalogue};
-use tollgate_gateway::{CacheSettings, Gateway, LedgerSink, Proxies, Settled, Sink, Snapshot};
+use tollgate_gateway::{
+    CacheSettings, Gateway, GuardrailSet, LedgerSink, Proxies, Settled, Sink, Snapshot,
+};
 
 use crate::{
     blocks::BlockFile,
     config::{Config, LedgerKeeping, RefreshConfig},
     credentials::{CredentialFile, Keys},
+    exceptions::ExceptionFile,
     keys::KeyFile,
     otlp::Collector,
     prices,
@@ -68,6 +71,8 @@ pub(crate) struct Settings {
     keys: KeyFile,
     /// Whose calls are refused.
     blocks: BlockFile,
+    /// What guardrails find wrongly.
+    exceptions: ExceptionFile,
     /// Held from when a snapshot is made until it is in force: a later one must not be undone by an
     /// earlier one, which may still have a key that was revoked.
     serving: Mutex<()>,
@@ -147,7 +152,8 @@ impl Settings {
     /// listen.
     ///
     /// # Errors
-    /// When the file, or that of the local keys, cannot be read or is not acceptable.
+    /// When the file, that of the local keys or that of guardrails' exceptions cannot be read or is not
+    /// acceptable.
     pub(crate) fn load(sources: Sources, listen: Option<SocketAddr>) -> Result<Self, StartError> {
         let seen = Stamp::of(&sources.path);
         let config = Config::load(&sources.path, &sources.catalogue)?;
@@ -170,12 +176,14 @@ impl Settings {
         };
         let keys = KeyFile::load(&sources.data)?;
         let blocks = BlockFile::load(&sources.data)?;
+        let exceptions = ExceptionFile::load(&sources.data)?;
         let settings = Self {
             sources,
             keep_bodies,
             state: Mutex::new(state),
             keys,
             blocks,
+            exceptions,
             serving: Mutex::default(),
             again: Notify::new(),
         };
@@ -303,6 +311,11 @@ impl Settings {
     /// Whose calls are refused. After a change [`Self::serve`] brings it into force.
     pub(crate) const fn blocks(&self) -> &BlockFile {
         &self.blocks
+    }
+
+    /// What guardrails find wrongly. After a change [`Self::serve`] brings it into force.
+    pub(crate) const fn exceptions(&self) -> &ExceptionFile {
+        &self.exceptions
     }
 
     /// Whether a local key is needed for every call.
@@ -469,6 +482,12 @@ impl Settings {
             local_keys,
         );
         snapshot.blocks = self.blocks.get();
+        if !state.config.guardrails.is_empty() {
+            snapshot.guardrails = Arc::new(GuardrailSet {
+                guardrails: state.config.guardrails.clone(),
+                exceptions: self.exceptions.in_force(),
+            });
+        }
         state.unfollowed = unfollowed;
         snapshot
     }
@@ -548,6 +567,8 @@ impl Sink for Keeper {
     fn record(&self, mut settled: Settled) -> BoxFuture<'_, ()> {
         if !self.keep_bodies.load(Ordering::Relaxed) {
             settled.bodies = None;
+            // What stands around a hit is a part of a body.
+            settled.hits.iter_mut().for_each(|it| it.snippet = None);
         }
         self.ledger.record(settled)
     }

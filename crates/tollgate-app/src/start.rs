@@ -1,5 +1,7 @@
 //! Bringing everything up, and down again.
 
+mod error;
+
 use std::{
     fs::{self, File},
     io,
@@ -17,32 +19,22 @@ use rustix::fs::{FlockOperation, flock};
 
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-use tollgate_core::{
-    Clock,
-    price::{PriceBook, PriceBookError},
-    provider::{Catalogue, CatalogueError},
-};
+use tollgate_core::{Clock, price::PriceBook, provider::Catalogue};
 use tollgate_gateway::{
-    CALLER_WAIT, Gateway, GatewayConfig, GatewayError, LEDGER_WAIT, LedgerHistory, LedgerPast,
-    LedgerSink, Limits, Past,
+    CALLER_WAIT, Gateway, GatewayConfig, LEDGER_WAIT, LedgerHistory, LedgerPast, LedgerSink,
+    Limits, Past,
 };
-use tollgate_ledger::{Ledger, LedgerConfig, LedgerError, Progress, Reader, Simulated, Writer};
-use tollgate_simulator::{
-    Simulator, SimulatorConfig,
-    clients::{Demo, DemoError},
-};
+use tollgate_ledger::{Ledger, LedgerConfig, Progress, Reader, Simulated, Writer};
+use tollgate_simulator::{Simulator, SimulatorConfig, clients::Demo};
 
+pub use self::error::StartError;
 use crate::{
     api::{self, view::StatusView},
-    blocks::BlocksError,
     callers::Callers,
     capture::Capture,
     clock::SystemClock,
-    config::ConfigError,
-    credentials::{self, CredentialError},
-    descriptors,
+    credentials, descriptors,
     hub::{Event, Hub},
-    keys::KeysError,
     memory, on_budget, otlp,
     paths::Paths,
     prices,
@@ -75,63 +67,6 @@ pub struct Options {
 
 /// Reads a variable of the environment.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
-
-/// Why Tollgate does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A gateway of this user runs already.
-    #[error("a gateway is already running for this user (it answers at `{0}`)")]
-    AlreadyRunning(PathBuf),
-    /// The configuration is not acceptable.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The address is not acceptable.
-    #[error("listen: {0}")]
-    NotLoopback(String),
-    /// The address is taken or may not be used.
-    #[error("listen on `{listen}`")]
-    Listen {
-        /// The address.
-        listen: SocketAddr,
-        /// The reason.
-        source: io::Error,
-    },
-    /// A folder or file cannot be made.
-    #[error("set up `{path}`")]
-    Folder {
-        /// The folder or file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
-    /// The embedded catalogue is broken.
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
-    /// The embedded price book is broken.
-    #[error(transparent)]
-    Prices(#[from] PriceBookError),
-    /// The local keys cannot be read.
-    #[error(transparent)]
-    Keys(#[from] KeysError),
-    /// What is blocked cannot be read.
-    #[error(transparent)]
-    Blocks(#[from] BlocksError),
-    /// A passphrase that was to be read cannot be.
-    #[error(transparent)]
-    Credentials(#[from] CredentialError),
-    /// The ledger cannot be opened.
-    #[error("open the ledger")]
-    Ledger(#[from] LedgerError),
-    /// The gateway cannot be made.
-    #[error("set up the gateway")]
-    Gateway(#[from] GatewayError),
-    /// The demo cannot be started.
-    #[error("start the demo")]
-    Demo(#[from] DemoError),
-    /// The simulator cannot be started.
-    #[error("start the simulator")]
-    Simulator(#[source] tollgate_simulator::StartError),
-}
 
 /// A running Tollgate.
 pub struct App {

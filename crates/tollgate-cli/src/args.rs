@@ -1,13 +1,19 @@
 //! What can be asked on the command line.
 
 mod calls;
+mod guardrails;
+mod rules;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tollgate_core::price::list::PriceList;
 
-pub(crate) use self::calls::{CallsArgs, CallsCommand, DeleteArgs, ExportArgs, ExportCommand};
+pub(crate) use self::{
+    calls::{CallsArgs, CallsCommand, DeleteArgs, ExportArgs, ExportCommand},
+    guardrails::GuardrailsCommand,
+    rules::RulesCommand,
+};
 
 /// A local AI gateway: see, for every LLM call on this machine, which program made it, what it
 /// cost, and what happened on the wire.
@@ -116,6 +122,11 @@ pub(crate) enum Command {
     Cache {
         #[command(subcommand)]
         command: CacheCommand,
+    },
+    /// List guardrails and what they found, try them, and say what they find wrongly
+    Guardrails {
+        #[command(subcommand)]
+        command: GuardrailsCommand,
     },
     /// List prices, set your own, fetch public price lists anew, and price old calls again
     Prices {
@@ -265,23 +276,6 @@ pub(crate) struct ClearCache {
     pub(crate) older_than: Option<String>,
     #[command(flatten)]
     pub(crate) json: Json,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum RulesCommand {
-    /// List them
-    List(Json),
-    /// Say for each rule whether it fires for a call, why, and what it changes; nothing is sent
-    Test {
-        /// A JSON file with what is known of the call; `-` reads standard input
-        #[arg(required_unless_present = "call", conflicts_with = "call")]
-        file: Option<PathBuf>,
-        /// A call of the ledger; the beginning of its id is enough
-        #[arg(long, value_name = "ID")]
-        call: Option<String>,
-        #[command(flatten)]
-        json: Json,
-    },
 }
 
 #[derive(Subcommand)]

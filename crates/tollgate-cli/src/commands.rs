@@ -22,6 +22,7 @@ mod credentials;
 mod env;
 mod export;
 mod flows;
+mod guardrails;
 mod import;
 mod keys;
 mod models;
@@ -69,6 +70,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             runtime()?.block_on(budgets::list(json))?;
         }
         Command::Cache { command } => runtime()?.block_on(cache::cache(command))?,
+        Command::Guardrails { command } => {
+            runtime()?.block_on(guardrails::guardrails(command))?;
+        }
         Command::Rules { command } => runtime()?.block_on(rules::rules(command))?,
         Command::Providers { command } => return providers::providers(command),
         Command::Prices { command } => prices::prices(command)?,

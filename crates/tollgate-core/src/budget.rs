@@ -98,6 +98,14 @@ impl<'a> Who<'a> {
         self.names(dimension)[0]
     }
 
+    /// Whether the call matches all of these.
+    #[must_use]
+    pub fn is_in(&self, scope: &[(Dimension, Pattern)]) -> bool {
+        scope.iter().all(|(dimension, pattern)| {
+            self.names(*dimension).into_iter().flatten().any(|it| pattern.matches(it))
+        })
+    }
+
     /// The names that a pattern may mean.
     const fn names(&self, dimension: Dimension) -> [Option<&'a str>; 2] {
         match dimension {
@@ -170,9 +178,7 @@ impl Budget {
     /// Whether it counts such a call.
     #[must_use]
     pub fn counts(&self, who: &Who<'_>) -> bool {
-        self.scope.iter().all(|(dimension, pattern)| {
-            who.names(*dimension).into_iter().flatten().any(|it| pattern.matches(it))
-        })
+        who.is_in(&self.scope)
     }
 
     /// Whether it tells calls apart by this dimension.

@@ -61,6 +61,8 @@ pub enum ErrorCode {
     Blocked,
     /// A rule of the configuration denies the call.
     DeniedByRule,
+    /// A guardrail of the configuration blocks the call or its answer.
+    BlockedByGuardrail,
     /// Too little is left of a budget of the configuration.
     OverBudget,
     /// No connection to the provider could be made.

@@ -56,6 +56,7 @@ pub(crate) fn at_home(head: &request::Parts, asked: &Asked, whole: &Whole) -> Re
         .and_then(|(route, plain)| without_foreign_seals(route.format, plain).map(Bytes::from));
     let (body, carried) = match unsealed {
         Some(body) => (body, Carried::AllButCoding),
+        None if whole.undone => (whole.own.clone(), Carried::AllButCoding),
         None => (whole.own.clone(), Carried::All),
     };
     let asking = generates
@@ -185,7 +186,8 @@ fn same_format(
     let body = rename_model(plain, model).unwrap_or_else(|| plain.clone());
     let body = way.body(route.operation, body);
     let asking = asking(destination, route, whole, &body);
-    let carried = if whole.coded { Carried::AllButCoding } else { Carried::All };
+    let coding_goes = whole.coded || whole.undone;
+    let carried = if coding_goes { Carried::AllButCoding } else { Carried::All };
     let outgoing = Outgoing::new(way, uri, credential, carried, patience);
     Ok(Aim { outgoing, body, asking, translation: None })
 }

@@ -346,6 +346,7 @@ impl Verdict {
                 | ErrorCode::OutOfScope
                 | ErrorCode::Blocked
                 | ErrorCode::DeniedByRule
+                | ErrorCode::BlockedByGuardrail
                 // Another provider may have money left, or be cheaper.
                 | ErrorCode::OverBudget
                 | ErrorCode::SlowUpload

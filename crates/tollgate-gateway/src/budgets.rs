@@ -30,7 +30,7 @@ use tollgate_core::{
 use tollgate_ledger::LedgerError;
 
 pub(crate) use self::{
-    enter::{Going, enter, left, reserve_unread},
+    enter::{Going, enter, left, reserve_unread, whose},
     refusal::Stopped,
 };
 use self::{

@@ -1,5 +1,7 @@
 //! A call under way, from its head to its settlement.
 
+mod guarded;
+
 use std::{
     sync::{
         Arc,
@@ -27,6 +29,7 @@ use crate::{
     connection::Owner,
     destination::Destination,
     error::Refusal,
+    guardrails::step::Guarding,
     limits::{MODEL_BYTES_MAX, cut},
     live::Handle,
     model::ServedModel,
@@ -65,6 +68,8 @@ pub(crate) struct OpenCall {
     ticket: Option<Ticket>,
     /// Whether the cache answers it.
     cached: bool,
+    /// The guardrails that are for it.
+    guarding: Option<Arc<Guarding>>,
     closed: bool,
 }
 
@@ -122,6 +127,7 @@ impl OpenCall {
             key: None,
             ticket: None,
             cached: false,
+            guarding: None,
             closed: false,
         }
     }
@@ -229,6 +235,11 @@ impl OpenCall {
             }
             self.live.streaming |= facts.stream;
         }
+        self.keeps_request(body);
+    }
+
+    /// Keeps this as the request's body for the ledger, in place of any other.
+    pub(crate) fn keeps_request(&mut self, body: &Bytes) {
         let keep = self.gateway.config.limits.body_keep_bytes_max;
         if keep > 0 {
             self.bodies = Some(KeptBodies {
@@ -532,6 +543,7 @@ impl OpenCall {
             delivery: self.delivery,
             model_sent: self.model_sent.take(),
             routing: self.routing.take(),
+            hits: self.guarding.as_ref().map(|it| it.hits.clone()),
             ticket,
             cached: self.cached,
         };

@@ -10,8 +10,8 @@ use tokio::{net::TcpStream, time::Instant};
 use tollgate_core::{Clock, call::ErrorCode};
 
 use crate::{
-    BudgetStatus, CacheFilter, CacheStatus, CallerLookup, Connection, GatewayError, History,
-    Limits, LiveCall, ModelStatus, Observer, Past, ResponseBody, RuleSet, Sink, Snapshot,
+    BudgetStatus, CacheFilter, CacheStatus, CallerLookup, Connection, GatewayError, GuardrailSet,
+    History, Limits, LiveCall, ModelStatus, Observer, Past, ResponseBody, RuleSet, Sink, Snapshot,
     budgets::Accounts,
     cache::Cache,
     call::OpenCall,
@@ -174,6 +174,12 @@ impl Gateway {
     #[must_use]
     pub fn rules(&self) -> Arc<RuleSet> {
         Arc::clone(&self.routes.load().rules)
+    }
+
+    /// The guardrails in force.
+    #[must_use]
+    pub fn guardrails(&self) -> Arc<GuardrailSet> {
+        Arc::clone(&self.routes.load().guardrails)
     }
 
     /// The budgets, in the order of the configuration, as they are at this moment.

@@ -15,6 +15,7 @@ use crate::{
     cache::{Consulted, body_to_compare, consult},
     call::OpenCall,
     error::Refusal,
+    guardrails::step::guard,
     intake::Upload,
     live::unless_stopped,
     refuse::refuse,
@@ -53,8 +54,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Brings the request to its provider and the head of the answer back, with what the rules want
-/// changed of that.
+/// Brings the request to its provider and the head of the answer back, with what rules and guardrails
+/// want changed of that.
 async fn forward(
     gateway: &Gateway,
     call: &mut OpenCall,
@@ -75,9 +76,11 @@ async fn forward(
     admit_request(call, &asked, &mut request, upload).await?;
     let ruled = govern(gateway, call, head, &mut asked, &mut request, upload).await?;
     let head = ruled.head.as_deref().unwrap_or(head);
-    // Whatever puts something in a text's place, to put it back in the answer, stands behind this.
+    // Guardrails put something in a text's place, to put it back in the answer.
     let said = body_to_compare(call, &request);
+    guard(call, &asked, &mut request, upload).await?;
     let mut edits = ruled.response_headers;
+    edits.extend(call.warnings());
     let said = said.as_ref();
     let recorder = match consult(gateway, call, head, &asked, &request, said, &mut edits).await {
         Consulted::Hit(hit) => return Ok((Answer::Cached(hit), edits)),

@@ -29,6 +29,8 @@ pub(crate) struct Whole {
     pub(crate) decoded: Option<Bytes>,
     /// Whether it has a content coding.
     pub(crate) coded: bool,
+    /// Whether it had one that was undone, so that the header which tells it must not go out.
+    pub(crate) undone: bool,
     /// What it says, as far as it could be read.
     pub(crate) facts: Option<RequestFacts>,
     /// The same as a request that stands alone, for a provider that does not know the earlier answer
@@ -44,6 +46,7 @@ impl Whole {
         self.facts = read_request(&body).ok();
         self.own = body;
         self.decoded = None;
+        self.undone |= self.coded;
         self.coded = false;
         self.standalone = None;
     }
@@ -66,6 +69,7 @@ impl Request {
             own: Bytes::new(),
             decoded: None,
             coded: false,
+            undone: false,
             facts: None,
             standalone: None,
             _held: Held::default(),
@@ -97,8 +101,15 @@ pub(crate) async fn take(
         let (own, held) =
             if signed { upload.whole(room).await? } else { (Bytes::new(), Held::default()) };
         call.received(own.len(), &Bytes::new(), None);
-        let unread =
-            Whole { own, decoded: None, coded: false, facts: None, standalone: None, _held: held };
+        let unread = Whole {
+            own,
+            facts: None,
+            decoded: None,
+            coded: false,
+            undone: false,
+            standalone: None,
+            _held: held,
+        };
         return Ok(Request::Whole(unread));
     }
     let (own, held) = upload.whole(room).await?;
@@ -112,6 +123,7 @@ pub(crate) async fn take(
             own,
             decoded,
             coded: true,
+            undone: false,
             facts,
             standalone: None,
             _held: held,
@@ -130,6 +142,7 @@ pub(crate) async fn take(
         own,
         decoded: None,
         coded: false,
+        undone: false,
         facts,
         standalone: None,
         _held: held,

@@ -9,7 +9,7 @@ use tollgate_core::{Format, call::ErrorCode, price::PriceBook};
 use tollgate_wire::{Inbound, Route, detect, detect_suffix, format_row, text};
 
 use crate::{
-    Blocks, CacheSettings, GatewayError, Keyless, LocalKeys, RuleSet, Snapshot,
+    Blocks, CacheSettings, GatewayError, GuardrailSet, Keyless, LocalKeys, RuleSet, Snapshot,
     destination::{Destination, Way},
     error::Refusal,
     model::{Healths, ServedModel, ServedTarget},
@@ -35,6 +35,8 @@ pub(crate) struct Routes {
     pub(crate) prices: Arc<PriceBook>,
     /// What is to be done with certain calls.
     pub(crate) rules: Arc<RuleSet>,
+    /// What is looked for in certain calls.
+    pub(crate) guardrails: Arc<GuardrailSet>,
     /// The local keys.
     pub(crate) keys: Arc<LocalKeys>,
     /// Who is served without one.
@@ -117,6 +119,7 @@ impl Routes {
             unavailable: snapshot.unavailable.into_iter().collect(),
             prices: snapshot.prices,
             rules,
+            guardrails: snapshot.guardrails,
             keys: snapshot.keys,
             keyless: snapshot.keyless,
             blocks: snapshot.blocks,

@@ -151,8 +151,11 @@ impl Sending<'_> {
         }
     }
 
-    /// A translated answer is read by the gateway and must not be compressed.
+    /// An answer that the gateway translates, or shows to guardrails, must not be compressed.
     fn plain_answer(&self) -> PlainAnswer {
+        if self.call.answer_is_read() {
+            return PlainAnswer::Needed;
+        }
         match self.outgoing.carried {
             Carried::All | Carried::AllButCoding => PlainAnswer::AsAsked,
             Carried::Translated => PlainAnswer::Needed,

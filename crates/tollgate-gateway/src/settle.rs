@@ -25,6 +25,7 @@ use crate::{
     Connection, GatewayEvent, LiveCall, Observer, Sink,
     budgets::{Accounts, Ticket},
     counting::Counting,
+    guardrails::Hits,
     limits::{BODY_BYTES_MAX, ERROR_MESSAGE_BYTES_MAX, MODEL_BYTES_MAX, SETTLE_QUEUE_MAX, cut},
     live::Live,
     route::Routes,
@@ -77,6 +78,8 @@ pub(crate) struct Closed {
     /// The model that the provider was asked for, where that is not the client's.
     pub(crate) model_sent: Option<Arc<str>>,
     pub(crate) routing: Option<Box<Routing>>,
+    /// What guardrails found.
+    pub(crate) hits: Option<Hits>,
     /// What budgets hold for it.
     pub(crate) ticket: Option<Ticket>,
     /// Whether the cache answered it; what was read is then the answer of the call that it was made for.
@@ -253,6 +256,7 @@ fn worked_out(closed: Closed, caller: Option<&Caller>, counted: Option<Usage>) -
         closed;
     let (delivery, model_sent, routing) = (closed.delivery, closed.model_sent, closed.routing);
     let cached = closed.cached;
+    let hits = closed.hits.map(|it| it.take()).unwrap_or_default();
     let report = match reading {
         Reading::Nothing | Reading::Tap(_) => None,
         Reading::Report(report) => Some(*report),
@@ -314,7 +318,7 @@ fn worked_out(closed: Closed, caller: Option<&Caller>, counted: Option<Usage>) -
     };
     // A client goes on from the call that the answer was made for.
     let answer_id = if cached { None } else { answer_id(&call, bodies.as_ref()) };
-    Settled { call: Arc::new(call), bodies, routing, answer_id }
+    Settled { call: Arc::new(call), bodies, routing, hits, answer_id }
 }
 
 /// The id by which a client of the Responses format may go on from an answer that is kept whole.

@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use tollgate_core::{Call, Routing};
+use tollgate_core::{Call, Routing, guardrail::Hit};
 use tollgate_ledger::{Bodies, Writer};
 
 use crate::limits::LEDGER_WAIT;
@@ -29,6 +29,8 @@ pub struct Settled {
     pub bodies: Option<KeptBodies>,
     /// What the gateway decided, where there was something to decide.
     pub routing: Option<Box<Routing>>,
+    /// What guardrails found.
+    pub hits: Vec<Hit>,
     /// The answer's id, where a client may go on from it by that and what was said is kept.
     pub answer_id: Option<String>,
 }
@@ -97,8 +99,8 @@ impl From<Settled> for tollgate_ledger::Settled {
             response_content_encoding: kept.response_content_encoding,
         });
         let routing = settled.routing.map(|it| *it);
-        let answer_id = settled.answer_id;
-        Self { call: Arc::unwrap_or_clone(settled.call), bodies, routing, answer_id }
+        let Settled { call, hits, answer_id, .. } = settled;
+        Self { call: Arc::unwrap_or_clone(call), bodies, routing, hits, answer_id }
     }
 }
 

@@ -7,7 +7,7 @@ use tollgate_core::{
 };
 use tollgate_wire::format_row;
 
-use crate::{Blocks, CacheSettings, Keyless, LocalKeys, RuleSet, Signing, Timeouts};
+use crate::{Blocks, CacheSettings, GuardrailSet, Keyless, LocalKeys, RuleSet, Signing, Timeouts};
 
 /// A provider as this gateway uses it.
 #[derive(Clone, Debug)]
@@ -103,6 +103,8 @@ pub struct Snapshot {
     pub keyless: Keyless,
     /// Whose calls are refused at once.
     pub blocks: Blocks,
+    /// What is looked for in certain calls.
+    pub guardrails: Arc<GuardrailSet>,
     /// How much certain calls may come to.
     pub budgets: BudgetSet,
     /// Which answers are cached.

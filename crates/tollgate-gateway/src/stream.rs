@@ -1,5 +1,8 @@
 //! The answer's body on its way to the client: each piece as it comes, read from the side.
 
+mod guarded;
+mod record;
+
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -14,7 +17,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
-use tollgate_core::{call::ErrorCode, routing::CacheTrace};
+use tollgate_core::call::ErrorCode;
 use tollgate_wire::{End, stream_error_event, text, translate::Finished};
 
 use crate::{
@@ -22,6 +25,7 @@ use crate::{
     cache::{Hit, Recorder, Replay},
     call::OpenCall,
     error::Refusal,
+    guardrails::answer::AnswerGuard,
     headers,
     limits::LIST_BYTES_MAX,
     settle::Ending,
@@ -47,6 +51,9 @@ pub enum BodyError {
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopped,
+    /// A guardrail lets nothing more of it go on.
+    #[error("a guardrail blocks the answer")]
+    Blocked,
 }
 
 /// The body of every answer of the gateway. Dropping it before its end cancels the call upstream
@@ -90,7 +97,14 @@ pub(crate) async fn relay(
             return Ok(response);
         }
     };
-    let (head, ()) = answer.head.into_parts();
+    let (mut head, ()) = answer.head.into_parts();
+    let guard = match call.answer_guard(&head.headers) {
+        Ok(guard) => guard,
+        Err(refusal) => return Err((call, refusal)),
+    };
+    if guard.is_some() {
+        head.headers.remove(header::CONTENT_LENGTH);
+    }
     let sized = head.headers.contains_key(header::CONTENT_LENGTH);
     let coded = head.headers.contains_key(header::CONTENT_ENCODING);
     let streams = call.streams();
@@ -103,6 +117,7 @@ pub(crate) async fn relay(
         upstream: answer.body,
         first: None,
         shape: answer.shape,
+        guard,
         quiet: Quiet::new(answer.patience),
         may_append: streams && !sized && !coded,
         tail: None,
@@ -118,6 +133,9 @@ pub(crate) async fn relay(
         }
         Shape::Listed(_) => return relay.listed().await,
         Shape::AsIs | Shape::Hiding(_) | Shape::Translated(_) => {}
+    }
+    if relay.guard.as_ref().is_some_and(|it| it.is_whole()) {
+        return relay.guarded(head).await;
     }
     if relay.upstream.is_end_stream() {
         relay.finish();
@@ -160,6 +178,8 @@ struct Relay {
     /// What came before the head was sent on.
     first: Option<Next>,
     shape: Shape,
+    /// What the answer has to pass once it is in the client's format.
+    guard: Option<Box<AnswerGuard>>,
     quiet: Quiet,
     /// Whether an error event can be put behind what was sent.
     may_append: bool,
@@ -242,7 +262,9 @@ impl Relay {
             let piece = self.shaped(piece);
             self.record(&piece);
             self.call.forwarded(piece.len());
-            if self.upstream.is_end_stream() {
+            if let Some(refusal) = self.guard.as_ref().and_then(|it| it.refusal()) {
+                self.failed = self.end_with(refusal);
+            } else if self.upstream.is_end_stream() {
                 self.failed = self.finish();
             }
             if !piece.is_empty() {
@@ -254,82 +276,68 @@ impl Relay {
     /// What goes to the client of a piece.
     fn shaped(&mut self, piece: Bytes) -> Bytes {
         self.call.piece(&piece);
-        match &mut self.shape {
-            Shape::AsIs => {
-                self.call.keep(&piece);
-                piece
-            }
+        let is_guarded = self.guard.is_some();
+        let piece = match &mut self.shape {
+            Shape::AsIs => piece,
             Shape::Hiding(veil) => {
-                self.call.keep(&piece);
-                veil.push(&piece)
+                if !is_guarded {
+                    self.call.keep(&piece);
+                }
+                let shown = veil.push(&piece);
+                return self.past_guard(shown);
             }
-            Shape::Translated(translator) => {
-                let piece = translator.push(&piece);
-                self.call.keep(&piece);
-                piece
-            }
+            Shape::Translated(translator) => translator.push(&piece),
             Shape::Listed(listed) => {
                 let room = LIST_BYTES_MAX.saturating_sub(listed.bytes.len());
                 listed.bytes.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-                Bytes::new()
+                return Bytes::new();
             }
+        };
+        if !is_guarded {
+            self.call.keep(&piece);
         }
+        self.past_guard(piece)
     }
 
     /// Makes the last piece: what the shape still holds, and what it takes to end the answer in its
     /// format. Says whether the translation found the answer to be none, and told the client.
     fn send_last_of_shape(&mut self, end: End) -> bool {
-        match std::mem::replace(&mut self.shape, Shape::AsIs) {
-            Shape::AsIs | Shape::Listed(_) => false,
-            Shape::Hiding(veil) => {
-                self.send_last(veil.finish());
-                false
-            }
+        let (bytes, failed) = match std::mem::replace(&mut self.shape, Shape::AsIs) {
+            Shape::AsIs | Shape::Listed(_) => (Bytes::new(), false),
+            Shape::Hiding(veil) => (veil.finish(), false),
             Shape::Translated(translator) => {
                 let Finished { bytes, losses, failed, .. } = translator.finish(end);
-                self.call.keep(&bytes);
+                if self.guard.is_none() {
+                    self.call.keep(&bytes);
+                }
                 self.call.lost_in_answer(losses);
-                self.send_last(bytes);
-                failed
+                (bytes, failed)
             }
-        }
+        };
+        let bytes = self.last_past_guard(bytes);
+        self.send_last(bytes);
+        failed
     }
 
     /// Ends an answer that has all that its format promises, to the tap at least, and settles the
     /// call. An error that the provider tells itself is told by the report.
-    fn complete(&mut self, end: End) {
+    fn complete(&mut self, end: End) -> Option<BodyError> {
         let failed = self.send_last_of_shape(end);
         if end == End::Complete && !failed {
             self.end_record();
         }
         let unreadable = failed && self.call.read_to_end(end).is_none_or(|it| it.error.is_none());
         self.over = true;
+        if let Some(refusal) = self.guard.as_ref().and_then(|it| it.refusal()) {
+            return self.end_with(refusal);
+        }
         let refusal = self.refusal(&BodyError::Unfinished);
         self.call.close(if unreadable {
             Ending::Error(refusal.code, refusal.message)
         } else {
             Ending::Complete
         });
-    }
-
-    /// Keeps what goes to the client for the cache.
-    fn record(&mut self, piece: &Bytes) {
-        if let Some(recorder) = &mut self.recorder {
-            recorder.piece(piece);
-        }
-    }
-
-    /// Ends what is kept for the cache, with the whole answer.
-    fn end_record(&mut self) {
-        let Some(recorder) = self.recorder.take() else { return };
-        let kept = match self.call.ended() {
-            Some(ended) => recorder.end(ended),
-            None => Err("nobody read it"),
-        };
-        self.call.cached(match kept {
-            Ok(()) => CacheTrace::Kept,
-            Err(why) => CacheTrace::NotKept(why.to_owned()),
-        });
+        None
     }
 
     /// Takes the whole body in.
@@ -379,7 +387,13 @@ impl Relay {
         let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
         let unreadable = status.is_server_error() && self.call.succeeds();
         self.call.lost_in_answer(losses);
-        self.call.keep(&bytes);
+        if self.guard.is_none() {
+            self.call.keep(&bytes);
+        }
+        let bytes = self.last_past_guard(bytes);
+        if let Some(refusal) = self.guard.as_ref().and_then(|it| it.refusal()) {
+            return Err((self.call, refusal));
+        }
         self.call.told(status);
         let headers = headers::of_translated(head.content_type, retry_after_s);
         if let Some(recorder) = &mut self.recorder {
@@ -409,8 +423,7 @@ impl Relay {
                 return self.break_off(BodyError::Unfinished);
             }
         }
-        self.complete(End::Complete);
-        None
+        self.complete(End::Complete)
     }
 
     /// The answer ends too early. Settles the call; tells the client by the format's error event
@@ -424,8 +437,7 @@ impl Relay {
         self.recorder = None;
         if ended && self.may_append {
             // All that the format promises has arrived.
-            self.complete(End::Broken);
-            return None;
+            return self.complete(End::Broken);
         }
         let refusal = self.refusal(&error);
         if matches!(self.shape, Shape::Translated(_)) {
@@ -434,11 +446,14 @@ impl Relay {
             return None;
         }
         // Half an event cannot be taken back: a blank line behind it would hand clients broken
-        // JSON, which the SDKs do not turn into errors of their own. The veil holds it back.
-        let cut = inside_event && matches!(self.shape, Shape::AsIs);
+        // JSON, which the SDKs do not turn into errors of their own. The veil holds it back, and so
+        // does a guard.
+        let cut = inside_event && matches!(self.shape, Shape::AsIs) && self.guard.is_none();
         let format = self.call.format().filter(|_| self.may_append && !cut);
         if let Some(format) = format {
-            self.send_last(stream_error_event(format, refusal.code, &refusal.message));
+            let held = self.last_past_guard(Bytes::new());
+            let event = stream_error_event(format, refusal.code, &refusal.message);
+            self.send_last([held, event].concat().into());
         }
         self.call.close(Ending::Error(refusal.code, refusal.message));
         if format.is_some() { None } else { Some(error) }
@@ -448,7 +463,10 @@ impl Relay {
         if !bytes.is_empty() {
             self.record(&bytes);
             self.call.forwarded(bytes.len());
-            self.tail = Some(bytes);
+            self.tail = Some(match self.tail.take() {
+                Some(tail) => [tail, bytes].concat().into(),
+                None => bytes,
+            });
         }
     }
 
@@ -465,6 +483,10 @@ impl Relay {
                 Refusal::late(self.call.model().unwrap_or_default(), self.call.started().elapsed())
             }
             BodyError::Stopped => self.call.handle().refusal(),
+            BodyError::Blocked => {
+                let refusal = self.guard.as_ref().and_then(|it| it.refusal());
+                refusal.unwrap_or_else(Refusal::stopping)
+            }
         }
     }
 }
@@ -531,7 +553,11 @@ impl Body for ResponseBody {
             Inner::Replay(replay) => {
                 SizeHint::with_exact(u64::try_from(replay.bytes_left()).unwrap_or(u64::MAX))
             }
-            Inner::Relay(relay) if relay.may_append || !matches!(relay.shape, Shape::AsIs) => {
+            Inner::Relay(relay)
+                if relay.may_append
+                    || relay.guard.is_some()
+                    || !matches!(relay.shape, Shape::AsIs) =>
+            {
                 SizeHint::default()
             }
             Inner::Relay(relay) => relay.size_hint(),

@@ -279,7 +279,13 @@ fn write(ledger: &Ledger, numbers: std::ops::Range<u64>, to_a_commit: u64) -> Re
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let began = cpu_time(ClockId::ProcessCPUTime);
     for number in numbers {
-        let settled = Settled { call: call(number), bodies: None, routing: None, answer_id: None };
+        let settled = Settled {
+            call: call(number),
+            bodies: None,
+            routing: None,
+            hits: Vec::new(),
+            answer_id: None,
+        };
         runtime.block_on(writer.record_async(settled))?;
         if (number + 1) % to_a_commit == 0 {
             writer.flush_blocking()?;

@@ -194,8 +194,13 @@ fn main() {
         let (began, cpu) = (Instant::now(), cpu_ms());
         for number in first..first + share {
             let bodies = with_bodies.then(|| said(number));
-            let settled =
-                Settled { call: call(number, calls), bodies, routing: None, answer_id: None };
+            let settled = Settled {
+                call: call(number, calls),
+                bodies,
+                routing: None,
+                hits: Vec::new(),
+                answer_id: None,
+            };
             runtime.block_on(writer.record_async(settled)).unwrap();
         }
         writer.flush_blocking().unwrap();

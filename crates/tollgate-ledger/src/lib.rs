@@ -43,13 +43,13 @@ use std::{
 
 use bytes::Bytes;
 use rusqlite::InterruptHandle;
-use tollgate_core::{Call, CallId, Routing, UnixMs};
+use tollgate_core::{Call, CallId, Routing, UnixMs, guardrail::Hit};
 
 pub use self::{
     error::LedgerError,
     query::{
-        CallFilter, CallQuery, Change, CostChange, CostKey, CostRow, ProgramRow, SeriesPoint,
-        Simulated, Step, SumQuery, Sums, TokenSums, UnknownCosts,
+        CallFilter, CallQuery, Change, CostChange, CostKey, CostRow, HitQuery, ProgramRow,
+        SeriesPoint, Simulated, Step, StoredHit, SumQuery, Sums, TokenSums, UnknownCosts,
     },
     reader::{
         Reader,
@@ -83,6 +83,9 @@ pub const COUNT_MAX: u64 = 1_000_000_000_000;
 
 /// Calls that one [`Reader::calls`] returns at most.
 pub const CALLS_LIMIT_MAX: usize = 1_000;
+
+/// Hits of guardrails that one [`Reader::hits`] returns at most.
+pub const HITS_LIMIT_MAX: usize = 1_000;
 
 /// Calls that one [`Writer::change`] changes at most: the writer records nothing meanwhile.
 pub const CHANGES_MAX: usize = 5_000;
@@ -145,6 +148,8 @@ pub struct Settled {
     pub bodies: Option<Bodies>,
     /// How it came to its provider, where there was something to decide.
     pub routing: Option<Routing>,
+    /// What guardrails found in it.
+    pub hits: Vec<Hit>,
     /// The answer's id, where a client may go on from it by that.
     pub answer_id: Option<String>,
 }

@@ -25,7 +25,7 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const JOURNAL_BYTES_MAX: i64 = 64 << 20;
 
 /// In order, and never edited once released.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     include_str!("../migrations/0001_calls.sql"),
     include_str!("../migrations/0002_sums_by_time_alone.sql"),
     include_str!("../migrations/0003_service_tier.sql"),
@@ -36,6 +36,7 @@ const STEPS: [&str; 10] = [
     include_str!("../migrations/0008_counted_usage.sql"),
     include_str!("../migrations/0009_cached_calls.sql"),
     include_str!("../migrations/0010_searching_and_deleting.sql"),
+    include_str!("../migrations/0011_guardrail_hits.sql"),
 ];
 
 /// Opens the database for writing, creating or migrating it as needed.

@@ -5,9 +5,38 @@ use tollgate_core::{
     Call, CallId, Operation, PicoUsd, UnixMs, Usage,
     call::{CostUnknown, Outcome},
     caller::Project,
+    guardrail::Hit,
 };
 
 use crate::Search;
+
+/// Which hits of guardrails, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct HitQuery {
+    /// Those of calls that began then or later.
+    pub since: Option<UnixMs>,
+    /// Those that come after this one in the list: the last number of the page before.
+    pub before: Option<i64>,
+    /// Those of this guardrail.
+    pub guardrail: Option<String>,
+    /// Those of this rule.
+    pub rule: Option<String>,
+    /// How many, up to [`crate::HITS_LIMIT_MAX`].
+    pub limit: usize,
+}
+
+/// A hit of a guardrail as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredHit {
+    /// Its number, which no other hit has.
+    pub number: i64,
+    /// The call that it was found in.
+    pub call: CallId,
+    /// When that began.
+    pub started_at_ms: UnixMs,
+    /// The hit.
+    pub hit: Hit,
+}
 
 /// Which calls, newest first.
 #[derive(Clone, Debug)]

@@ -19,14 +19,14 @@ use self::{
     spans::{spans, widened},
 };
 use crate::{
-    Bodies, CallQuery, CostKey, CostRow, LedgerError, ProgramRow, SeriesPoint, Simulated, Step,
-    SumQuery, Sums, Unread,
+    Bodies, CallQuery, CostKey, CostRow, HITS_LIMIT_MAX, HitQuery, LedgerError, ProgramRow,
+    SeriesPoint, Simulated, Step, StoredHit, SumQuery, Sums, Unread,
     error::is_damage,
     migrate,
     tables::{
         STATEMENTS_MAX, answers, bodies, callers, calls,
         dimensions::Dimension,
-        routings, said,
+        guardrail_hits, routings, said,
         sums::{self, Table},
     },
 };
@@ -170,6 +170,31 @@ impl Reader {
             Some(seq) => routings::get(connection, seq),
             None => Ok(None),
         })
+    }
+
+    /// What guardrails found in a call, in order.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn hits_of(&self, id: CallId) -> Result<Vec<StoredHit>, LedgerError> {
+        self.ask(|connection| guardrail_hits::of_call(connection, id))
+    }
+
+    /// What guardrails found, newest first.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn hits(&self, query: &HitQuery) -> Result<Vec<StoredHit>, LedgerError> {
+        let query = HitQuery { limit: query.limit.min(HITS_LIMIT_MAX), ..query.clone() };
+        self.ask(|connection| Ok(guardrail_hits::list(connection, &query)?))
+    }
+
+    /// One hit; `None` when it is not in the ledger.
+    ///
+    /// # Errors
+    /// See [`Self::calls`].
+    pub fn hit(&self, number: i64) -> Result<Option<StoredHit>, LedgerError> {
+        self.ask(|connection| Ok(guardrail_hits::get(connection, number)?))
     }
 
     /// Writes a copy of the ledger as it is now into a new file that the user alone may read, and

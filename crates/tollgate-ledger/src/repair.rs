@@ -22,7 +22,7 @@ use tollgate_core::PicoUsd;
 
 use crate::{
     LedgerError, migrate,
-    tables::{answers, bodies, calls, routings, sums},
+    tables::{answers, bodies, calls, guardrail_hits, routings, sums},
 };
 
 /// What was saved of a damaged ledger.
@@ -187,6 +187,7 @@ fn save(old: &Path, new: &mut Connection) -> rusqlite::Result<Recovery> {
     }
     let transaction = new.transaction()?;
     answers::copy(&old, &transaction)?;
+    guardrail_hits::copy(&old, &transaction)?;
     sums::rebuild_all(&transaction)?;
     bodies::recount(&transaction)?;
     transaction.commit()?;

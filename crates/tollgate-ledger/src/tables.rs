@@ -5,6 +5,7 @@ pub(crate) mod bodies;
 pub(crate) mod callers;
 pub(crate) mod calls;
 pub(crate) mod dimensions;
+pub(crate) mod guardrail_hits;
 pub(crate) mod routings;
 pub(crate) mod said;
 pub(crate) mod sums;

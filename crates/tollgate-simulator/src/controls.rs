@@ -68,6 +68,8 @@ pub struct Controls {
     pub pieces: Option<usize>,
     /// `text`: answer with text although there are tools.
     pub text_only: bool,
+    /// `echo`: say what the last message says, or give that to the tools that are called.
+    pub echo: bool,
     /// `no_usage`: say nothing about tokens.
     pub no_usage: bool,
     /// `no_stream_options`: refuse a request that has them, as some servers do.
@@ -142,6 +144,7 @@ impl Controls {
             "comments" => self.comments = true,
             "no_space" => self.no_space = true,
             "text" => self.text_only = true,
+            "echo" => self.echo = true,
             "no_usage" => self.no_usage = true,
             "no_stream_options" => self.no_stream_options = true,
             _ => return false,

@@ -31,6 +31,7 @@ pub const fn error_status(code: ErrorCode) -> u16 {
         ErrorCode::Forbidden
         | ErrorCode::Blocked
         | ErrorCode::DeniedByRule
+        | ErrorCode::BlockedByGuardrail
         | ErrorCode::OutOfScope => 403,
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => 404,
         ErrorCode::SlowUpload => 408,
@@ -57,6 +58,7 @@ pub const fn error_name(code: ErrorCode) -> &'static str {
         ErrorCode::OutOfScope => "out-of-scope",
         ErrorCode::Blocked => "blocked",
         ErrorCode::DeniedByRule => "denied-by-rule",
+        ErrorCode::BlockedByGuardrail => "blocked-by-guardrail",
         ErrorCode::OverBudget => "over-budget",
         ErrorCode::ProviderUnreachable => "provider-unreachable",
         ErrorCode::TlsFailure => "tls-failure",
@@ -178,6 +180,7 @@ impl<'a> OpenaiError<'a> {
             ErrorCode::Forbidden
             | ErrorCode::Blocked
             | ErrorCode::DeniedByRule
+            | ErrorCode::BlockedByGuardrail
             | ErrorCode::OutOfScope => "permission_error",
             ErrorCode::OverBudget => "rate_limit_error",
             ErrorCode::MalformedBody
@@ -230,6 +233,7 @@ impl<'a> AnthropicEnvelope<'a> {
             ErrorCode::Forbidden
             | ErrorCode::Blocked
             | ErrorCode::DeniedByRule
+            | ErrorCode::BlockedByGuardrail
             | ErrorCode::OutOfScope => "permission_error",
             ErrorCode::OverBudget => "rate_limit_error",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "not_found_error",
@@ -276,6 +280,7 @@ impl<'a> GoogleError<'a> {
             ErrorCode::Forbidden
             | ErrorCode::Blocked
             | ErrorCode::DeniedByRule
+            | ErrorCode::BlockedByGuardrail
             | ErrorCode::OutOfScope => "PERMISSION_DENIED",
             ErrorCode::OverBudget => "RESOURCE_EXHAUSTED",
             ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "NOT_FOUND",
@@ -324,6 +329,7 @@ const fn amazon_exception(code: ErrorCode) -> &'static str {
         ErrorCode::Forbidden
         | ErrorCode::Blocked
         | ErrorCode::DeniedByRule
+        | ErrorCode::BlockedByGuardrail
         | ErrorCode::OutOfScope => "AccessDeniedException",
         ErrorCode::OverBudget => "ThrottlingException",
         ErrorCode::UnknownPath | ErrorCode::UnknownProvider => "ResourceNotFoundException",

@@ -134,6 +134,18 @@ pub fn cut() -> String {
     "Tollgate's user has blocked this call.".to_owned()
 }
 
+/// A guardrail of the configuration blocks the call or its answer; `what` was found, `place` is where.
+#[must_use]
+pub fn blocked_by_guardrail(guardrail: &str, what: &str, place: &str) -> String {
+    format!("Tollgate's guardrail `{guardrail}` blocks this call: {what} in `{place}`.")
+}
+
+/// A guardrail must look at something that cannot be read here.
+#[must_use]
+pub fn unread_by_guardrail(guardrail: &str, what: &str) -> String {
+    format!("Tollgate's guardrail `{guardrail}` blocks this call, because {what}.")
+}
+
 /// A budget of the configuration has too little left; `why` says of what, in a sentence.
 #[must_use]
 pub fn over_budget(budget: &str, value: Option<&str>, why: &str) -> String {

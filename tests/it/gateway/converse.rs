@@ -13,11 +13,11 @@ use tollgate_simulator::{SimulatedCall, Simulator};
 
 use super::harness::{Door, Whole, ask, keyed, post, priced, setup, simulator};
 
-const NOVA: &str = "amazon-bedrock/amazon.nova-lite-v1:0";
+pub(crate) const NOVA: &str = "amazon-bedrock/amazon.nova-lite-v1:0";
 
 /// Bedrock at `origin` without its chat of OpenAI's, which not all of its models have, for keys that
 /// sign.
-fn bedrock(origin: &str) -> ProviderSetup {
+pub(crate) fn bedrock(origin: &str) -> ProviderSetup {
     let mut provider = Catalogue::embedded().unwrap().get("amazon-bedrock").unwrap().clone();
     provider.endpoints.retain(|it| it.format == Format::BedrockConverse);
     for endpoint in &mut provider.endpoints {

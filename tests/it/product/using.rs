@@ -22,12 +22,12 @@ pub(crate) async fn simulator() -> Simulator {
 }
 
 /// A call of OpenAI Chat Completions with the client's key and controls for the simulator.
-pub(crate) fn chat(body: &'static str, controls: &str) -> Request<Bytes> {
+pub(crate) fn chat(body: &str, controls: &str) -> Request<Bytes> {
     let request = Request::post("/v1/chat/completions")
         .header("authorization", format!("Bearer {KEY}"))
         .header("content-type", "application/json")
         .header(CONTROL_HEADER, controls);
-    request.body(Bytes::from_static(body.as_bytes())).unwrap()
+    request.body(Bytes::copy_from_slice(body.as_bytes())).unwrap()
 }
 
 /// A `GET`.

@@ -76,6 +76,14 @@ export function connect(host: Host, onRefused: () => void = () => undefined) {
     budgets: () => answered(client.GET("/budgets")),
     cache: () => answered(client.GET("/cache")),
     clearCache: (body: CacheFilterView) => answered(client.POST("/cache/clear", { body })),
+    guardrails: () => answered(client.GET("/guardrails")),
+    hits: (limit: number) => answered(client.GET("/guardrails/hits", { params: { query: { limit } } })),
+    guardrailExceptions: () => answered(client.GET("/guardrails/exceptions")),
+    exceptHit: (hit: number) => answered(client.POST("/guardrails/exceptions", { body: { hit } })),
+    endException: (fingerprint: string) =>
+      answered(
+        client.POST("/guardrails/exceptions/{fingerprint}/end", { params: { path: { fingerprint } } }),
+      ),
     rules: () => answered(client.GET("/rules")),
     rulesText: () => answered(client.GET("/rules/text")),
     testRules: (body: RuleTest, signal: AbortSignal) =>

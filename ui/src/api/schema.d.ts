@@ -447,6 +447,109 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/guardrails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The guardrails of the configuration. */
+        get: operations["list_guardrails"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/exceptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The texts that rules are not to find any more, in the order in which that was said. */
+        get: operations["list_exceptions"];
+        put?: never;
+        /**
+         * Says that a hit was wrong: its rule does not find that text any more, in calls that begin after the
+         *     answer.
+         * @description # Errors
+         *     When there is no such hit, it is of no text, or the exception cannot be stored.
+         */
+        post: operations["make_exception"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/exceptions/{fingerprint}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes an exception back.
+         * @description # Errors
+         *     When there is no such exception, or that cannot be stored.
+         */
+        post: operations["end_exception"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/hits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What guardrails found, newest first.
+         * @description # Errors
+         *     When the ledger cannot be read.
+         */
+        get: operations["list_hits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/guardrails/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says what the guardrails that look at requests would do with a text, whatever calls they are for.
+         * @description # Errors
+         *     When nobody is such a speaker.
+         */
+        post: operations["test_guardrails"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/keys": {
         parameters: {
             query?: never;
@@ -1319,6 +1422,8 @@ export interface components {
             cost_lines: components["schemas"]["CostLineView"][];
             /** @description The flows that carried it, client side first; empty without the helper. */
             flows: components["schemas"]["FlowView"][];
+            /** @description What guardrails found in it, in order. */
+            hits: components["schemas"]["HitView"][];
             price?: components["schemas"]["PriceView"] | null;
             request?: components["schemas"]["BodyView"] | null;
             response?: components["schemas"]["BodyView"] | null;
@@ -1782,6 +1887,22 @@ export interface components {
             /** @enum {string} */
             type: "lagged";
         };
+        /** @description A text that a rule is not to find any more. */
+        ExceptionView: {
+            /** @description What stands for the text. */
+            fingerprint: string;
+            /** @description The guardrail that it was found by. */
+            guardrail: string;
+            /**
+             * Format: int64
+             * @description When the user said so.
+             */
+            made_at_ms: number;
+            /** @description The rule. */
+            rule: string;
+            /** @description What stood around it, with the text masked. */
+            snippet?: string | null;
+        };
         /** @description A piece of what was said, around what was looked for. */
         ExcerptPieceView: {
             /** @description Whether this is what was looked for. */
@@ -1955,6 +2076,46 @@ export interface components {
             /** @description Whether to serve. */
             on: boolean;
         };
+        /** @description A rule of a guardrail. */
+        GuardrailRuleView: {
+            /** @description What it is called. */
+            id: string;
+            /** @description What stands in the place of what it finds: `EMAIL` for `[EMAIL_1]`. */
+            placeholder: string;
+            /** @description What it finds, for people. */
+            title: string;
+        };
+        /** @description A text to try the guardrails on. */
+        GuardrailTest: {
+            /** @description Who says a text that is no body: `system`, `user`, `assistant` or `tool`; `user` unless said. */
+            speaker?: string | null;
+            /** @description A request's body as JSON, or any other text. */
+            text: string;
+        };
+        /** @description What the guardrails would do with a text. Nothing is sent or stored. */
+        GuardrailTestView: {
+            /** @description Why such a call would be blocked; `null` where it would not. */
+            blocked?: string | null;
+            /** @description What is found. */
+            hits: components["schemas"]["HitView"][];
+            /** @description The text as the provider would get it. */
+            text: string;
+        };
+        /** @description A guardrail of the configuration. */
+        GuardrailView: {
+            /** @description What happens where something is found: `log`, `warn`, `redact` or `block`. */
+            action: string;
+            /** @description What it looks for: the name of a pack, `pattern` or `words`. */
+            check: string;
+            /** @description Its name. */
+            name: string;
+            /** @description What it looks at: `requests`, `answers` or `both`. */
+            on: string;
+            /** @description The rules that are looked for. */
+            rules: components["schemas"]["GuardrailRuleView"][];
+            /** @description For which calls it is: those that match all of these. Empty: every call. */
+            scope: components["schemas"]["BudgetScopeView"][];
+        };
         /** @description What a rule does to a header. */
         HeaderChangeView: {
             /** @description The header's name. */
@@ -1983,6 +2144,52 @@ export interface components {
             state: components["schemas"]["HelperState"];
             /** @description Its version. */
             version?: string | null;
+        };
+        /** @description Hits, newest first. */
+        HitPage: {
+            /** @description The hits. */
+            hits: components["schemas"]["HitView"][];
+            /**
+             * Format: int64
+             * @description What to give as `before` for the next page; `null` on the last.
+             */
+            next?: number | null;
+        };
+        /** @description Something that a guardrail found. */
+        HitView: {
+            /** @description What happened: `log`, `warn`, `redact` or `block`. */
+            action: string;
+            /**
+             * Format: int64
+             * @description When the call began.
+             */
+            at_ms?: number | null;
+            /** @description The call's id; `null` for none. */
+            call?: string | null;
+            /** @description Whether the user said that this text was found wrongly. */
+            excepted: boolean;
+            /** @description What stands for the text; `null` where no text was found. */
+            fingerprint?: string | null;
+            /** @description The guardrail's name. */
+            guardrail: string;
+            /**
+             * Format: int64
+             * @description Its number, by which an exception is made; `null` for one that is not stored.
+             */
+            number?: number | null;
+            /** @description Where in that: `messages[3]`. */
+            place: string;
+            /** @description The rule that found it; `unread` where the guardrail could not look. */
+            rule: string;
+            /** @description `request` or `answer`. */
+            side: string;
+            /** @description What stands around it, with everything that was found masked. */
+            snippet?: string | null;
+            /**
+             * Format: int32
+             * @description How often the same text was found.
+             */
+            times: number;
         };
         /** @description What is kept of what was said, as the configuration has it. */
         Keeping: {
@@ -2176,6 +2383,14 @@ export interface components {
             strategy: string;
             /** @description Its targets, as they are listed. */
             targets: components["schemas"]["TargetView"][];
+        };
+        /** @description An exception to make. */
+        NewException: {
+            /**
+             * Format: int64
+             * @description The number of the hit that was wrong.
+             */
+            hit: number;
         };
         /** @description A key to make. */
         NewKeyView: {
@@ -3354,15 +3569,22 @@ export type DeleteCalls = components['schemas']['DeleteCalls'];
 export type DeletedView = components['schemas']['DeletedView'];
 export type ErrorView = components['schemas']['ErrorView'];
 export type EventView = components['schemas']['EventView'];
+export type ExceptionView = components['schemas']['ExceptionView'];
 export type ExcerptPieceView = components['schemas']['ExcerptPieceView'];
 export type FieldView = components['schemas']['FieldView'];
 export type FindingState = components['schemas']['FindingState'];
 export type FindingView = components['schemas']['FindingView'];
 export type FlowView = components['schemas']['FlowView'];
 export type GatewaySwitch = components['schemas']['GatewaySwitch'];
+export type GuardrailRuleView = components['schemas']['GuardrailRuleView'];
+export type GuardrailTest = components['schemas']['GuardrailTest'];
+export type GuardrailTestView = components['schemas']['GuardrailTestView'];
+export type GuardrailView = components['schemas']['GuardrailView'];
 export type HeaderChangeView = components['schemas']['HeaderChangeView'];
 export type HelperState = components['schemas']['HelperState'];
 export type HelperView = components['schemas']['HelperView'];
+export type HitPage = components['schemas']['HitPage'];
+export type HitView = components['schemas']['HitView'];
 export type Keeping = components['schemas']['Keeping'];
 export type KeyScopeView = components['schemas']['KeyScopeView'];
 export type KeySecretView = components['schemas']['KeySecretView'];
@@ -3376,6 +3598,7 @@ export type LossView = components['schemas']['LossView'];
 export type McpView = components['schemas']['McpView'];
 export type MessageView = components['schemas']['MessageView'];
 export type ModelView = components['schemas']['ModelView'];
+export type NewException = components['schemas']['NewException'];
 export type NewKeyView = components['schemas']['NewKeyView'];
 export type OwnPrice = components['schemas']['OwnPrice'];
 export type PacketDetail = components['schemas']['PacketDetail'];
@@ -3955,6 +4178,142 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StatusView"];
+                };
+            };
+        };
+    };
+    list_guardrails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuardrailView"][];
+                };
+            };
+        };
+    };
+    list_exceptions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExceptionView"][];
+                };
+            };
+        };
+    };
+    make_exception: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewException"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExceptionView"];
+                };
+            };
+        };
+    };
+    end_exception: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description What stands for the text */
+                fingerprint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExceptionView"][];
+                };
+            };
+        };
+    };
+    list_hits: {
+        parameters: {
+            query?: {
+                /** @description Only hits older than this one (its number): the `next` of the page before. */
+                before?: number;
+                /** @description Only hits of this guardrail. */
+                guardrail?: string;
+                /** @description At most so many. */
+                limit?: number;
+                /** @description Only hits of this rule. */
+                rule?: string;
+                /** @description Only hits of calls that began at this time or later. */
+                since_ms?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HitPage"];
+                };
+            };
+        };
+    };
+    test_guardrails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GuardrailTest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GuardrailTestView"];
                 };
             };
         };

@@ -9,6 +9,7 @@ import { CachePage } from "@/pages/cache/Page";
 import { CallsPage } from "@/pages/calls/Page";
 import { CostsPage } from "@/pages/costs/Page";
 import { DoctorPage } from "@/pages/doctor/Page";
+import { GuardrailsPage } from "@/pages/guardrails/Page";
 import { KeysPage } from "@/pages/keys/Page";
 import { PacketsPage } from "@/pages/packets/Page";
 import { ProgramsPage } from "@/pages/programs/Page";
@@ -32,6 +33,7 @@ const COMPONENTS: Record<Page["id"], ComponentType> = {
   costs: CostsPage,
   budgets: BudgetsPage,
   cache: CachePage,
+  guardrails: GuardrailsPage,
   doctor: DoctorPage,
   settings: SettingsPage,
 };

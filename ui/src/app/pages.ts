@@ -9,6 +9,7 @@ import {
   Plug,
   Radio,
   Settings,
+  ShieldAlert,
   Stethoscope,
   Waypoints,
 } from "lucide-react";
@@ -25,6 +26,7 @@ export interface Page {
     | "costs"
     | "budgets"
     | "cache"
+    | "guardrails"
     | "doctor"
     | "settings";
   name: string;
@@ -44,6 +46,7 @@ export const PAGES: readonly Page[] = [
   { id: "costs", name: "Costs", key: "o", icon: Coins },
   { id: "budgets", name: "Budgets", key: "b", icon: Gauge },
   { id: "cache", name: "Cache", key: "h", icon: Archive },
+  { id: "guardrails", name: "Guardrails", key: "u", icon: ShieldAlert },
   { id: "doctor", name: "Doctor", key: "d", icon: Stethoscope },
   { id: "settings", name: "Settings", key: "s", icon: Settings },
 ];

@@ -13,6 +13,7 @@ import {
   CHECKS,
   someCosts,
 } from "./fixtures";
+import { EXCEPTIONS, GUARDRAILS, HITS } from "./guardrails";
 import { aKey, KEYS } from "./keys";
 import { aRouting, aTrial, MODELS, PROVIDERS } from "./routed";
 import { PRICES, RULES, RULES_TEXT, testRules } from "./rules";
@@ -177,6 +178,11 @@ function defaults(calls: CallView[], packets: PacketView[]): Record<string, Answ
     "GET /api/budgets": BUDGETS,
     "GET /api/cache": CACHE,
     "POST /api/cache/clear": { cleared: CACHE.entries },
+    "GET /api/guardrails": GUARDRAILS,
+    "GET /api/guardrails/hits": HITS,
+    "GET /api/guardrails/exceptions": EXCEPTIONS,
+    "POST /api/guardrails/exceptions": EXCEPTIONS[0],
+    "POST /api/guardrails/exceptions/*/end": [],
     "GET /api/rules": RULES,
     "GET /api/rules/text": RULES_TEXT,
     "POST /api/rules/test": (_: URLSearchParams, test: RuleTest) => testRules(test),

@@ -222,6 +222,7 @@ export function aCallDetail(call: CallView = aCall(1), over: Partial<CallDetail>
       ],
     },
     flows: [aFlow(7, "client"), aFlow(8, "upstream")],
+    hits: [],
     ...over,
   };
 }

@@ -19,7 +19,7 @@ use tollgate_wire::{coding, conversation};
 use utoipa::IntoParams;
 
 use super::{
-    ApiError, convert,
+    ApiError, convert, guardrails,
     models::RoutingView,
     packets::{page, parse_call},
     view::{
@@ -217,7 +217,11 @@ pub async fn get_call(
     let detail = match settled {
         (Some(call), bodies, routing) => {
             let app = Arc::clone(&app);
-            super::blocking(move || Ok(detail(&app, &call, bodies, routing))).await?
+            super::blocking(move || {
+                let hits = guardrails::views(&app, app.reader().hits_of(id)?);
+                Ok(CallDetail { hits, ..detail(&app, &call, bodies, routing) })
+            })
+            .await?
         }
         (None, ..) => live.ok_or(ApiError::NotFound("call"))?,
     };
@@ -236,6 +240,7 @@ fn live_detail(app: &App, id: CallId) -> Option<CallDetail> {
         response: None,
         conversation: None,
         routing: None,
+        hits: Vec::new(),
         flows: flows(app, id),
     })
 }
@@ -263,6 +268,7 @@ fn detail(app: &App, call: &Call, bodies: Option<Bodies>, routing: Option<Routin
             .map(|it| view(it, call.response_bytes)),
         conversation: conversation.map(ConversationView::from),
         routing: routing.map(RoutingView::from),
+        hits: Vec::new(),
         flows: flows(app, call.id),
     }
 }

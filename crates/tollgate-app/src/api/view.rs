@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{budgets::BudgetNewsView, models::RoutingView};
+use super::{budgets::BudgetNewsView, guardrails::HitView, models::RoutingView};
 
 /// Tokens by kind; see `tollgate_core::Usage`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -299,6 +299,8 @@ pub struct CallDetail {
     pub conversation: Option<ConversationView>,
     /// How it came to its provider; `null` when there was nothing to decide.
     pub routing: Option<RoutingView>,
+    /// What guardrails found in it, in order.
+    pub hits: Vec<HitView>,
     /// The flows that carried it, client side first; empty without the helper.
     pub flows: Vec<FlowView>,
 }

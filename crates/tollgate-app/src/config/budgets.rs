@@ -151,7 +151,7 @@ fn dollars(text: &Spanned<String>) -> Result<PicoUsd, Mistake> {
     })
 }
 
-fn valid_pattern(text: &Spanned<String>) -> Result<Pattern, Mistake> {
+pub(super) fn valid_pattern(text: &Spanned<String>) -> Result<Pattern, Mistake> {
     let length = text.get_ref().len();
     if length == 0 || length > PATTERN_BYTES_MAX {
         let message = format!(

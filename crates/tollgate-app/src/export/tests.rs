@@ -84,7 +84,7 @@ fn ledger(calls: impl IntoIterator<Item = Call>) -> (tempfile::TempDir, Ledger) 
     let dir = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(dir.path(), LedgerConfig::default()).unwrap();
     for call in calls {
-        let one = Settled { call, bodies: None, routing: None, answer_id: None };
+        let one = Settled { call, bodies: None, routing: None, hits: Vec::new(), answer_id: None };
         ledger.writer().record(one).unwrap();
     }
     ledger.writer().flush_blocking().unwrap();

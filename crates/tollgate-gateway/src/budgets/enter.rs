@@ -135,7 +135,8 @@ fn hold(
     held.map_err(|it| it.refusal())
 }
 
-fn whose(caller: Option<&Caller>) -> Who<'_> {
+/// Whose call it is, as far as the caller tells.
+pub(crate) fn whose(caller: Option<&Caller>) -> Who<'_> {
     let project = caller.and_then(|it| it.project.as_ref());
     Who {
         program: caller.map(|it| it.program.as_str()),

@@ -153,6 +153,10 @@ async fn question<'a>(
     if !wish.read && !wish.keep {
         return Err("the request asks for that".to_owned());
     }
+    if call.answer_is_read() {
+        // What is put back in it is this call's alone.
+        return Err("guardrails read its answer".to_owned());
+    }
     let signature = head.headers.get(header::AUTHORIZATION);
     if signature.is_some_and(|it| it.as_bytes().starts_with(b"AWS4-")) {
         return Err("the client signs each request anew".to_owned());

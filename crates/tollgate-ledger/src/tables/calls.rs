@@ -332,10 +332,14 @@ pub(crate) fn delete(connection: &Connection, seq: i64) -> rusqlite::Result<()> 
     Ok(())
 }
 
+/// A call's id.
+pub(crate) fn id_from(columns: &mut Columns<'_, '_>) -> rusqlite::Result<CallId> {
+    columns.take::<[u8; 16]>().map(CallId::from_bytes)
+}
+
 fn read(columns: &mut Columns<'_, '_>) -> rusqlite::Result<Call> {
-    let id = columns.take::<[u8; 16]>()?;
     let mut call = Call {
-        id: CallId::from_bytes(id),
+        id: id_from(columns)?,
         started_at_ms: UnixMs(columns.take()?),
         caller: None,
         key: None,

@@ -19,7 +19,7 @@ use crate::{
         callers,
         calls::{self, Place},
         dimensions::Dimension,
-        routings, said,
+        guardrail_hits, routings, said,
         sums::{self, Pending, Touched},
     },
 };
@@ -331,6 +331,9 @@ fn add(
     };
     if let Some(routing) = &settled.routing {
         routings::insert(connection, seq, routing)?;
+    }
+    if !settled.hits.is_empty() {
+        guardrail_hits::insert(connection, seq, call.started_at_ms.0, &settled.hits)?;
     }
     if let Some(id) = &settled.answer_id {
         answers::insert(connection, seq, id)?;

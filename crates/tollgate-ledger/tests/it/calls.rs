@@ -51,7 +51,13 @@ fn bodies_come_back_and_a_call_without_them_has_none() {
     for (number, bodies) in [(0, Some(said.clone())), (1, Some(empty.clone())), (2, None)] {
         ledger
             .writer()
-            .record(Settled { call: bare(number), bodies, routing: None, answer_id: None })
+            .record(Settled {
+                call: bare(number),
+                bodies,
+                routing: None,
+                hits: Vec::new(),
+                answer_id: None,
+            })
             .unwrap();
     }
     ledger.writer().flush_blocking().unwrap();
@@ -81,7 +87,13 @@ fn the_oldest_bodies_go_first_when_they_take_too_much() {
         let bodies = Some(bodies("", &noise()));
         ledger
             .writer()
-            .record(Settled { call: bare(number), bodies, routing: None, answer_id: None })
+            .record(Settled {
+                call: bare(number),
+                bodies,
+                routing: None,
+                hits: Vec::new(),
+                answer_id: None,
+            })
             .unwrap();
         ledger.writer().flush_blocking().unwrap();
     }
@@ -118,6 +130,7 @@ fn bodies_that_are_too_many_already_go_without_a_further_one() {
                 call: bare(number),
                 bodies: Some(bodies("a", "b")),
                 routing: None,
+                hits: Vec::new(),
                 answer_id: None,
             })
             .unwrap();
@@ -281,8 +294,13 @@ fn how_a_call_was_routed_is_read_back_for_the_calls_that_were() {
         }],
         ..Routing::default()
     };
-    let routed =
-        Settled { call: bare(0), bodies: None, routing: Some(routing.clone()), answer_id: None };
+    let routed = Settled {
+        call: bare(0),
+        bodies: None,
+        routing: Some(routing.clone()),
+        hits: Vec::new(),
+        answer_id: None,
+    };
     ledger.writer().record(routed).unwrap();
     ledger.writer().record(settled(bare(1))).unwrap();
     ledger.writer().flush_blocking().unwrap();

@@ -98,6 +98,7 @@ fn records_more_than_the_disk_takes() {
                 call: bare(recorded),
                 bodies: Some(said),
                 routing: None,
+                hits: Vec::new(),
                 answer_id: None,
             })
             .unwrap();

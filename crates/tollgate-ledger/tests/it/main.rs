@@ -5,6 +5,7 @@
 mod calls;
 mod crash;
 mod file;
+mod hits;
 mod repair;
 mod retention;
 mod said;
@@ -149,7 +150,7 @@ pub(crate) fn caller(program: &str, pid: u32) -> Caller {
 }
 
 pub(crate) fn settled(call: Call) -> Settled {
-    Settled { call, bodies: None, routing: None, answer_id: None }
+    Settled { call, bodies: None, routing: None, hits: Vec::new(), answer_id: None }
 }
 
 pub(crate) fn bodies(request: &str, response: &str) -> Bodies {

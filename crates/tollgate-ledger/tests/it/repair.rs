@@ -27,7 +27,7 @@ fn ledger_of(dir: &Path, calls: u32) -> PathBuf {
         let said = bodies(&format!("question {number}"), &format!("answer {number}"));
         let routing = Some(Routing { model: Some("fast".to_owned()), ..Routing::default() });
         let answer_id = Some(format!("resp_{number}"));
-        let one = Settled { call, bodies: Some(said), routing, answer_id };
+        let one = Settled { call, bodies: Some(said), routing, hits: Vec::new(), answer_id };
         ledger.writer().record(one).unwrap();
     }
     ledger.close().unwrap();

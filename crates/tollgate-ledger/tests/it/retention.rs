@@ -16,7 +16,7 @@ fn record(ledger: &Ledger, calls: u32) {
     for number in 0..calls {
         let call = Call { started_at_ms: UnixMs(DAY + i64::from(number) * 1_000), ..bare(number) };
         let bodies = Some(bodies(&format!("question {number}"), "answer"));
-        let one = Settled { call, bodies, routing: None, answer_id: None };
+        let one = Settled { call, bodies, routing: None, hits: Vec::new(), answer_id: None };
         ledger.writer().record(one).unwrap();
     }
     ledger.writer().flush_blocking().unwrap();
@@ -56,7 +56,7 @@ fn what_was_deleted_is_no_longer_in_the_files() {
     let secret = "/v1/9f1c7f0e2b5d4a6d8c3b1a0f";
     let call = Call { path: secret.to_owned(), ..bare(0) };
     let bodies = Some(bodies("zq8vXk2LpT0wRy5N", "j7HcBd4MfS9uGe1A"));
-    let one = Settled { call, bodies, routing: None, answer_id: None };
+    let one = Settled { call, bodies, routing: None, hits: Vec::new(), answer_id: None };
     ledger.writer().record(one).unwrap();
     record_others(&ledger);
     let anywhere = |what: &str| {

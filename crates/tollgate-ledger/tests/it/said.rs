@@ -10,7 +10,13 @@ use tollgate_ledger::{
 use crate::{bare, bodies, caller, full, open};
 
 fn said(call: Call, text: &str) -> Settled {
-    Settled { call, bodies: Some(bodies(text, "")), routing: None, answer_id: None }
+    Settled {
+        call,
+        bodies: Some(bodies(text, "")),
+        routing: None,
+        hits: Vec::new(),
+        answer_id: None,
+    }
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {

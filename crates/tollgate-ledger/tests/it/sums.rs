@@ -440,7 +440,7 @@ fn a_deleted_call_takes_its_bodies_along() {
     let bodies = Some(crate::bodies("asked", "answered"));
     ledger
         .writer()
-        .record(Settled { call: full(1), bodies, routing: None, answer_id: None })
+        .record(Settled { call: full(1), bodies, routing: None, hits: Vec::new(), answer_id: None })
         .unwrap();
     assert_eq!(change(&ledger, vec![Change::Delete(full(1).id)]).unwrap(), 1);
     assert_eq!(ledger.reader().bodies(full(1).id).unwrap(), None);

@@ -60,8 +60,13 @@ fn a_body_larger_than_the_queue_still_gets_through() {
     let config = LedgerConfig { queue_bytes_max: 4 << 10, ..LedgerConfig::default() };
     let ledger = Ledger::open(dir.path(), config).unwrap();
     let said = bodies(&"x".repeat(100_000), "y");
-    let large =
-        Settled { call: bare(0), bodies: Some(said.clone()), routing: None, answer_id: None };
+    let large = Settled {
+        call: bare(0),
+        bodies: Some(said.clone()),
+        routing: None,
+        hits: Vec::new(),
+        answer_id: None,
+    };
     ledger.writer().record(large).unwrap();
     ledger.writer().flush_blocking().unwrap();
     assert_eq!(ledger.reader().bodies(bare(0).id).unwrap(), Some(said));

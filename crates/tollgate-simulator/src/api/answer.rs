@@ -137,12 +137,13 @@ pub(crate) fn choices(ask: &Ask, controls: &Controls, count: usize) -> Vec<Answe
 
 fn choice(ask: &Ask, controls: &Controls, number: usize) -> Answer {
     if !ask.tools.is_empty() && !ask.has_results && !controls.text_only {
-        return calls(ask, number);
+        return calls(ask, controls, number);
     }
     let mut text = match (&ask.json_schema, controls.text_bytes) {
         (_, Some(bytes)) => text_of_length(bytes),
         (Some(schema), None) if schema.is_null() => json!({"simulated": true}).to_string(),
         (Some(schema), None) => example(schema, "answer", schema, 0).to_string(),
+        (None, None) if controls.echo => ask.last_text.clone(),
         (None, None) => sentences(&ask.last_text, number),
     };
     let mut stop = Stop::End;
@@ -167,11 +168,15 @@ fn choice(ask: &Ask, controls: &Controls, number: usize) -> Answer {
     answer
 }
 
-fn calls(ask: &Ask, number: usize) -> Answer {
+fn calls(ask: &Ask, controls: &Controls, number: usize) -> Answer {
     let count = if ask.parallel { PARALLEL_CALLS } else { 1 };
     let call = |tool: &Tool| ToolCall {
         name: tool.name.clone(),
-        arguments: object(&tool.schema, &tool.schema, 0),
+        arguments: if controls.echo {
+            json!({ "text": ask.last_text })
+        } else {
+            object(&tool.schema, &tool.schema, 0)
+        },
     };
     let called = ask.tools.iter().cycle().skip(number).take(count.min(ask.tools.len()));
     let tool_calls: Vec<_> = called.map(call).collect();

@@ -21,6 +21,7 @@ const CODES: [ErrorCode; 20] = [
     ErrorCode::OutOfScope,
     ErrorCode::Blocked,
     ErrorCode::DeniedByRule,
+    ErrorCode::BlockedByGuardrail,
     ErrorCode::OverBudget,
     ErrorCode::ProviderUnreachable,
     ErrorCode::TlsFailure,

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Trash2, Waypoints, X } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
-import type { CallDetail, CallView, RoutingView } from "@/api/schema";
+import type { CallDetail, CallView, HitView, RoutingView } from "@/api/schema";
 import { useApp } from "@/app/context";
 import { Badge } from "@/components/Badge";
 import { Button } from "@/components/Button";
@@ -10,6 +10,7 @@ import { Prose } from "@/components/Prose";
 import { ErrorState, Skeleton } from "@/components/states";
 import { type Tab, Tabs } from "@/components/Tabs";
 import { bytes, compactCount, count, duration, fullTime } from "@/lib/format";
+import { HitList } from "../guardrails/HitList";
 import { CallerTab } from "./CallerTab";
 import { ConversationTab } from "./ConversationTab";
 import { CostTab } from "./CostTab";
@@ -94,7 +95,7 @@ function Parts(props: {
 
 function tabs(detail: CallDetail): Tab[] {
   const messages = detail.conversation?.messages.length;
-  const { routing } = detail;
+  const { routing, hits } = detail;
   return [
     {
       id: FIRST_TAB,
@@ -113,6 +114,7 @@ function tabs(detail: CallDetail): Tab[] {
     },
     { id: "timing", label: "Timing", content: () => <TimingTab detail={detail} /> },
     ...(routing == null ? [] : [routingTab(routing)]),
+    ...(hits.length === 0 ? [] : [hitsTab(hits)]),
     { id: "cost", label: "Cost", content: () => <CostTab detail={detail} /> },
     {
       id: "packets",
@@ -121,6 +123,15 @@ function tabs(detail: CallDetail): Tab[] {
     },
     { id: "caller", label: "Caller", content: () => <CallerTab detail={detail} /> },
   ];
+}
+
+function hitsTab(hits: HitView[]): Tab {
+  return {
+    id: "guardrails",
+    label: "Guardrails",
+    note: hits.length,
+    content: () => <HitList hits={hits} withCall={false} />,
+  };
 }
 
 function routingTab(routing: RoutingView): Tab {
