@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people, not money")]
 
+mod guardrails;
 mod load;
 mod packets;
 mod process;
@@ -73,6 +74,7 @@ async fn run(gateway: PathBuf, helper: Option<PathBuf>) -> Result<()> {
     if let Some(helper) = helper {
         packets::rows(&helper, &tollgate).await?;
     }
+    guardrails::rows();
     simulator.shutdown().await;
     Ok(())
 }

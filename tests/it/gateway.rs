@@ -22,6 +22,7 @@ mod harness;
 mod ledger;
 mod many;
 mod proxies;
+mod quality;
 mod reachable;
 mod refusals;
 mod routing;

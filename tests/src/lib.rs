@@ -19,6 +19,7 @@ mod exchange;
 pub mod fuzz;
 mod home;
 pub mod kernel;
+pub mod labelled;
 pub mod load;
 mod memory;
 mod product;
