@@ -88,7 +88,9 @@ fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
         Value::BoolValue(flag) => flag.to_string(),
         Value::DoubleValue(number) => number.to_string(),
         Value::ArrayValue(list) => format!("{:?}", list.values.len()),
-        other => panic!("{other:?}"),
+        it @ (Value::KvlistValue(_) | Value::BytesValue(_) | Value::StringValueStrindex(_)) => {
+            format!("not expected: {it:?}")
+        }
     };
     attributes.iter().map(|it| (it.key.clone(), shown(it))).collect()
 }

@@ -10,7 +10,7 @@ use crate::{
     text,
 };
 
-const CODES: [ErrorCode; 20] = [
+const CODES: [ErrorCode; 21] = [
     ErrorCode::MalformedBody,
     ErrorCode::BodyTooLarge,
     ErrorCode::UnknownPath,
