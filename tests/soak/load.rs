@@ -177,7 +177,7 @@ impl One {
                 let (status, _) = client.send(request).await?;
                 ensure!(status == 403, "a denied call came as {status}");
             }
-            _ => client.leave(Kind::ChatStream.request("hang=300")).await?,
+            _ => client.leave(Kind::ChatStream.request("huge=5000,pieces=100,hang=3000")).await?,
         }
         Ok(Measured::No)
     }
