@@ -142,8 +142,8 @@ async function triesRules(path) {
   const text = page.getByRole("textbox", { name: "Rules" });
   const found = page.getByRole("region", { name: "What the rules do" });
   const verdict = found.getByRole("listitem");
-  // The latest call is that of the trial, whose program is the gateway itself.
-  await verdict.filter({ hasText: "does not fire" }).filter({ hasText: "not known" }).waitFor();
+  // The latest call is that of the trial, whose program is the gateway itself, where it was found before the end.
+  await verdict.filter({ hasText: "does not fire" }).filter({ hasText: /program("tollgate"|not known)/ }).waitFor();
   await isAccessible();
   const rule = (when) =>
     `[[rules]]\nname = "thrift"\nwhen = 'operation == "generate"'\ncap = { max_tokens = 8 }\ndefault = { n = 1 }\n\n[[rules]]\nname = "shut"\nwhen = '${when}'\ndeny = "closed for now"`;
