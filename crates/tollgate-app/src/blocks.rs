@@ -63,14 +63,14 @@ impl BlockFile {
     /// Reads what is blocked; nothing is where there is no file. Blocks on the disk.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read, or others may write or read it.
     pub(crate) fn load(data: &Path) -> Result<Self, BlocksError> {
         let path = data.join(FILE_NAME);
-        let written: Written = match crate::config::read_bounded(&path, FILE_BYTES_MAX) {
-            Ok(text) => serde_json::from_str(&text)
+        let failed = |source| BlocksError::File { path: path.clone(), source };
+        let written: Written = match private_file::read(&path, FILE_BYTES_MAX).map_err(failed)? {
+            Some(text) => serde_json::from_str(&text)
                 .map_err(|source| BlocksError::Damaged { path: path.clone(), source })?,
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Written::default(),
-            Err(source) => return Err(BlocksError::File { path, source }),
+            None => Written::default(),
         };
         let programs = written.programs.into_iter().collect();
         Ok(Self { path, blocks: Mutex::new(Blocks { all: written.all, programs }) })
@@ -113,7 +113,7 @@ impl BlockFile {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -127,7 +127,11 @@ mod tests {
         assert_eq!(BlockFile::load(folder.path()).unwrap().get(), changed);
         assert!(file.change(|it| it.programs.extend([String::new()])).is_err());
         assert_eq!(file.get(), changed, "a refused change changes nothing");
-        fs::write(folder.path().join(FILE_NAME), "{").unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(BlockFile::load(folder.path()), Err(BlocksError::File { .. })));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(path, "{").unwrap();
         let damaged = BlockFile::load(folder.path());
         assert!(matches!(damaged, Err(BlocksError::Damaged { .. })), "{damaged:?}");
     }

@@ -417,6 +417,27 @@ fn valid_quirks(quirks: &Spanned<Quirks>) -> Result<Quirks, Mistake> {
     Ok(*quirks.get_ref())
 }
 
+/// A number from 1 to `max`; `what` says of what, and may say what leaving it out means.
+fn within(number: &Spanned<u64>, max: u64, what: &str) -> Result<u64, Mistake> {
+    match *number.get_ref() {
+        fit if (1..=max).contains(&fit) => Ok(fit),
+        _ => Err(Mistake::new(number, format!("use 1 to {max} {what}"))),
+    }
+}
+
+/// The one of `all` that is named so; `mistake` makes a sentence of the text and of all names.
+fn one_of<T: Copy, const N: usize>(
+    text: &Spanned<String>,
+    all: [T; N],
+    name: fn(T) -> &'static str,
+    mistake: impl FnOnce(&str, &str) -> String,
+) -> Result<T, Mistake> {
+    all.into_iter().find(|it| name(*it) == text.get_ref()).ok_or_else(|| {
+        let names = all.map(|it| format!("`{}`", name(it))).join(", ");
+        Mistake::new(text, mistake(text.get_ref(), &names))
+    })
+}
+
 /// Reads a text of at most `bytes_max`.
 pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<String> {
     if fs::metadata(path)?.len() > bytes_max {

@@ -111,12 +111,8 @@ impl ExceptionFile {
         let path = data.join(FILE_NAME);
         let failed = |source| ExceptionsError::File { path: path.clone(), source };
         let damaged = |source| ExceptionsError::Damaged { path: path.clone(), source };
-        let (written, on_disk) = match crate::config::read_bounded(&path, FILE_BYTES_MAX) {
-            Ok(text) => {
-                if private_file::is_open_to_others(&path).map_err(failed)? {
-                    let message = "it is open to others: see who wrote in it, then `chmod 600` it";
-                    return Err(failed(io::Error::new(io::ErrorKind::PermissionDenied, message)));
-                }
+        let (written, on_disk) = match private_file::read(&path, FILE_BYTES_MAX).map_err(failed)? {
+            Some(text) => {
                 let written: Written = serde_json::from_str(&text).map_err(damaged)?;
                 if written.salt().is_none() {
                     let message = "its random bytes are not 32";
@@ -124,13 +120,12 @@ impl ExceptionFile {
                 }
                 (written, true)
             }
-            Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            None => {
                 let mut salt = [0; SALT_BYTES];
                 fill_random(&mut salt).map_err(failed)?;
                 let salt = URL_SAFE_NO_PAD.encode(salt);
                 (Written { salt, exceptions: Vec::new() }, false)
             }
-            Err(err) => return Err(failed(err)),
         };
         Ok(Self { path, written: Mutex::new(written), on_disk: AtomicBool::new(on_disk) })
     }

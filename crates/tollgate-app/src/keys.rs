@@ -97,17 +97,10 @@ impl KeyFile {
     pub(crate) fn load(data: &Path) -> Result<Self, KeysError> {
         let path = data.join(FILE_NAME);
         let failed = |source| KeysError::File { path: path.clone(), source };
-        let written = match crate::config::read_bounded(&path, FILE_BYTES_MAX) {
-            Ok(text) => {
-                if private_file::is_open_to_others(&path).map_err(failed)? {
-                    let message = "it is open to others: see who wrote in it, then `chmod 600` it";
-                    return Err(failed(io::Error::new(io::ErrorKind::PermissionDenied, message)));
-                }
-                serde_json::from_str(&text)
-                    .map_err(|source| KeysError::Damaged { path: path.clone(), source })?
-            }
-            Err(err) if err.kind() == io::ErrorKind::NotFound => Written::default(),
-            Err(err) => return Err(failed(err)),
+        let written = match private_file::read(&path, FILE_BYTES_MAX).map_err(failed)? {
+            Some(text) => serde_json::from_str(&text)
+                .map_err(|source| KeysError::Damaged { path: path.clone(), source })?,
+            None => Written::default(),
         };
         Ok(Self { path, keys: Mutex::new(written.keys) })
     }

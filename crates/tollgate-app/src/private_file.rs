@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use crate::config::read_bounded;
+
 /// Replaces a file at once, and so that it stays replaced: what was revoked must not come back with
 /// the power. Blocks on the disk.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -18,6 +20,23 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&new, path)?;
     File::open(path.parent().unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
+/// Reads a text of at most `bytes_max`; `None` where there is no file. Blocks on the disk.
+///
+/// # Errors
+/// When it cannot be read, or others may write or read it.
+pub(crate) fn read(path: &Path, bytes_max: u64) -> io::Result<Option<String>> {
+    let text = match read_bounded(path, bytes_max) {
+        Ok(text) => text,
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(err) => return Err(err),
+    };
+    if is_open_to_others(path)? {
+        let message = "it is open to others: see who wrote in it, then `chmod 600` it";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+    }
+    Ok(Some(text))
 }
 
 /// Whether others than its owner may read or change it.

@@ -9,7 +9,7 @@ use tollgate_core::{
 };
 use toml::Spanned;
 
-use super::{Mistake, prices::exact, refresh::http_url};
+use super::{Mistake, one_of, prices::exact, refresh::http_url};
 
 /// The most budgets: each is looked at for every call.
 pub const BUDGETS_MAX: usize = 64;
@@ -163,9 +163,8 @@ pub(super) fn valid_pattern(text: &Spanned<String>) -> Result<Pattern, Mistake> 
 }
 
 fn valid_each(text: &Spanned<String>) -> Result<Dimension, Mistake> {
-    Dimension::ALL.into_iter().find(|it| it.name() == text.get_ref()).ok_or_else(|| {
-        let names = Dimension::ALL.map(|it| format!("`{}`", it.name())).join(", ");
-        Mistake::new(text, format!("calls are not told apart by `{}`: use {names}", text.get_ref()))
+    one_of(text, Dimension::ALL, Dimension::name, |text, names| {
+        format!("calls are not told apart by `{text}`: use {names}")
     })
 }
 

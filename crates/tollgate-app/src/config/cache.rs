@@ -9,9 +9,9 @@ use tollgate_gateway::{
 };
 use toml::Spanned;
 
-use super::{Mistake, models::RawModel};
+use super::{Mistake, models::RawModel, one_of, within};
 
-const MIB: u64 = 1 << 20;
+const MIB: usize = 1 << 20;
 
 /// How calls use the cache; what is left out is as in `[cache]`, or as usual there.
 #[derive(Default, Deserialize)]
@@ -69,12 +69,7 @@ fn laid_over(usual: &Caching, raw: &RawCaching) -> Result<Caching, Mistake> {
 }
 
 fn valid_ttl(seconds: &Spanned<u64>) -> Result<Duration, Mistake> {
-    let ttl = Duration::from_secs(*seconds.get_ref());
-    if ttl.is_zero() || ttl > CACHE_TTL_MAX {
-        let message = format!("use 1 to {} seconds", CACHE_TTL_MAX.as_secs());
-        return Err(Mistake::new(seconds, message));
-    }
-    Ok(ttl)
+    within(seconds, CACHE_TTL_MAX.as_secs(), "seconds").map(Duration::from_secs)
 }
 
 fn named<T: Copy, const N: usize>(
@@ -82,10 +77,7 @@ fn named<T: Copy, const N: usize>(
     all: [T; N],
     name: fn(T) -> &'static str,
 ) -> Result<T, Mistake> {
-    all.into_iter().find(|it| name(*it) == text.get_ref()).ok_or_else(|| {
-        let names = all.map(|it| format!("`{}`", name(it))).join(", ");
-        Mistake::new(text, format!("`{}` is none of {names}", text.get_ref()))
-    })
+    one_of(text, all, name, |text, names| format!("`{text}` is none of {names}"))
 }
 
 fn ignorable(text: &Spanned<String>) -> Result<&'static str, Mistake> {
@@ -103,19 +95,16 @@ fn valid_bounds(
     entries: Option<&Spanned<u64>>,
     mib: Option<&Spanned<u64>>,
 ) -> Result<CacheBounds, Mistake> {
-    let within = |it: &Spanned<u64>, most: u64, what: &str| {
-        let number = usize::try_from(*it.get_ref()).ok();
-        let number = number.filter(|_| (1..=most).contains(it.get_ref()));
-        number.ok_or_else(|| Mistake::new(it, format!("use 1 to {most} {what}")))
+    let within = |it: &Spanned<u64>, max: usize, what: &str| {
+        let number = within(it, u64::try_from(max).unwrap_or(u64::MAX), what);
+        number.map(|it| usize::try_from(it).unwrap_or(max))
     };
     let usual = CacheBounds::default();
-    let entries_max = u64::try_from(CACHE_ENTRIES_MAX).unwrap_or(u64::MAX);
-    let mib_max = u64::try_from(CACHE_BYTES_MAX).unwrap_or(u64::MAX) / MIB;
-    let entries = entries.map(|it| within(it, entries_max, "answers")).transpose()?;
-    let mib = mib.map(|it| within(it, mib_max, "MiB")).transpose()?;
+    let entries = entries.map(|it| within(it, CACHE_ENTRIES_MAX, "answers")).transpose()?;
+    let mib = mib.map(|it| within(it, CACHE_BYTES_MAX / MIB, "MiB")).transpose()?;
     Ok(CacheBounds {
         entries: entries.unwrap_or(usual.entries),
-        bytes: mib.map_or(usual.bytes, |it| it << 20),
+        bytes: mib.map_or(usual.bytes, |it| it * MIB),
     })
 }
 

@@ -13,7 +13,7 @@ use tollgate_gateway::guardrails::{
 };
 use toml::Spanned;
 
-use super::{Mistake, budgets::valid_pattern};
+use super::{Mistake, budgets::valid_pattern, one_of};
 
 /// What `check` may be besides the packs.
 const OWN_CHECKS: [&str; 2] = ["pattern", "words"];
@@ -100,16 +100,14 @@ fn texts(list: &Spanned<Vec<Spanned<String>>>) -> Vec<&str> {
 }
 
 fn valid_on(text: &Spanned<String>) -> Result<GuardOn, Mistake> {
-    GuardOn::ALL.into_iter().find(|it| it.name() == text.get_ref()).ok_or_else(|| {
-        let names = GuardOn::ALL.map(|it| format!("`{}`", it.name())).join(", ");
-        Mistake::new(text, format!("`{}` is nothing to look at: use {names}", text.get_ref()))
+    one_of(text, GuardOn::ALL, GuardOn::name, |text, names| {
+        format!("`{text}` is nothing to look at: use {names}")
     })
 }
 
 fn valid_action(text: &Spanned<String>) -> Result<GuardAction, Mistake> {
-    GuardAction::ALL.into_iter().find(|it| it.name() == text.get_ref()).ok_or_else(|| {
-        let names = GuardAction::ALL.map(|it| format!("`{}`", it.name())).join(", ");
-        Mistake::new(text, format!("`{}` is nothing that is done: use {names}", text.get_ref()))
+    one_of(text, GuardAction::ALL, GuardAction::name, |text, names| {
+        format!("`{text}` is nothing that is done: use {names}")
     })
 }
 

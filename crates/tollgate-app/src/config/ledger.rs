@@ -5,7 +5,7 @@ use tollgate_core::UnixMs;
 use tollgate_ledger::{BODIES_BYTES_MAX, Retention};
 use toml::Spanned;
 
-use super::Mistake;
+use super::{Mistake, within};
 
 /// The longest time that can be asked for: a hundred years.
 const BODIES_DAYS_MAX: u64 = 36_500;
@@ -50,12 +50,8 @@ pub(super) struct RawLedger {
 }
 
 pub(super) fn valid_ledger(raw: RawLedger) -> Result<LedgerKeeping, Mistake> {
-    let within = |it: Spanned<u64>, max: u64, what: &str| match *it.get_ref() {
-        number if (1..=max).contains(&number) => Ok(number),
-        _ => Err(Mistake::new(&it, format!("use 1 to {max} {what}"))),
-    };
-    let days = raw.bodies_days.map(|it| within(it, BODIES_DAYS_MAX, "days")).transpose()?;
-    let mib = raw.bodies_mib.map(|it| within(it, BODIES_MIB_MAX, "MiB")).transpose()?;
+    let days = raw.bodies_days.map(|it| within(&it, BODIES_DAYS_MAX, "days")).transpose()?;
+    let mib = raw.bodies_mib.map(|it| within(&it, BODIES_MIB_MAX, "MiB")).transpose()?;
     Ok(LedgerKeeping {
         bodies: raw.keep_bodies.unwrap_or(true),
         bodies_bytes_max: mib.map_or(BODIES_BYTES_MAX, |it| it << 20),

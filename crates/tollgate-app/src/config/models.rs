@@ -9,7 +9,7 @@ use tollgate_gateway::{
 };
 use toml::Spanned;
 
-use super::{Mistake, cache::RawCaching, valid_timeout};
+use super::{Mistake, cache::RawCaching, one_of, valid_timeout};
 
 /// The longest name, in bytes: what the ledger keeps of one.
 const NAME_BYTES_MAX: usize = 256;
@@ -103,9 +103,8 @@ fn valid_model(raw: &RawModel, is_known: impl Fn(&str) -> bool) -> Result<Model,
 }
 
 fn valid_strategy(name: &Spanned<String>) -> Result<Strategy, Mistake> {
-    Strategy::ALL.into_iter().find(|it| it.name() == name.get_ref()).ok_or_else(|| {
-        let names = Strategy::ALL.map(|it| format!("`{}`", it.name())).join(", ");
-        Mistake::new(name, format!("no strategy `{}`: use {names}", name.get_ref()))
+    one_of(name, Strategy::ALL, Strategy::name, |text, names| {
+        format!("no strategy `{text}`: use {names}")
     })
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tollgate_core::price::list::PriceList;
 use toml::Spanned;
 
-use super::Mistake;
+use super::{Mistake, within};
 
 /// The longest time between two refreshes that can be asked for.
 const EVERY_DAYS_MAX: u64 = 365;
@@ -38,14 +38,9 @@ pub(super) struct RawRefresh {
 }
 
 pub(super) fn valid_refresh(raw: RawRefresh) -> Result<RefreshConfig, Mistake> {
-    let every = raw.every_days.map(|it| match *it.get_ref() {
-        days @ 1..=EVERY_DAYS_MAX => Ok(Duration::from_secs(days * 24 * 60 * 60)),
-        _ => {
-            let message = format!(
-                "use 1 to {EVERY_DAYS_MAX} days, or leave it out to refresh only when asked"
-            );
-            Err(Mistake::new(&it, message))
-        }
+    let every = raw.every_days.map(|it| {
+        let days = within(&it, EVERY_DAYS_MAX, "days, or leave it out to refresh only when asked");
+        days.map(|it| Duration::from_secs(it * 24 * 60 * 60))
     });
     let list = raw.list.map(|it| {
         it.get_ref().parse::<PriceList>().map_err(|err| Mistake::new(&it, err.to_string()))
